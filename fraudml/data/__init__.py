@@ -1,0 +1,1 @@
+"""Tables: what their columns mean, how they are read, simulated, checked and audited."""

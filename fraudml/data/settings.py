@@ -1,0 +1,168 @@
+"""What a user says about a table: where it is, how it is written, which column plays which role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fraudml.errors import ConfigError, listing
+
+TimeUnit = Literal["us", "ms", "s", "m", "h", "d"]
+
+
+@dataclass(frozen=True)
+class ColumnRoles:
+    """Which column plays which role; only `label` is required.
+
+    Parameters
+    ----------
+    label : str
+        1 or true for fraud, 0 or false for legitimate, or any two values with `data.positive`;
+        null where it is not known.
+    time : str, optional
+        When the transaction happened.
+    id, entity : str, optional
+        The transaction's name; the card or customer behind it.
+    amount : str, optional
+        What is at stake, in money; a refund (at most 0) counts 0 in costs.
+    label_time : str, optional
+        When the label became known.
+    group : str, optional
+        A protected attribute, for the fairness table alone.
+    categorical : tuple of str
+        Columns whose values are names, whatever their type.
+    exclude : tuple of str
+        Columns kept out of features, artefacts and reports.
+    """
+
+    label: str = "label"
+    time: str | None = None
+    id: str | None = None
+    entity: str | None = None
+    amount: str | None = None
+    label_time: str | None = None
+    group: str | None = None
+    categorical: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        single = [self.label, self.time, self.id, self.entity, self.label_time, self.group]
+        taken = [name for name in (*single, self.amount, *self.exclude) if name is not None]
+        twice = sorted({name for name in taken if taken.count(name) > 1})
+        if twice:
+            raise ConfigError(
+                f"data.columns gives two roles to {listing(twice)}. A column plays one role; "
+                "only 'categorical' may name one that has another."
+            )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every column that has a role, in a stable order, once."""
+        single = [self.label, self.time, self.id, self.entity, self.amount]
+        more = [self.label_time, self.group, *self.categorical, *self.exclude]
+        return tuple(dict.fromkeys(name for name in (*single, *more) if name is not None))
+
+
+@dataclass(frozen=True)
+class CsvSettings:
+    """How a delimited text file is written.
+
+    Parameters
+    ----------
+    separator, quote : str
+        One character each.
+    decimal_comma : bool
+        Whether 3,14 is a number.
+    null_values : tuple of str
+        Besides the empty field.
+    encoding : str
+        `utf8`, or any name that Python knows.
+    time_format : str, optional
+        As in strftime, for date-times that are not ISO 8601: `%d/%m/%Y %H:%M`.
+    """
+
+    separator: str = ","
+    quote: str = '"'
+    decimal_comma: bool = False
+    null_values: tuple[str, ...] = ("NA", "NaN", "nan", "NULL", "null", "None")
+    encoding: str = "utf8"
+    time_format: str | None = None
+
+
+@dataclass(frozen=True)
+class SimulateSettings:
+    """The built-in simulation: cards that buy at terminals, and three kinds of fraud.
+
+    Parameters
+    ----------
+    rows, days, cards, terminals : int
+        Size; `rows` is met exactly.
+    prevalence : float
+        Share of frauds, met to a few per cent.
+    drift : float
+        How strongly the patterns of fraud change at the middle of the time, from 0 to 1.
+    seed : int
+        The table's own seed: the same for every model seed.
+    """
+
+    rows: int = 200_000
+    days: int = 90
+    cards: int = 5_000
+    terminals: int = 1_000
+    prevalence: float = 0.005
+    drift: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "days", "cards", "terminals"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.simulate.{name} is {getattr(self, name)}. It is at least 1.")
+        if not 0 < self.prevalence < 0.5:
+            raise ConfigError(
+                f"data.simulate.prevalence is {self.prevalence}. It lies between 0 and 0.5."
+            )
+        if not 0 <= self.drift <= 1:
+            raise ConfigError(f"data.simulate.drift is {self.drift}. It lies between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the table is and what its columns mean.
+
+    Parameters
+    ----------
+    path : str, optional
+        A Parquet, CSV or Arrow IPC file, a folder or a glob of them.
+    simulate : SimulateSettings, optional
+        Simulate the table instead of reading it.
+    columns : ColumnRoles
+        The roles.
+    positive : str or int, optional
+        Which of the label's two values is fraud, where it is not 1 or true.
+    time_unit : str
+        The unit of a time that is a number.
+    csv : CsvSettings
+        How delimited text is written.
+    labels_complete : bool
+        Whether the labels of even the youngest rows have arrived.
+    as_of : str, optional
+        The moment at which the table was taken; by default the last time in it.
+    keep_legit : float
+        The share of legitimate rows to fit on; those kept weigh 1 / `keep_legit`.
+    """
+
+    path: str | None = None
+    simulate: SimulateSettings | None = None
+    columns: ColumnRoles = field(default_factory=ColumnRoles)
+    positive: str | int | None = None
+    time_unit: TimeUnit = "s"
+    csv: CsvSettings = field(default_factory=CsvSettings)
+    labels_complete: bool = False
+    as_of: str | None = None
+    keep_legit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep_legit <= 1:
+            raise ConfigError(
+                f"data.keep_legit is {self.keep_legit}. It is a share above 0, at most 1."
+            )

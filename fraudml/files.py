@@ -1,0 +1,93 @@
+"""Whole files and whole folders, or nothing: the one atomic writer.
+
+Everything is first written beside its place and then moved into it, so that a reader never meets
+half a file. Failures of the machine become `MachineError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fraudml.errors import ConfigError, MachineError
+
+PARTIAL = ".partial"
+"""What the name of an unfinished file or folder ends with."""
+
+
+@contextlib.contextmanager
+def machine_errors(path: Path) -> Iterator[None]:
+    """Turn a failing disk or a missing permission into a `MachineError` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MachineError(
+            f"Cannot write '{path}': {reason}. Free some space or choose another place, "
+            "then run the same command again."
+        ) from error
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill that takes its place only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+        Where the folder belongs. It must not exist.
+
+    Yields
+    ------
+    Path
+        `<path>.partial`, empty. It is removed when the block fails.
+
+    Raises
+    ------
+    ConfigError
+        `path` exists.
+    MachineError
+        The disk is full, or the place may not be written.
+    """
+    if path.exists():
+        raise ConfigError(
+            f"output_dir: '{path}' exists, and a finished folder is never overwritten. "
+            "Choose another output_dir, or remove it first."
+        )
+    partial = path.with_name(path.name + PARTIAL)
+    with machine_errors(path):
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+    try:
+        with machine_errors(path):
+            yield partial
+            partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, the same bytes for the same content.
+
+    Parameters
+    ----------
+    path : Path
+        The file, inside a folder of `whole_folder`.
+    content : JSON-like
+        NaN and infinities are refused: they are not JSON.
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,114 @@
+"""The design matrix: the one border between polars and the arrays that a learner sees.
+
+Features before it are float64; from here on they are float32. Rows stay in the order of the as-of
+clock, so that a block is a slice and costs no copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSING_CODE = 0
+"""The code of a missing category."""
+UNSEEN_CODE = 1
+"""The code of a category that the fit rows did not have."""
+FIRST_LEVEL_CODE = 2
+"""The code of the first known category."""
+
+
+@dataclass(frozen=True)
+class DesignMatrix:
+    """What a learner is fitted on or scores.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_rows, n_features)
+        Row-major; NaN is a missing value. A categorical column holds whole codes (see
+        `MISSING_CODE`, `UNSEEN_CODE`, `FIRST_LEVEL_CODE`).
+    names : tuple of str
+        One name a column.
+    categorical : tuple of int
+        Positions of the categorical columns.
+    label : ndarray of int8, shape (n_rows,), optional
+        1 = fraud. None where nothing is known, as in scoring.
+    weight : ndarray of float64, shape (n_rows,), optional
+        What a row counts in the fit; None is 1 for each.
+    amount : ndarray of float64, shape (n_rows,), optional
+        What a fraud on the row would cost, at least 0.
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    categorical: tuple[int, ...] = ()
+    label: NDArray[np.int8] | None = None
+    weight: NDArray[np.float64] | None = None
+    amount: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        assert self.values.dtype == np.float32, self.values.dtype
+        assert self.values.shape[1] == len(self.names), (self.values.shape, len(self.names))
+        for column in (self.label, self.weight, self.amount):
+            assert column is None or len(column) == len(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def y(self) -> NDArray[np.int8]:
+        """The labels, where they must be known."""
+        assert self.label is not None, "this matrix has no labels"
+        return self.label
+
+    @property
+    def frauds(self) -> int:
+        """How many rows are frauds."""
+        return int(np.count_nonzero(self.y == 1))
+
+    def take(self, rows: NDArray[np.int64]) -> DesignMatrix:
+        """Select rows by position: a view where they are consecutive, otherwise a copy.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Positions, increasing.
+        """
+        consecutive = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
+        chosen = slice(int(rows[0]), int(rows[-1]) + 1) if consecutive else rows
+        return replace(
+            self,
+            values=self.values[chosen],
+            label=None if self.label is None else self.label[chosen],
+            weight=None if self.weight is None else self.weight[chosen],
+            amount=None if self.amount is None else self.amount[chosen],
+        )
+
+    def with_weight(self, weight: NDArray[np.float64] | None) -> DesignMatrix:
+        """Return the same matrix with other weights."""
+        return replace(self, weight=weight)
+
+
+def hide_unseen(fit: DesignMatrix, score: DesignMatrix) -> DesignMatrix:
+    """Give categories that the fit rows do not have the code for 'unseen'.
+
+    The codes of a whole development window then mean what they would have meant had they been
+    made from the fit rows alone. Costs one copy of `score` where there are categorical columns.
+
+    Parameters
+    ----------
+    fit, score : DesignMatrix
+        Rows to learn from and rows to score, with the same columns.
+    """
+    if not score.categorical:
+        return score
+    values = score.values.copy()
+    for position in score.categorical:
+        codes = values[:, position].astype(np.int64)
+        known = np.zeros(int(codes.max(initial=UNSEEN_CODE)) + 1, dtype=bool)
+        seen = np.unique(fit.values[:, position].astype(np.int64))
+        known[seen[seen < len(known)]] = True
+        known[MISSING_CODE] = True
+        values[~known[codes], position] = UNSEEN_CODE
+    return replace(score, values=values)
