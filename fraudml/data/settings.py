@@ -116,7 +116,9 @@ class SimulateSettings:
     def __post_init__(self) -> None:
         for name in ("rows", "days", "cards", "terminals"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"data.simulate.{name} is {getattr(self, name)}. It is at least 1.")
+                raise ConfigError(
+                    f"data.simulate.{name} is {getattr(self, name)}. It is at least 1."
+                )
         if not 0 < self.prevalence < 0.5:
             raise ConfigError(
                 f"data.simulate.prevalence is {self.prevalence}. It lies between 0 and 0.5."

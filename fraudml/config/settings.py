@@ -1,0 +1,149 @@
+"""The tree of settings that all commands share.
+
+Defaults live in the dataclasses of the rooms; `conf/` states what differs. Nothing here knows Hydra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fraudml.config.components import Component
+from fraudml.data.audit import AuditSettings
+from fraudml.data.settings import DataSettings, SimulateSettings
+from fraudml.data.settings import ColumnRoles
+from fraudml.errors import ConfigError
+from fraudml.evaluation.guard import GuardSettings
+from fraudml.evaluation.table import IntervalSettings
+from fraudml.features.plan import FeatureSettings
+from fraudml.split import SplitSettings
+
+OBJECTIVES = (
+    "average_precision",
+    "savings",
+    "card_precision_at_100",
+    "recall_at_fpr_0.01",
+    "recall_at_fpr_0.05",
+    "precision_at_100",
+    "value_recall",
+    "log_loss",
+    "brier",
+)
+_REFUSED_OBJECTIVES = {
+    "accuracy": "never alerting reaches an accuracy of 1 minus the prevalence",
+    "roc_auc": "at rare events ROC AUC rises while the alerts that a team can review get worse",
+}
+
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """What a run may spend.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall clock of the whole run; fitting stops in time for what comes after it.
+    """
+
+    seconds: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0:
+            raise ConfigError(f"budget.seconds is {self.seconds}. It is above 0.")
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """Where the learner runs.
+
+    Parameters
+    ----------
+    kind : str
+        Never changed silently.
+    """
+
+    kind: Literal["cpu"] = "cpu"
+
+
+def _simulated() -> DataSettings:
+    return DataSettings(
+        simulate=SimulateSettings(),
+        columns=ColumnRoles(label="label", time="time", amount="amount"),
+        labels_complete=True,
+    )
+
+
+def _component(target: str) -> Component:
+    return Component(target, {})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run.
+
+    Parameters
+    ----------
+    command : str
+        The command that these settings are for.
+    data, split, features, audit : settings
+        The table; its blocks; its features; what stops it.
+    resampling, weighting, learner, calibration, costs, policy : Component
+        The parts, each by `_target_` with its arguments beside it.
+    evaluation, guard, budget, device : settings
+        Intervals; the guard's margin; the budget; the device.
+    objective : str
+        The metric that choices inside the development window go by.
+    proof : bool
+        Whether a sampler or weighting is compared with doing without.
+    seed : int
+        Every random choice derives from it, by name.
+    threads : int, optional
+        How many threads to use; by default as many as the machine grants.
+    output_dir : str, optional
+        The run folder; by default `runs/<date>_<time>_<run_name>`.
+    run_name : str
+        A word for the run.
+    """
+
+    command: str = "train"
+    data: DataSettings = field(default_factory=DataSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    resampling: Component = field(default_factory=Component)
+    weighting: Component = field(default_factory=Component)
+    learner: Component = field(
+        default_factory=lambda: _component("fraudml.learners.lightgbm.LightGBM")
+    )
+    calibration: Component = field(
+        default_factory=lambda: _component("fraudml.decisions.calibration.Auto")
+    )
+    costs: Component = field(default_factory=lambda: _component("fraudml.decisions.costs.Card"))
+    policy: Component = field(
+        default_factory=lambda: _component("fraudml.decisions.policies.MinimumCost")
+    )
+    evaluation: IntervalSettings = field(default_factory=IntervalSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+    objective: str = "average_precision"
+    proof: bool = True
+    seed: int = 0
+    threads: int | None = None
+    output_dir: str | None = None
+    run_name: str = "train"
+
+    def __post_init__(self) -> None:
+        if self.objective in _REFUSED_OBJECTIVES:
+            raise ConfigError(
+                f"objective is '{self.objective}', which is refused: "
+                f"{_REFUSED_OBJECTIVES[self.objective]}. Choose one of {', '.join(OBJECTIVES)}."
+            )
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(
+                f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}. It is a whole number from 0.")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads is {self.threads}. It is at least 1.")

@@ -1,0 +1,347 @@
+"""Column roles, and the table that has been checked against them.
+
+Whether a table is what the settings say is decided here, once; what comes after trusts a `Dataset`.
+Reading files is `read`, finding what will hurt a model is `audit`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.data.clock import MOMENT, to_moment
+from fraudml.data.settings import ColumnRoles, DataSettings, TimeUnit
+from fraudml.errors import DataError, all_problems, listing, nearest
+
+_log = logging.getLogger(__name__)
+
+_SWITCHED_OFF = {
+    "time": "blocks by time (they are stratified instead), delays, time parts, alerts per day",
+    "id": "an id in the scores (the row number stands in)",
+    "entity": "card precision and intervals by card",
+    "amount": "costs by amount, value recall",
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the columns of a table mean; goes into the bundle.
+
+    Parameters
+    ----------
+    roles : ColumnRoles
+        Which column plays which role; a role that the table does not fill is None.
+    positive : str, optional
+        The label's value that is fraud, where it is not 1 or true.
+    time_unit : str
+        The unit of a time that is a number.
+    numeric_time : bool
+        Whether the time is a number, and so has no calendar.
+    time_format : str, optional
+        How a time that is text is written, where it is not ISO 8601.
+    """
+
+    roles: ColumnRoles
+    positive: str | int | None = None
+    time_unit: TimeUnit = "s"
+    numeric_time: bool = False
+    time_format: str | None = None
+
+    @property
+    def never_features(self) -> frozenset[str]:
+        """The columns that are never features as they stand."""
+        roles = self.roles
+        named = (roles.label, roles.id, roles.entity, roles.time, roles.label_time, roles.group)
+        return frozenset(name for name in (*named, *roles.exclude) if name is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; `from_dict` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Schema:
+        """Make a schema from what `to_dict` gave."""
+        roles = dict(content["roles"])
+        for name in ("categorical", "exclude"):
+            roles[name] = tuple(roles[name])
+        return cls(**{**content, "roles": ColumnRoles(**roles)})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A checked table in the order of its clock.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns as they came, without the excluded ones, sorted by time (ties: as they came).
+    facts : DataFrame
+        The roles in one form, in the same order: `row` (position in the input, Int64), `label`
+        (Int8, null = not known), `time` and `label_time` (Datetime('us'), UTC; null without the
+        role), `amount` (Float64, null without the role).
+    schema : Schema
+        What the columns mean.
+    """
+
+    frame: pl.DataFrame
+    facts: pl.DataFrame
+    schema: Schema
+
+    def __len__(self) -> int:
+        return self.facts.height
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is a clock."""
+        return self.schema.roles.time is not None
+
+    @property
+    def label(self) -> NDArray[np.int8]:
+        """Labels: 1 fraud, 0 legitimate, -1 not known."""
+        return self.facts["label"].fill_null(-1).to_numpy()
+
+    @property
+    def amount(self) -> NDArray[np.float64] | None:
+        """What is at stake on each row, at least 0 (a refund counts 0); NaN where not known."""
+        if self.schema.roles.amount is None:
+            return None
+        return np.maximum(self.facts["amount"].cast(pl.Float64).to_numpy(), 0.0)
+
+    def entity_codes(self) -> NDArray[np.int64] | None:
+        """Return a whole number a card, from 0; a row without one is a card of its own."""
+        if self.schema.roles.entity is None:
+            return None
+        column = self.frame[self.schema.roles.entity]
+        codes = column.rank("dense").cast(pl.Int64)
+        alone = pl.int_range(len(column), eager=True) + len(column)
+        return codes.fill_null(alone).to_numpy()
+
+    def take(self, rows: NDArray[np.int64]) -> Dataset:
+        """Select rows by position."""
+        return replace(self, frame=self.frame[rows], facts=self.facts[rows])
+
+
+def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
+    """Check a table against its roles and put it on its clock.
+
+    All problems are reported together. Costs a copy of the table where it is not yet sorted.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any columns.
+    settings : DataSettings
+        The roles, the label's positive value, the unit of time.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        An empty table; a role's column that is missing; a label with other than two values or with
+        one class; a time or amount of the wrong type or null; infinite values; ids that stand
+        twice.
+    """
+    roles = settings.columns
+    if frame.height == 0:
+        raise DataError("The table has no rows. Check data.path and how the file was written.")
+    missing = [
+        name for name in roles.named if name not in frame.columns and name not in roles.exclude
+    ]
+    if missing:
+        raise DataError(_missing_columns(frame, missing))
+    _say_what_is_off(roles)
+    schema = Schema(
+        roles=roles,
+        positive=settings.positive,
+        time_unit=settings.time_unit,
+        numeric_time=roles.time is not None and frame[roles.time].dtype.is_numeric(),
+        time_format=settings.csv.time_format,
+    )
+    facts, problems = _facts(frame, schema)
+    problems += list(_column_problems(frame, schema))
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
+    _say_refunds(facts, roles)
+    dataset = Dataset(frame.drop(roles.exclude, strict=False), pl.DataFrame(facts), schema)
+    return _in_time_order(dataset)
+
+
+def conform_table(frame: pl.DataFrame, schema: Schema, needed: frozenset[str]) -> Dataset:
+    """Put rows that are to be scored on the clock that a model was trained on, in their own order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows without labels, or with labels that are not looked at.
+    schema : Schema
+        From the bundle.
+    needed : frozenset of str
+        The columns that the features, the costs and the output need.
+
+    Raises
+    ------
+    DataError
+        Columns are missing (all are named), or a time cannot be read.
+    """
+    missing = sorted(needed - set(frame.columns))
+    if missing:
+        raise DataError(_missing_columns(frame, missing))
+    roles = schema.roles
+    kept = {
+        name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
+        for name in ("time", "id", "entity", "amount", "group")
+    }
+    unlabelled = replace(schema, roles=replace(roles, **kept, label_time=None))
+    facts, problems = _facts(frame, unlabelled, labelled=False)
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
+    return Dataset(frame, pl.DataFrame(facts), unlabelled)
+
+
+def _missing_columns(frame: pl.DataFrame, missing: list[str]) -> str:
+    problems = [
+        f"column '{name}' is not in the table. {nearest(name, frame.columns)} "
+        "Set the role under data.columns."
+        for name in missing
+    ]
+    return all_problems(f"{len(problems)} columns are missing.", problems)
+
+
+def _say_what_is_off(roles: ColumnRoles) -> None:
+    for role, what in _SWITCHED_OFF.items():
+        if getattr(roles, role) is None:
+            _log.info("No column plays the role '%s', which switches off: %s.", role, what)
+
+
+def _facts(
+    frame: pl.DataFrame, schema: Schema, *, labelled: bool = True
+) -> tuple[dict[str, pl.Series], list[str]]:
+    roles, problems = schema.roles, []
+    nothing = pl.Series([None]).new_from_index(0, frame.height)
+    facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
+    makers = {
+        "label": (roles.label if labelled else None, pl.Int8(), _label),
+        "time": (roles.time, MOMENT, _time),
+        "label_time": (roles.label_time, MOMENT, _time),
+        "amount": (roles.amount, pl.Float64(), _amount),
+    }
+    for fact, (column, dtype, make) in makers.items():
+        facts[fact] = nothing.cast(dtype).alias(fact)
+        if column is not None:
+            try:
+                facts[fact] = make(frame[column], schema).alias(fact)
+            except DataError as error:
+                problems.append(str(error))
+    if roles.time is not None and (empty := facts["time"].null_count()) and not problems:
+        problems.append(
+            f"column '{roles.time}' is null in {empty:,} of {frame.height:,} rows (first at row "
+            f"{_first(facts['time'].is_null())}). Every row needs a time. Remove these rows."
+        )
+    return facts, problems
+
+
+def _label(column: pl.Series, schema: Schema) -> pl.Series:
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    values = column.drop_nulls().unique().sort().to_list()
+    positive = schema.positive
+    if positive is not None:
+        known = {str(value): value for value in values}
+        if str(positive) not in known:
+            raise DataError(
+                f"column '{column.name}' never holds data.positive='{positive}'. "
+                f"It holds {listing(values)}."
+            )
+        fraud = column == known[str(positive)]
+    elif column.dtype == pl.Boolean:
+        fraud = column
+    elif {str(value) for value in values} <= {"0", "1", "0.0", "1.0"}:
+        fraud = column.cast(pl.Float64) == 1.0
+    else:
+        raise DataError(
+            f"column '{column.name}' is the label and holds {listing(values)}. Expected 0 and 1, "
+            "true and false, or any two values with data.positive naming the one that is fraud."
+        )
+    if len(values) > 2:
+        raise DataError(
+            f"column '{column.name}' is the label and holds {len(values)} values: "
+            f"{listing(values)}. A label has two values, and null where it is not known."
+        )
+    if len(values) < 2:
+        raise DataError(
+            f"column '{column.name}' is the label and holds one value alone: {listing(values)}. "
+            "Training needs frauds and legitimate rows."
+        )
+    return fraud.cast(pl.Int8)
+
+
+def _time(column: pl.Series, schema: Schema) -> pl.Series:
+    if column.dtype != pl.String:
+        return to_moment(column, schema.time_unit)
+    parsed = column.str.to_datetime(schema.time_format, time_unit="us", strict=False)
+    failed = parsed.is_null() & column.is_not_null()
+    if failed.any():
+        raise DataError(
+            f"column '{column.name}' does not parse as time in {failed.sum():,} of "
+            f"{len(column):,} rows (first at row {_first(failed)}: '{column.filter(failed)[0]}'). "
+            f"Expected {schema.time_format or 'ISO 8601, as 2026-05-31 23:59:00'}. "
+            "Set data.csv.time_format, for example '%d/%m/%Y %H:%M'."
+        )
+    return to_moment(parsed, schema.time_unit)
+
+
+def _amount(column: pl.Series, schema: Schema) -> pl.Series:
+    if not column.dtype.is_numeric():
+        raise DataError(
+            f"column '{column.name}' is the amount and of type {column.dtype}. Expected a number. "
+            "For 3,14 set data.csv.decimal_comma=true."
+        )
+    return column.cast(pl.Float64).fill_nan(None)
+
+
+def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    roles = schema.roles
+    if roles.id is not None and (twice := frame[roles.id].is_duplicated().sum()):
+        example = frame[roles.id].filter(frame[roles.id].is_duplicated())[0]
+        yield (
+            f"column '{roles.id}' is the id and {twice:,} of {frame.height:,} rows share theirs "
+            f"with another (first: '{example}'). An id names one row. Remove the copies, or take "
+            "the role away."
+        )
+    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
+    endless = frame.select(pl.col(floats).is_infinite().sum()).row(0) if floats else ()
+    for name, count in zip(floats, endless, strict=True):
+        if count and name not in roles.exclude:
+            yield (
+                f"column '{name}' is infinite in {count:,} of {frame.height:,} rows (first at row "
+                f"{_first(frame[name].is_infinite())}). Expected finite numbers. Set them to null "
+                "or exclude the column."
+            )
+
+
+def _first(mask: pl.Series) -> int:
+    position = mask.arg_max()
+    return 0 if position is None else int(position)
+
+
+def _say_refunds(facts: dict[str, pl.Series], roles: ColumnRoles) -> None:
+    refunds = int((facts["amount"] <= 0).sum())
+    if refunds:
+        _log.info("%s rows of '%s' are at most 0 and count 0 in costs.", refunds, roles.amount)
+
+
+def _in_time_order(dataset: Dataset) -> Dataset:
+    time = dataset.facts["time"]
+    if not dataset.has_time or time.is_sorted():
+        return dataset
+    _log.info("The rows are not in the order of '%s': sorted.", dataset.schema.roles.time)
+    return dataset.take(time.arg_sort(nulls_last=True).cast(pl.Int64).to_numpy())

@@ -1,0 +1,381 @@
+"""Blocks in the order of the as-of clock: the development window, the test block, and the steps
+that give every development decision scores of rows that its model has not seen.
+
+Rows are positions in a `Dataset`. Nothing is fitted here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.data.clock import parse_duration, parse_moment
+from fraudml.data.schema import Dataset
+from fraudml.data.settings import DataSettings
+from fraudml.errors import ConfigError, DataError
+from fraudml.seeds import child_generator, child_seed
+
+_log = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+
+MIN_FRAUDS = 10
+"""Fewer frauds than this in a block, and no number about it means anything."""
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How the table is cut into blocks.
+
+    Parameters
+    ----------
+    kind : str
+        `time`, `stratified` (at random, by entity where there is one), or `auto`: by time where
+        there is a time.
+    test_share : float
+        Share of the rows in the test block; by time the last ones.
+    test_start : str, optional
+        The moment at which the test block starts, instead of a share.
+    label_delay : str
+        How long a label takes to arrive, as `7d` or `36h`.
+    steps : int
+        How many out-of-fold steps there are in the development window.
+    first_fit : float
+        Share of the development window that the first step is fitted on.
+    seed : int, optional
+        The seed of a stratified split; by default a child of the run's seed.
+    """
+
+    kind: Literal["auto", "time", "stratified"] = "auto"
+    test_share: float = 0.2
+    test_start: str | None = None
+    label_delay: str = "0"
+    steps: int = 4
+    first_fit: float = 0.4
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("test_share", "first_fit"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"split.{name} is {getattr(self, name)}. It lies in (0, 1).")
+        if self.steps < 1:
+            raise ConfigError(f"split.steps is {self.steps}. It is at least 1.")
+        if self.test_start is not None and self.kind == "stratified":
+            raise ConfigError("split.test_start needs split=time. Set one of the two.")
+        parse_duration(self.label_delay, "split.label_delay")
+
+    @property
+    def delay(self) -> timedelta:
+        """The label delay."""
+        return parse_duration(self.label_delay, "split.label_delay")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that are used together.
+
+    Parameters
+    ----------
+    name : str
+        `development` or `test`.
+    rows : ndarray of int64
+        Positions in the dataset, increasing.
+    start, end : datetime, optional
+        The first and the last time; None without a clock.
+    """
+
+    name: str
+    rows: Rows
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One step: a model is fitted on `fit` and scores `score`.
+
+    Both are positions in the dataset, increasing, and share none. By time, every label of `fit`
+    was known when the first row of `score` happened (without the delay where the development
+    window is too short for it: `Split.delay_kept`).
+    """
+
+    fit: Rows
+    score: Rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """The blocks of a run.
+
+    Parameters
+    ----------
+    kind : str
+        `time` or `stratified`.
+    development, test : Block
+        All that choices may see; all that they may not.
+    folds : tuple of Fold
+        Out-of-fold steps inside the development window, forward in time.
+    delay_kept : bool
+        Whether the label delay stands inside the steps too.
+    left_out : int
+        Rows that enter no block: label not known, or not yet.
+    """
+
+    kind: Literal["time", "stratified"]
+    development: Block
+    test: Block
+    folds: tuple[Fold, ...]
+    delay_kept: bool
+    left_out: int
+
+
+def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, seed: int) -> Split:
+    """Cut a dataset into development window, test block and out-of-fold steps.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        In the order of its clock.
+    settings : SplitSettings
+        Shares, delay, steps.
+    data : DataSettings
+        `as_of` and `labels_complete`.
+    seed : int
+        The run's seed; used only without a clock.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ConfigError
+        `split=time` without a time column, or a `test_start` that is no moment.
+    DataError
+        Under 10 frauds in the test block, or in what the steps score.
+    """
+    kind = (
+        settings.kind if settings.kind != "auto" else ("time" if dataset.has_time else "stratified")
+    )
+    if kind == "time" and not dataset.has_time:
+        raise ConfigError(
+            "split=time needs data.columns.time. Name the column, or split=stratified."
+        )
+    known_at = _known_at(dataset, settings.delay)
+    usable = _usable(dataset, known_at, data)
+    if kind == "time":
+        cut = _by_time(dataset, known_at, usable, settings)
+    else:
+        _log.info(
+            "Blocks are stratified at random%s: they say nothing about the future.",
+            " by entity" if dataset.schema.roles.entity else "",
+        )
+        cut = _stratified(dataset, usable, settings, seed)
+    _check_frauds(dataset, cut, usable, settings)
+    return cut
+
+
+def _known_at(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | None:
+    if not dataset.has_time:
+        return None
+    arrival = pl.coalesce("label_time", pl.col("time") + delay)
+    return dataset.facts.select(arrival.dt.epoch("us")).to_series().to_numpy()
+
+
+def _usable(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSettings) -> Rows:
+    known = dataset.label >= 0
+    if known_at is not None and not data.labels_complete:
+        known &= known_at <= _as_of(dataset, data)
+    return np.flatnonzero(known)
+
+
+def _as_of(dataset: Dataset, data: DataSettings) -> int:
+    if data.as_of is None:
+        return int(_microseconds(dataset)[-1])
+    schema = dataset.schema
+    moment = parse_moment(
+        data.as_of, "data.as_of", unit=schema.time_unit, numeric=schema.numeric_time
+    )
+    return _to_microseconds(moment)
+
+
+def _microseconds(dataset: Dataset) -> NDArray[np.int64]:
+    return dataset.facts["time"].dt.epoch("us").to_numpy()
+
+
+def _to_microseconds(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1)) / timedelta(microseconds=1))
+
+
+def _by_time(
+    dataset: Dataset, known_at: NDArray[np.int64] | None, usable: Rows, settings: SplitSettings
+) -> Split:
+    assert known_at is not None
+    time = _microseconds(dataset)
+    cutoff = _test_cutoff(dataset, time, usable, settings)
+    test = usable[time[usable] >= cutoff]
+    before = usable[time[usable] < cutoff]
+    development = before[known_at[before] <= cutoff]
+    steps = _cutoffs(time[development], settings)
+    folds = tuple(_forward(time, known_at, development, steps))
+    delay_kept = _enough(dataset, folds)
+    if not delay_kept and settings.delay:
+        _log.warning(
+            "The development window is too short for a label delay of %s inside the "
+            "out-of-fold steps: they go without it.",
+            settings.label_delay,
+        )
+        folds = tuple(_forward(time, time + 1, development, steps))
+    return Split(
+        "time",
+        _block("development", dataset, development),
+        _block("test", dataset, test),
+        folds,
+        delay_kept=delay_kept or not settings.delay,
+        left_out=len(dataset) - len(development) - len(test),
+    )
+
+
+def _test_cutoff(
+    dataset: Dataset, time: NDArray[np.int64], usable: Rows, settings: SplitSettings
+) -> int:
+    if settings.test_start is None:
+        first = int(np.floor(len(usable) * (1 - settings.test_share)))
+        return int(time[usable[min(first, len(usable) - 1)]]) if len(usable) else 0
+    schema = dataset.schema
+    return _to_microseconds(
+        parse_moment(
+            settings.test_start,
+            "split.test_start",
+            unit=schema.time_unit,
+            numeric=schema.numeric_time,
+        )
+    )
+
+
+def _cutoffs(time: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int64]:
+    """Moments at which steps start, and the end; rows of one instant stay together."""
+    shares = np.linspace(settings.first_fit, 1.0, settings.steps + 1)[:-1]
+    if not len(time):
+        return np.empty(0, np.int64)
+    starts = time[(shares * len(time)).astype(np.int64)]
+    return np.unique(np.append(starts, time[-1] + 1))
+
+
+def _forward(
+    time: NDArray[np.int64],
+    known_at: NDArray[np.int64],
+    development: Rows,
+    steps: NDArray[np.int64],
+) -> Iterator[Fold]:
+    when = time[development]
+    for start, end in zip(steps[:-1], steps[1:], strict=True):
+        fit = development[(when < start) & (known_at[development] <= start)]
+        score = development[(when >= start) & (when < end)]
+        yield Fold(fit, score)
+
+
+def _enough(dataset: Dataset, folds: tuple[Fold, ...]) -> bool:
+    label = dataset.label
+    return bool(folds) and all((label[fold.fit] == 1).sum() >= MIN_FRAUDS for fold in folds)
+
+
+def _stratified(dataset: Dataset, usable: Rows, settings: SplitSettings, seed: int) -> Split:
+    label = dataset.label[usable]
+    entity = dataset.entity_codes()
+    if entity is None:
+        development, test = _rows_at_random(usable, label, settings, seed)
+    else:
+        generator = child_generator(seed if settings.seed is None else settings.seed, "test block")
+        place = _deal(entity[usable], label, generator)
+        test = usable[place < settings.test_share]
+        development = usable[place >= settings.test_share]
+    names = np.arange(len(dataset)) if entity is None else entity
+    place = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
+    part = np.minimum((place * (settings.steps + 1)).astype(np.int64), settings.steps)
+    folds = tuple(
+        Fold(development[part != k], development[part == k]) for k in range(settings.steps + 1)
+    )
+    return Split(
+        "stratified",
+        _block("development", dataset, development),
+        _block("test", dataset, test),
+        folds,
+        delay_kept=True,
+        left_out=len(dataset) - len(usable),
+    )
+
+
+def _rows_at_random(
+    usable: Rows, label: NDArray[np.int8], settings: SplitSettings, seed: int
+) -> tuple[Rows, Rows]:
+    from sklearn.model_selection import train_test_split
+
+    state = child_seed(seed, "test block") if settings.seed is None else settings.seed
+    try:
+        development, test = train_test_split(
+            usable, test_size=settings.test_share, stratify=label, random_state=state
+        )
+    except ValueError as error:
+        raise DataError(
+            f"The table cannot be cut at split.test_share={settings.test_share}: it has "
+            f"{len(usable):,} rows with a known label, {(label == 1).sum():,} of them frauds. "
+            "Bring more rows."
+        ) from error
+    return np.sort(development), np.sort(test)
+
+
+def _deal(
+    entity: NDArray[np.int64], label: NDArray[np.int8], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Give each entity a place in [0, 1), evenly among those with and those without a fraud."""
+    names, inverse = np.unique(entity, return_inverse=True)
+    fraud = np.bincount(inverse, weights=label == 1, minlength=len(names)) > 0
+    place = np.empty(len(names))
+    for stratum in (fraud, ~fraud):
+        count = int(stratum.sum())
+        place[stratum] = (generator.permutation(count) + 0.5) / max(count, 1)
+    return place[inverse]
+
+
+def _block(name: str, dataset: Dataset, rows: Rows) -> Block:
+    if not dataset.has_time or not len(rows):
+        return Block(name, rows)
+    time = dataset.facts["time"][rows]
+    return Block(name, rows, time.min(), time.max())  # type: ignore[arg-type]
+
+
+def _check_frauds(dataset: Dataset, cut: Split, usable: Rows, settings: SplitSettings) -> None:
+    label = dataset.label
+    total, test = int((label[usable] == 1).sum()), int((label[cut.test.rows] == 1).sum())
+    scored = sum(int((label[fold.score] == 1).sum()) for fold in cut.folds)
+    fitted = min((int((label[fold.fit] == 1).sum()) for fold in cut.folds), default=0)
+    where = f"Of {len(usable):,} rows with a known label {total:,} are frauds"
+    if test < MIN_FRAUDS:
+        raise DataError(
+            f"The test block has {test} frauds in {len(cut.test.rows):,} rows; at least "
+            f"{MIN_FRAUDS} are needed. {where}. {_larger_share(label[usable], settings)}"
+        )
+    if scored < MIN_FRAUDS or fitted < 2:
+        raise DataError(
+            f"The development window has too few frauds to tune and calibrate on: {scored} in the "
+            f"rows that its out-of-fold steps score (at least {MIN_FRAUDS} are needed), {fitted} in "
+            f"the rows of a step's fit (at least 2). {where}. Bring more rows, a shorter "
+            "split.label_delay, or a smaller split.test_share."
+        )
+
+
+def _larger_share(label: NDArray[np.int8], settings: SplitSettings) -> str:
+    frauds = np.flatnonzero(label == 1)
+    if len(frauds) >= 3 * MIN_FRAUDS and settings.kind != "stratified":
+        share = np.ceil(100 * (1 - frauds[-MIN_FRAUDS] / len(label))) / 100
+        if settings.test_share < share < 0.7:
+            return f"Set split.test_share={share:.2f}."
+    return "Bring more rows: about 30 frauds in all are the least."
