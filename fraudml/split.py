@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -276,7 +277,7 @@ def _forward(
     steps: NDArray[np.int64],
 ) -> Iterator[Fold]:
     when = time[development]
-    for start, end in zip(steps[:-1], steps[1:], strict=True):
+    for start, end in pairwise(steps):
         fit = development[(when < start) & (known_at[development] <= start)]
         score = development[(when >= start) & (when < end)]
         yield Fold(fit, score)
@@ -366,8 +367,8 @@ def _check_frauds(dataset: Dataset, cut: Split, usable: Rows, settings: SplitSet
     if scored < MIN_FRAUDS or fitted < 2:
         raise DataError(
             f"The development window has too few frauds to tune and calibrate on: {scored} in the "
-            f"rows that its out-of-fold steps score (at least {MIN_FRAUDS} are needed), {fitted} in "
-            f"the rows of a step's fit (at least 2). {where}. Bring more rows, a shorter "
+            f"rows that its out-of-fold steps score (at least {MIN_FRAUDS} are needed), {fitted} "
+            f"in the rows of a step's fit (at least 2). {where}. Bring more rows, a shorter "
             "split.label_delay, or a smaller split.test_share."
         )
 

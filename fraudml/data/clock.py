@@ -1,7 +1,7 @@
 """Moments and durations: how text and numbers become time.
 
-Inside fraudml a moment is a polars `Datetime('us')` without zone, in UTC; a time that is a number is
-counted from 1970.
+Inside fraudml a moment is a polars `Datetime('us')` without zone, in UTC; a time that is a number
+is counted from 1970.
 """
 
 from __future__ import annotations

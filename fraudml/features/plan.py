@@ -1,0 +1,339 @@
+"""The feature plan: which column becomes which feature, and what fitting learnt about it.
+
+Features are float64 and depend on the row, its past and what was learnt on the fit block, never on
+the rows beside it. `FittedFeatures` turns into JSON and back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.data.clock import to_moment
+from fraudml.data.schema import Dataset, Schema
+from fraudml.errors import ConfigError, DataError, listing
+from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
+
+_log = logging.getLogger(__name__)
+
+Kind = Literal["number", "category", "age"]
+
+_MICROSECONDS_A_DAY = 86_400e6
+_TIME_PARTS = ("hour", "weekday")
+_CHUNK = 500_000
+_NEARLY_EVERY = 0.99
+_ENOUGH_TO_NAME = 100
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What is made into features.
+
+    Parameters
+    ----------
+    time_parts : bool
+        Whether the hour and the weekday of a time with a calendar are features.
+    keys : tuple of str
+        Columns that name somebody besides the entity (a terminal, a device): not features
+        themselves, but what windows look back on.
+    leave_out : tuple of str
+        Columns that are no features, though they play no other role.
+    max_levels : int
+        A text column with more levels is left out, unless it is named under
+        `data.columns.categorical`.
+    """
+
+    time_parts: bool = True
+    keys: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    max_levels: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.max_levels < 1:
+            raise ConfigError(f"features.max_levels is {self.max_levels}. It is at least 1.")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the features.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    column : str
+        The column that it is made from.
+    kind : str
+        `number` (as it is), `category` (a code) or `age` (days from the date to the row's time).
+    levels : tuple of str
+        The known values of a category, sorted; their codes count from `FIRST_LEVEL_CODE`.
+    """
+
+    name: str
+    column: str
+    kind: Kind
+    levels: tuple[str, ...] = ()
+
+    def expression(self) -> pl.Expr:
+        """Return the float64 expression over the table's columns and `MOMENT_COLUMN`."""
+        column = pl.col(self.column)
+        if self.kind == "category":
+            codes = column.cast(pl.String).replace_strict(
+                list(self.levels),
+                range(FIRST_LEVEL_CODE, FIRST_LEVEL_CODE + len(self.levels)),
+                default=UNSEEN_CODE,
+                return_dtype=pl.Float64,
+            )
+            made = pl.when(column.is_null()).then(float(MISSING_CODE)).otherwise(codes)
+        elif self.kind == "age":
+            made = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds() / _MICROSECONDS_A_DAY
+        else:
+            made = column.cast(pl.Float64).fill_nan(None)
+        return made.alias(self.name)
+
+
+MOMENT_COLUMN = "\x00time"
+"""The name under which the clock stands beside a table's own columns; no file can hold it."""
+
+
+@dataclass(frozen=True)
+class FittedFeatures:
+    """Features that have learnt their categories; the same for training and scoring.
+
+    Parameters
+    ----------
+    features : tuple of Feature
+        In the order of the design matrix.
+    time_parts : bool
+        Whether hour and weekday follow them.
+    history_needed : float
+        How many seconds of history before a row its features look at.
+    """
+
+    features: tuple[Feature, ...]
+    time_parts: bool
+    history_needed: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        made = tuple(feature.name for feature in self.features)
+        return made + (_TIME_PARTS if self.time_parts else ())
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the features that are codes."""
+        return tuple(i for i, made in enumerate(self.features) if made.kind == "category")
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The table's columns that the features are made from."""
+        return frozenset(feature.column for feature in self.features)
+
+    def transform(self, table: Dataset, history: Dataset | None = None) -> pl.DataFrame:
+        """Compute the features of each row of a table.
+
+        Parameters
+        ----------
+        table : Dataset
+            The rows, in any order; theirs is kept.
+        history : Dataset, optional
+            Earlier rows that features may look back on.
+
+        Returns
+        -------
+        DataFrame of Float64
+            One row a row, one column a feature; null is missing, a category is a code.
+        """
+        del history  # no kind of feature looks back yet; the argument is part of the seam
+        source, parts = table.frame, []
+        if table.has_time:
+            source = source.with_columns(table.facts["time"].alias(MOMENT_COLUMN))
+        dates = [made.column for made in self.features if made.kind == "age"]
+        source = source.with_columns(
+            to_moment(source[name], table.schema.time_unit) for name in dates
+        )
+        if self.time_parts:
+            moment = pl.col(MOMENT_COLUMN)
+            hour = moment.dt.hour() + moment.dt.minute() / 60
+            parts = [
+                hour.cast(pl.Float64).alias(_TIME_PARTS[0]),
+                moment.dt.weekday().cast(pl.Float64).alias(_TIME_PARTS[1]),
+            ]
+        return source.select(*(made.expression() for made in self.features), *parts)
+
+    def matrix(
+        self, table: Dataset, rows: NDArray[np.int64] | None = None, history: Dataset | None = None
+    ) -> DesignMatrix:
+        """Compute the features and lay them out for a learner, without labels.
+
+        Rows are transformed in pieces, so that the float64 features of the whole table never stand
+        beside the float32 matrix.
+
+        Parameters
+        ----------
+        table : Dataset
+            The rows.
+        rows : ndarray of int64, optional
+            Which rows; all by default.
+        history : Dataset, optional
+            As in `transform`.
+        """
+        rows = np.arange(len(table)) if rows is None else rows
+        values = np.empty((len(rows), len(self.names)), dtype=np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            piece = rows[start : start + _CHUNK]
+            made = self.transform(_piece(table, piece), history)
+            values[start : start + len(piece)] = made.cast(pl.Float32).to_numpy()
+        return DesignMatrix(values, self.names, self.categorical)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; `from_dict` is the way back."""
+        return {
+            "features": [
+                {
+                    "name": made.name,
+                    "column": made.column,
+                    "kind": made.kind,
+                    "levels": list(made.levels),
+                }
+                for made in self.features
+            ],
+            "time_parts": self.time_parts,
+            "history_needed": self.history_needed,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> FittedFeatures:
+        """Make features from what `to_dict` gave."""
+        features = tuple(
+            Feature(one["name"], one["column"], one["kind"], tuple(one["levels"]))
+            for one in content["features"]
+        )
+        return cls(features, content["time_parts"], content["history_needed"])
+
+
+def _piece(table: Dataset, rows: NDArray[np.int64]) -> Dataset:
+    if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows):
+        first, count = int(rows[0]), len(rows)
+        return Dataset(
+            table.frame.slice(first, count), table.facts.slice(first, count), table.schema
+        )
+    return table.take(rows)
+
+
+def fit_features(
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    settings: FeatureSettings,
+    *,
+    never: frozenset[str] = frozenset(),
+) -> FittedFeatures:
+    """Decide what each column becomes, and learn its categories from the rows of the fit block.
+
+    Numbers and booleans stay as they are; text, and what is named categorical, becomes codes; other
+    dates become days before the row's time. Columns that name (nearly) every row, text with more
+    than `max_levels` levels, and columns with one value are left out, and said.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    rows : ndarray of int64
+        The development window.
+    settings : FeatureSettings
+        What to make.
+    never : frozenset of str
+        Columns that are no features for a reason outside the table, such as costs.
+
+    Raises
+    ------
+    ConfigError
+        A column that `keys` or `leave_out` names is not there.
+    DataError
+        No column is left that varies.
+    """
+    schema, frame = dataset.schema, dataset.frame
+    _check_named(settings, frame)
+    out = schema.never_features | never | {*settings.keys, *settings.leave_out}
+    fit_rows = _piece(dataset, rows).frame
+    features = tuple(
+        feature
+        for name in frame.columns
+        if name not in out
+        for feature in _feature(fit_rows[name], schema, settings)
+    )
+    time_parts = settings.time_parts and dataset.has_time and not schema.numeric_time
+    if not features and not time_parts:
+        raise DataError(
+            "No column is left to learn from: every one has a role, one value alone, or names "
+            "every row. Check data.columns and features.leave_out."
+        )
+    return FittedFeatures(features, time_parts)
+
+
+def _check_named(settings: FeatureSettings, frame: pl.DataFrame) -> None:
+    named = [("keys", name) for name in settings.keys]
+    named += [("leave_out", name) for name in settings.leave_out]
+    missing = [f"features.{key} names '{name}'" for key, name in named if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{'; '.join(missing)}, which is not in the table. It has {listing(frame.columns, 12)}."
+        )
+
+
+def _feature(column: pl.Series, schema: Schema, settings: FeatureSettings) -> Iterator[Feature]:
+    name, kind = column.name, column.dtype
+    if column.null_count() == len(column) or (
+        not column.null_count() and column.min() == column.max()
+    ):
+        _log.info("Column '%s' has one value and is left out.", name)
+    elif name in schema.roles.categorical:
+        yield Feature(name, name, "category", _levels(column))
+    elif kind.is_integer() and _names_every_row(column):
+        _log.warning("Column '%s' has another value in nearly every row: left out.", name)
+    elif kind.is_numeric() or kind == pl.Boolean:
+        yield Feature(name, name, "number")
+    elif kind in (pl.Date, pl.Datetime):
+        yield from _age(name, schema)
+    elif kind in (pl.String, pl.Categorical, pl.Enum):
+        yield from _category(column, settings)
+    else:
+        _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
+
+
+def _category(column: pl.Series, settings: FeatureSettings) -> Iterator[Feature]:
+    if _names_every_row(column):
+        _log.warning("Column '%s' has another value in nearly every row: left out.", column.name)
+    elif (levels := column.n_unique()) > settings.max_levels:
+        _log.warning(
+            "Column '%s' has %d levels, more than features.max_levels=%d: left out. Name it under "
+            "data.columns.categorical to keep it.",
+            column.name,
+            levels,
+            settings.max_levels,
+        )
+    else:
+        yield Feature(column.name, column.name, "category", _levels(column))
+
+
+def _names_every_row(column: pl.Series) -> bool:
+    known = len(column) - column.null_count()
+    return known >= _ENOUGH_TO_NAME and column.n_unique() > _NEARLY_EVERY * known
+
+
+def _levels(column: pl.Series) -> tuple[str, ...]:
+    return tuple(column.cast(pl.String).drop_nulls().unique().sort().to_list())
+
+
+def _age(name: str, schema: Schema) -> Iterator[Feature]:
+    if schema.roles.time is None or schema.numeric_time:
+        _log.warning("Column '%s' is a date without a clock to compare it with: left out.", name)
+    else:
+        yield Feature(f"days since {name}", name, "age")
