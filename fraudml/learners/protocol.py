@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fraudml.errors import DataError, listing
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
 
@@ -47,6 +48,10 @@ class FittedLearner(Protocol):
     """
 
     @property
+    def kind(self) -> str:
+        """The name that `load_learner` knows the model by: the module that it belongs to."""
+
+    @property
     def rounds(self) -> int | None:
         """How many boosting rounds there are; None for learners without rounds."""
 
@@ -66,6 +71,9 @@ class Learner(Protocol):
     @property
     def max_rounds(self) -> int | None:
         """How many rounds a fit makes where nothing else is said; None without rounds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the arguments that make an equal learner, as JSON."""
 
     def fit(
         self,
@@ -92,6 +100,8 @@ class Learner(Protocol):
         ------
         BudgetError
             The deadline passed before there was a usable model.
+        DataError
+            There is nothing to learn from: no feature, or one class only.
         """
 
 
@@ -100,3 +110,70 @@ def staged_margins(
 ) -> list[NDArray[np.float64]]:
     """Return the margins after each number of rounds, in the order given."""
     return [model.margin(X, rounds) for rounds in checkpoints]
+
+
+def check_fit_rows(train: DesignMatrix) -> None:
+    """Refuse rows that no learner can learn from.
+
+    Parameters
+    ----------
+    train : DesignMatrix
+        The rows of a fit.
+
+    Raises
+    ------
+    DataError
+        No feature, no row, one class only, or a weight that is negative or not finite.
+    """
+    if not train.names:
+        raise DataError(
+            "There is no feature to learn from: no column is left after roles and exclusions. "
+            "Check data.columns and the features settings."
+        )
+    classes = np.unique(train.y)
+    if not np.array_equal(classes, [0, 1]):
+        found = listing(classes.tolist()) if len(classes) else "none"
+        raise DataError(
+            f"A fit of {len(train):,} rows has the labels {found}. It needs both 0 and 1. "
+            "Choose blocks that hold frauds and legitimate rows."
+        )
+    weight = train.weight
+    if weight is None:
+        return
+    wrong = ~(np.isfinite(weight) & (weight >= 0))
+    if wrong.any():
+        raise DataError(
+            f"{int(wrong.sum()):,} of {len(weight):,} weights are negative or not finite "
+            f"(first at row {int(wrong.argmax()):,}). A weight is a finite number from 0. "
+            "Check the weighting settings and what they are computed from."
+        )
+
+
+def check_score_columns(expected: tuple[str, ...], X: DesignMatrix) -> None:
+    """Refuse to score columns other than those of the fit, in their order.
+
+    Parameters
+    ----------
+    expected : tuple of str
+        The columns of the fit.
+    X : DesignMatrix
+        Rows to score.
+
+    Raises
+    ------
+    DataError
+        The columns differ: the first five that are missing or new, or the first out of order.
+    """
+    if X.names == expected:
+        return
+    missing = [name for name in expected if name not in X.names]
+    new = [name for name in X.names if name not in expected]
+    if missing or new:
+        differ = f"missing {listing(missing) or 'none'}, new {listing(new) or 'none'}"
+    else:
+        first = next(a for a, b in zip(X.names, expected, strict=False) if a != b)
+        differ = f"the same columns in another order, from '{first}' on"
+    raise DataError(
+        f"The model was fitted on {len(expected)} columns and is given {len(X.names)}: {differ}. "
+        "Give it the columns of the fit, in their order."
+    )

@@ -1,0 +1,483 @@
+"""Gradient-boosted trees by LightGBM, with defaults for rare events.
+
+How the defaults were found is told in docs/defaults.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.errors import (
+    BudgetError,
+    BundleError,
+    ConfigError,
+    all_problems,
+    nearest,
+)
+from fraudml.learners.protocol import FitContext, check_fit_rows, check_score_columns
+from fraudml.matrix import DesignMatrix
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
+
+_log = logging.getLogger(__name__)
+
+KIND = "lightgbm"
+MODEL_FILE = "model.txt"
+
+_USABLE_SHARE = 0.1
+"""A model that the deadline cut short is kept from this share of its rounds on."""
+
+_ONE_THREAD_ROWS = 256
+"""Up to here a second thread costs more than it helps."""
+
+_TWO_CLASSES = "fraudml fits two classes, with the loss of the loss group"
+_REASONS: tuple[tuple[str, str], ...] = (
+    (
+        _TWO_CLASSES,
+        "objective num_class sigmoid reg_sqrt alpha fair_c poisson_max_delta_step "
+        "tweedie_variance_power auc_mu_weights multi_error_top_k label_gain eval_at objective_seed "
+        "lambdarank_norm lambdarank_position_bias_regularization lambdarank_truncation_level "
+        "bagging_by_query group_column",
+    ),
+    ("set weighting=… instead", "is_unbalance scale_pos_weight weight_column"),
+    ("set data.columns.categorical=[…] instead", "categorical_feature"),
+    ("set data.columns… instead", "label_column ignore_column header"),
+    ("set seed=… instead, which every part of a run derives its own from", "seed"),
+    (
+        "it follows from seed=…",
+        "bagging_seed data_random_seed drop_seed extra_seed feature_fraction_seed",
+    ),
+    ("set threads=… instead", "num_threads"),
+    ("set device=… instead", "device_type"),
+    ("fraudml reports progress itself", "verbosity"),
+    (
+        "it is fixed, so that the same rows give the same model on any number of threads",
+        "deterministic force_col_wise force_row_wise feature_pre_filter",
+    ),
+    (
+        "rounds are chosen on out-of-fold scores, or set by num_iterations",
+        "early_stopping_round early_stopping_min_delta metric metric_freq first_metric_only "
+        "is_provide_training_metric",
+    ),
+    (
+        "only in plain boosting are the first rounds of a model themselves a model",
+        "boosting drop_rate max_drop skip_drop uniform_drop xgboost_dart_mode",
+    ),
+    ("such trees have no contributions and no export", "linear_tree linear_lambda"),
+    (
+        "fraudml reads and writes its files itself",
+        "config convert_model convert_model_language data forcedbins_filename "
+        "forcedsplits_filename input_model output_model output_result parser_config_file "
+        "precise_float_parser refit_decay_rate save_binary saved_feature_importance_type "
+        "snapshot_freq task two_round valid",
+    ),
+    (
+        "fraudml fits on one machine",
+        "local_listen_port machine_list_filename machines num_machines pre_partition time_out "
+        "top_k tree_learner",
+    ),
+    (
+        "a row has the same score however it is asked for",
+        "num_iteration_predict start_iteration_predict pred_early_stop pred_early_stop_freq "
+        "pred_early_stop_margin predict_contrib predict_disable_shape_check predict_leaf_index "
+        "predict_raw_score",
+    ),
+)
+_REFUSED = {name: reason for reason, names in _REASONS for name in names.split()}
+"""LightGBM's parameters that are not the learner's to set, each with the reason."""
+
+_WHOLE, _NUMBER = "a whole number", "a number"
+_RANGES: dict[str, tuple[str, float, float]] = {
+    "num_iterations": (_WHOLE, 1, math.inf),
+    "learning_rate": (_NUMBER, 1e-6, math.inf),
+    "num_leaves": (_WHOLE, 2, 131072),
+    "lambda_l2": (_NUMBER, 0, math.inf),
+    "max_bin": (_WHOLE, 2, 65535),
+    "min_data_in_leaf": (_WHOLE, 0, math.inf),
+    "min_sum_hessian_in_leaf": (_NUMBER, 0, math.inf),
+    "feature_fraction": (_NUMBER, 1e-6, 1),
+}
+
+
+@dataclass(frozen=True, init=False)
+class LightGBM:
+    """Settings of gradient-boosted trees, under LightGBM's own names.
+
+    The fields are those parameters whose default fraudml chooses; every other parameter of LightGBM
+    can be given beside them, by its name or an alias, and keeps LightGBM's default otherwise.
+
+    Parameters
+    ----------
+    num_iterations : int
+        Boosting rounds, where they are not chosen on out-of-fold scores. With
+        `boost_from_average=False`, `learning_rate × num_iterations` should not be below 9: until
+        then the margins have not come down to the base rate, and p is too high before calibration.
+    learning_rate : float
+        Slow: a few hundred frauds are soon learnt by heart.
+    num_leaves : int
+        Small trees, for the same reason.
+    lambda_l2 : float
+        L2 of the leaf values. A leaf of frauds that the model already expects weighs little in
+        Hessians; without L2 its value explodes.
+    max_bin : int
+        Fine bins: frauds sit in the tails of amounts and counts, where 255 bins leave none.
+    min_data_in_leaf : int
+        Rows a leaf must have.
+    min_sum_hessian_in_leaf : float
+        Sum of Hessians a leaf must have.
+    feature_fraction : float
+        Share of the features that a tree may use.
+    boost_from_average : bool
+        Whether margins start at the log-odds of the base rate instead of 0.
+    other : mapping, optional
+        More parameters of LightGBM, as `**more`; for `dataclasses.replace`.
+    **more
+        Any other parameter of LightGBM.
+
+    Raises
+    ------
+    ConfigError
+        A name that LightGBM does not have (with the nearest), a parameter that is not the learner's
+        to set (with the reason), or a value out of range: all of them at once.
+
+    Examples
+    --------
+    >>> LightGBM(num_leaves=15).num_leaves
+    15
+    >>> LightGBM(colsample_bytree=0.8).feature_fraction
+    0.8
+    """
+
+    num_iterations: int
+    learning_rate: float
+    num_leaves: int
+    lambda_l2: float
+    max_bin: int
+    min_data_in_leaf: int
+    min_sum_hessian_in_leaf: float
+    feature_fraction: float
+    boost_from_average: bool
+    other: tuple[tuple[str, Any], ...]
+
+    def __init__(
+        self,
+        *,
+        num_iterations: int = 600,
+        learning_rate: float = 0.03,
+        num_leaves: int = 8,
+        lambda_l2: float = 10.0,
+        max_bin: int = 4095,
+        min_data_in_leaf: int = 20,
+        min_sum_hessian_in_leaf: float = 1e-3,
+        feature_fraction: float = 0.5,
+        boost_from_average: bool = False,
+        other: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
+        **more: Any,
+    ) -> None:
+        named = {
+            "num_iterations": num_iterations,
+            "learning_rate": learning_rate,
+            "num_leaves": num_leaves,
+            "lambda_l2": lambda_l2,
+            "max_bin": max_bin,
+            "min_data_in_leaf": min_data_in_leaf,
+            "min_sum_hessian_in_leaf": min_sum_hessian_in_leaf,
+            "feature_fraction": feature_fraction,
+            "boost_from_average": boost_from_average,
+        }
+        rest, problems = _translate(named, {**dict(other), **more})
+        problems += _wrong_values(named)
+        if problems:
+            raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
+        for name, value in named.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "other", tuple(sorted(rest.items())))
+
+    @property
+    def max_rounds(self) -> int:
+        """How many rounds a fit makes where nothing else is said."""
+        return self.num_iterations
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all parameters under LightGBM's names; `LightGBM(**…)` makes an equal learner."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        del own["other"]
+        return {**own, **{name: _as_json(value) for name, value in self.other}}
+
+    def fit(
+        self,
+        train: DesignMatrix,
+        context: FitContext,
+        *,
+        valid: DesignMatrix | None = None,  # noqa: ARG002 - rounds are chosen out of fold
+        rounds: int | None = None,
+    ) -> FittedLightGBM:
+        """Fit on `train`, with its weights.
+
+        The same rows, seed and version of LightGBM give the same model, whatever the threads.
+        Memory beside the matrix: 2 bytes a value (1 up to 255 bins) and about 60 a row.
+
+        Parameters
+        ----------
+        train : DesignMatrix
+            With labels of both classes.
+        context : FitContext
+            Seed, threads, device, deadline, progress.
+        valid : DesignMatrix, optional
+            Not looked at: a few dozen frauds choose no rounds. See docs/defaults.md.
+        rounds : int, optional
+            How many rounds to make, instead of `num_iterations`.
+
+        Raises
+        ------
+        BudgetError
+            The deadline passed before a tenth of the rounds. Later, the fit ends early with a
+            warning in the log.
+        ConfigError
+            LightGBM refuses a parameter, or the device is not there.
+        DataError
+            No feature, one class only, or a weight that is negative or not finite.
+        """
+        check_fit_rows(train)
+        rounds = self.num_iterations if rounds is None else rounds
+        booster = self._boost(train, context, rounds)
+        return FittedLightGBM(_model_text(booster), train.names, context.threads)
+
+    def _boost(self, train: DesignMatrix, context: FitContext, rounds: int) -> lgb.Booster:
+        library = _import_lightgbm()
+        parameters = self._parameters(context)
+        rows = library.Dataset(
+            train.values,
+            label=train.y,
+            weight=train.weight,
+            categorical_feature=list(train.categorical),
+            params=parameters,
+            free_raw_data=True,
+        )
+        try:
+            booster: lgb.Booster = library.Booster(parameters, rows)
+            for done in range(1, rounds + 1):
+                if context.deadline.expired:
+                    _stop_early(done - 1, rounds)
+                    break
+                booster.update()
+                context.progress("fit", done / rounds)
+        except library.basic.LightGBMError as error:
+            raise ConfigError(f"learner: LightGBM refuses to fit: {error}.") from error
+        return booster
+
+    def _parameters(self, context: FitContext) -> dict[str, Any]:
+        if context.device != "cpu":
+            raise ConfigError(f"device is '{context.device}'. LightGBM is fitted on 'cpu' here.")
+        parameters = self.to_dict()
+        del parameters["num_iterations"]
+        return parameters | {
+            "objective": "binary",
+            "metric": "none",
+            "seed": context.seed,
+            "num_threads": context.threads,
+            "device_type": "cpu",
+            "verbosity": -1,
+            "deterministic": True,
+            "force_col_wise": True,
+            "feature_pre_filter": False,
+        }
+
+
+class FittedLightGBM:
+    """Trees, made from LightGBM's own model text: what scores is what is saved.
+
+    Parameters
+    ----------
+    text : str
+        The model, without the parameters of its fit.
+    names : tuple of str
+        The columns of the fit, in their order.
+    threads : int
+        How many threads to score with; a few rows take one.
+    """
+
+    kind = KIND
+
+    def __init__(self, text: str, names: tuple[str, ...], threads: int = 1) -> None:
+        self.text = text
+        self.names = names
+        self.threads = threads
+        self._booster = _import_lightgbm().Booster(model_str=text)
+
+    @property
+    def rounds(self) -> int:
+        """How many boosting rounds there are."""
+        return int(self._booster.current_iteration())
+
+    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
+        """Return the log-odds of fraud, one float64 a row.
+
+        The same row gives the same bits, whatever rows stand beside it and however many threads.
+
+        Parameters
+        ----------
+        X : DesignMatrix
+            The columns of the fit, in their order.
+        rounds : int, optional
+            Use only the first rounds, at least 1; more than there are means all.
+
+        Raises
+        ------
+        DataError
+            Other columns than those of the fit.
+        """
+        assert rounds is None or rounds >= 1, rounds
+        return self._predict(X, raw_score=True, num_iteration=-1 if rounds is None else rounds)
+
+    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
+        """Return Shapley values, shape (n_rows, n_features + 1), float64.
+
+        A row sums to its margin up to rounding; the last column is the base, the same in each row.
+        Costs about a hundred times a margin (TreeSHAP; Lundberg et al. 2020).
+        """
+        return self._predict(X, pred_contrib=True, num_iteration=-1)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write `model.txt`, the same bytes for the same model; return the names of the columns."""
+        (folder / MODEL_FILE).write_text(self.text, encoding="utf-8", newline="\n")
+        return {"names": list(self.names)}
+
+    def _predict(self, X: DesignMatrix, **how: Any) -> NDArray[np.float64]:
+        check_score_columns(self.names, X)
+        if not len(X):
+            shape = (0, len(self.names) + 1) if "pred_contrib" in how else (0,)
+            return np.empty(shape)
+        threads = 1 if len(X) <= _ONE_THREAD_ROWS else self.threads
+        scores: NDArray[np.float64] = self._booster.predict(X.values, num_threads=threads, **how)
+        return scores
+
+
+def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLightGBM:
+    """Read back what `FittedLightGBM.save` wrote; margins are the same bits.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `model.txt`.
+    facts : mapping
+        What `save` returned.
+    threads : int
+        How many threads to score with.
+
+    Raises
+    ------
+    BundleError
+        The file is missing or is no model of LightGBM's, or its columns are not those of the facts.
+    """
+    path = folder / MODEL_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+        model = FittedLightGBM(text, tuple(facts["names"]), threads)
+        columns = model._booster.num_feature()
+    except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+    except _import_lightgbm().basic.LightGBMError as error:
+        raise BundleError(f"'{path}' is no model of LightGBM's: {error}.") from error
+    if columns != len(model.names):
+        raise BundleError(
+            f"'{path}' is a model of {columns} columns, and its manifest names {len(model.names)}. "
+            "The two do not belong together: write the bundle again."
+        )
+    return model
+
+
+def _import_lightgbm() -> Any:
+    try:
+        import lightgbm
+    except OSError as error:
+        raise ConfigError(
+            f"LightGBM is installed and cannot be loaded: {error}. It needs an OpenMP runtime: "
+            "'brew install libomp' on macOS, 'apt-get install libgomp1' on Debian and Ubuntu."
+        ) from error
+    return lightgbm
+
+
+def _aliases() -> dict[str, str]:
+    """Every name that LightGBM knows, to the one that it documents."""
+    known: Mapping[str, list[str]] = (
+        _import_lightgbm().basic._ConfigAliases._get_all_param_aliases()
+    )
+    return {alias: name for name, aliases in known.items() for alias in aliases}
+
+
+def _translate(named: dict[str, Any], more: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Put aliases of fields into `named`; return the other parameters and what is wrong."""
+    if not more:
+        return {}, []
+    aliases = _aliases()
+    rest: dict[str, Any] = {}
+    problems = []
+    for given, value in more.items():
+        name = aliases.get(given)
+        if name is None:
+            problems.append(
+                f"learner.{given} is no parameter of LightGBM. {nearest(given, aliases)}"
+            )
+        elif name in _REFUSED:
+            problems.append(f"learner.{given} is not the learner's to set: {_REFUSED[name]}.")
+        elif name in rest:
+            problems.append(f"learner.{given} and another name of '{name}' are both set.")
+        elif name in named:
+            named[name] = value
+        else:
+            rest[name] = _frozen(value)
+    return rest, problems
+
+
+def _wrong_values(named: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for name, (sort, low, high) in _RANGES.items():
+        value = named[name]
+        whole = isinstance(value, int) or (sort == _NUMBER and isinstance(value, float))
+        if not whole or isinstance(value, bool) or not low <= value <= high:
+            span = f"from {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+            problems.append(f"learner.{name} is {value!r}. It is {sort} {span}.")
+    if not isinstance(named["boost_from_average"], bool):
+        problems.append(
+            f"learner.boost_from_average is {named['boost_from_average']!r}. It is true or false."
+        )
+    return problems
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _as_json(value: Any) -> Any:
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _stop_early(done: int, rounds: int) -> None:
+    """Accept what the deadline left, or raise."""
+    if done < max(1, math.ceil(_USABLE_SHARE * rounds)):
+        raise BudgetError(
+            f"The time was over after {done} of {rounds} rounds, too few for a usable model. "
+            "Raise budget.seconds, or lower learner.num_iterations."
+        )
+    _log.warning(
+        "The time was over: the model has %d of %d rounds. Raise budget.seconds for all of them.",
+        done,
+        rounds,
+    )
+
+
+def _model_text(booster: lgb.Booster) -> str:
+    """The trees alone: how they were fitted (threads, device) is no part of the model."""
+    text: str = booster.model_to_string(num_iteration=-1)
+    return re.sub(r"\nparameters:\n.*?\nend of parameters\n", "", text, count=1, flags=re.DOTALL)
