@@ -23,7 +23,7 @@ from fraudml.errors import (
     all_problems,
     nearest,
 )
-from fraudml.learners.protocol import FitContext, check_fit_rows, check_score_columns
+from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -249,6 +249,7 @@ class LightGBM:
             No feature, one class only, or a weight that is negative or not finite.
         """
         check_fit_rows(train)
+        check_device("LightGBM", context.device)
         rounds = self.num_iterations if rounds is None else rounds
         booster = self._boost(train, context, rounds)
         return FittedLightGBM(_model_text(booster), train.names, context.threads)
@@ -277,8 +278,6 @@ class LightGBM:
         return booster
 
     def _parameters(self, context: FitContext) -> dict[str, Any]:
-        if context.device != "cpu":
-            raise ConfigError(f"device is '{context.device}'. LightGBM is fitted on 'cpu' here.")
         parameters = self.to_dict()
         del parameters["num_iterations"]
         return parameters | {

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import DataError, listing
+from fraudml.errors import ConfigError, DataError, listing
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
 
@@ -146,6 +146,30 @@ def check_fit_rows(train: DesignMatrix) -> None:
             f"{int(wrong.sum()):,} of {len(weight):,} weights are negative or not finite "
             f"(first at row {int(wrong.argmax()):,}). A weight is a finite number from 0. "
             "Check the weighting settings and what they are computed from."
+        )
+
+
+def check_device(learner: str, device: str, runs_on: Sequence[str] = ("cpu",)) -> None:
+    """Refuse a device that a learner does not run on.
+
+    Parameters
+    ----------
+    learner : str
+        What the message calls the learner.
+    device : str
+        What the run asks for.
+    runs_on : sequence of str
+        What the learner can.
+
+    Raises
+    ------
+    ConfigError
+        The device is none of them.
+    """
+    if device not in runs_on:
+        raise ConfigError(
+            f"device is '{device}'. {learner} runs on {listing(runs_on)}. "
+            "Set device=cpu, or choose another learner."
         )
 
 

@@ -1,0 +1,134 @@
+"""Fitted scikit-learn estimators as skops archives: the same bytes for the same model.
+
+They are read back only where every type in them stands in a list here.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+from fraudml.errors import BundleError, ConfigError, listing
+
+TRUSTED = (
+    "imblearn.ensemble._bagging.BalancedBaggingClassifier",
+    "imblearn.ensemble._easy_ensemble.EasyEnsembleClassifier",
+    "imblearn.ensemble._forest.BalancedRandomForestClassifier",
+    "imblearn.ensemble._weight_boosting.RUSBoostClassifier",
+    "imblearn.pipeline.Pipeline",
+    "imblearn.under_sampling._prototype_selection._random_under_sampler.RandomUnderSampler",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
+"""Types beyond skops's own list (numpy, scipy, and the public estimators of scikit-learn)."""
+
+_SCHEMA = "schema.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_archive(estimator: Any) -> bytes:
+    """Write a fitted estimator down.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+
+    Returns
+    -------
+    bytes
+        A skops archive without compression, times or addresses.
+
+    Raises
+    ------
+    ConfigError
+        It holds what could not be read back: types that are not trusted (named), or no data.
+    """
+    import skops.io
+
+    name = type(estimator).__name__
+    try:
+        archive = skops.io.dumps(estimator)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"learner: {name} cannot be saved as plain data: {error}. Choose another estimator."
+        ) from error
+    unknown = _unknown_types(archive)
+    if unknown:
+        raise ConfigError(
+            f"learner: {name} cannot be saved as plain data that is safe to read back: it holds "
+            f"{listing(unknown)}. Choose another estimator."
+        )
+    return _canonical(archive)
+
+
+def read_archive(archive: bytes) -> Any:
+    """Read an estimator back, importing and running nothing but the types that are trusted.
+
+    Parameters
+    ----------
+    archive : bytes
+        What `write_archive` returned.
+
+    Raises
+    ------
+    BundleError
+        It is no such archive, or holds a type that is not trusted.
+    """
+    import skops.io
+
+    try:
+        unknown = _unknown_types(archive)
+        if unknown:
+            raise BundleError(
+                f"The estimator's archive holds types that are not trusted: {listing(unknown)}. "
+                "Nothing of it was loaded. Write the bundle again with this fraudml."
+            )
+        return skops.io.loads(archive, trusted=list(TRUSTED))
+    except BundleError:
+        raise
+    except Exception as error:
+        raise BundleError(f"The estimator's archive cannot be read: {error!r}.") from error
+
+
+def _unknown_types(archive: bytes) -> list[str]:
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(data=archive)) - set(TRUSTED))
+
+
+def _canonical(archive: bytes) -> bytes:
+    """Number objects and files in the order of the schema, where skops takes their addresses."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as before:
+        contents = {name: before.read(name) for name in before.namelist()}
+    schema = json.loads(contents.pop(_SCHEMA))
+    numbers: dict[int, int] = {}
+    files: dict[str, str] = {}
+    _renumber(schema, numbers, files)
+    result = io.BytesIO()
+    with zipfile.ZipFile(result, "w") as after:
+        for old, new in files.items():
+            after.writestr(zipfile.ZipInfo(new, _EPOCH), contents[old])
+        after.writestr(zipfile.ZipInfo(_SCHEMA, _EPOCH), json.dumps(schema))
+    return result.getvalue()
+
+
+def _renumber(node: Any, numbers: dict[int, int], files: dict[str, str]) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _renumber(item, numbers, files)
+    elif isinstance(node, dict):
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+        if "__loader__" in node and isinstance(node.get("file"), str):
+            suffix = node["file"].rpartition(".")[2]
+            node["file"] = files.setdefault(node["file"], f"{len(files)}.{suffix}")
+        for item in node.values():
+            _renumber(item, numbers, files)

@@ -1,0 +1,448 @@
+"""Any scikit-learn classifier as a learner, with the preprocessing that it needs.
+
+Nothing is pickled: linear models are saved as coefficients in JSON, other estimators by skops.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.errors import BudgetError, BundleError, ConfigError, DataError, all_problems, nearest
+from fraudml.files import write_json
+from fraudml.learners.archive import read_archive, write_archive
+from fraudml.learners.estimator import Estimator, describe_estimator, freeze, thaw
+from fraudml.learners.preprocessing import KINDS, Kind, Preprocessing, fit_preprocessing
+from fraudml.learners.protocol import (
+    FitContext,
+    FittedLearner,
+    check_device,
+    check_fit_rows,
+    check_score_columns,
+)
+from fraudml.matrix import DesignMatrix
+
+_log = logging.getLogger(__name__)
+
+KIND = "sklearn"
+LINEAR_FILE = "linear.json"
+ESTIMATOR_FILE = "estimator.skops"
+
+_FROM_THE_RUN = {"random_state": "set seed=… instead", "n_jobs": "set threads=… instead"}
+
+_TILE_ROWS = 4096
+"""Estimators score tiles of exactly so many rows: the bits of a matrix product follow its shape."""
+
+_EPSILON = 1e-6
+"""What keeps the log-odds of a share of 0 or 1 finite."""
+
+
+@dataclass(frozen=True, init=False)
+class SklearnLearner:
+    """Settings of a scikit-learn classifier.
+
+    Parameters
+    ----------
+    classifier : str, class or estimator
+        A classifier of scikit-learn or imbalanced-learn: its dotted name, its class, or an object
+        that is not fitted.
+    preprocess : str
+        `impute_scale`, `impute` or `none`; see `Preprocessing`.
+    max_levels : int
+        How many categories of a column get a column of zeros and ones.
+    **arguments
+        Of the estimator, by its own names. An estimator inside is an object, or a mapping with
+        `_target_` and its arguments. The seed and the threads come from the run.
+
+    Raises
+    ------
+    ConfigError
+        The name is none of a classifier, or an argument is not the estimator's.
+
+    Examples
+    --------
+    >>> learner = SklearnLearner("sklearn.linear_model.LogisticRegression", C=0.1)
+    >>> learner.to_dict()["C"]
+    0.1
+    """
+
+    classifier: str
+    preprocess: Kind
+    max_levels: int
+    arguments: tuple[tuple[str, Any], ...]
+
+    def __init__(
+        self,
+        classifier: Any,
+        *,
+        preprocess: Kind = "impute_scale",
+        max_levels: int = 50,
+        **arguments: Any,
+    ) -> None:
+        spec = describe_estimator(classifier)
+        frozen = dict(spec.arguments) | {n: freeze(v) for n, v in arguments.items()}
+        spec = Estimator(spec.target, tuple(sorted(frozen.items())))
+        problems = [
+            f"learner.{name} is not the learner's to set: {reason}."
+            for name, reason in _FROM_THE_RUN.items()
+            if name in arguments
+        ]
+        if preprocess not in KINDS:
+            problems.append(
+                f"learner.preprocess is {preprocess!r}. {nearest(str(preprocess), KINDS)}"
+            )
+        if not isinstance(max_levels, int) or max_levels < 1:
+            problems.append(f"learner.max_levels is {max_levels!r}. It is a whole number from 1.")
+        if problems:
+            raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
+        _check_classifier(spec.build())
+        object.__setattr__(self, "classifier", spec.target)
+        object.__setattr__(self, "preprocess", preprocess)
+        object.__setattr__(self, "max_levels", max_levels)
+        object.__setattr__(self, "arguments", spec.arguments)
+
+    @property
+    def max_rounds(self) -> None:
+        """None: there are no rounds to choose."""
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the arguments that make an equal learner, as JSON."""
+        given = {name: thaw(value) for name, value in self.arguments}
+        own = {"preprocess": self.preprocess, "max_levels": self.max_levels}
+        return {"classifier": self.classifier, **own, **given}
+
+    def fit(
+        self,
+        train: DesignMatrix,
+        context: FitContext,
+        *,
+        valid: DesignMatrix | None = None,  # noqa: ARG002 - nothing here stops early
+        rounds: int | None = None,  # noqa: ARG002 - nor has rounds
+    ) -> FittedLearner:
+        """Fit the preprocessing and the estimator on `train`, with its weights.
+
+        What scikit-learn warns of (no convergence, say) goes to the log.
+
+        Parameters
+        ----------
+        train : DesignMatrix
+            With labels of both classes.
+        context : FitContext
+            Seed and threads. A fit cannot be stopped: the deadline is looked at before it.
+        valid, rounds
+            Not used.
+
+        Raises
+        ------
+        BudgetError
+            The deadline has passed.
+        ConfigError
+            There are weights and the estimator takes none, or the device is not the CPU.
+        DataError
+            The estimator refuses the rows; or no feature, or one class only.
+        """
+        check_fit_rows(train)
+        check_device(_class_name(self.classifier), context.device)
+        if context.deadline.expired:
+            raise BudgetError("The time was over before the fit began. Raise budget.seconds.")
+        preprocessing = fit_preprocessing(train, self.preprocess, self.max_levels)
+        context.progress("fit", 0.0)
+        estimator = self._fitted_estimator(train, preprocessing, context)
+        context.progress("fit", 1.0)
+        if _is_linear(estimator):
+            coefficients = estimator.coef_.ravel().astype(np.float64)
+            intercept = float(np.ravel(estimator.intercept_)[0])
+            return FittedLinear(preprocessing, coefficients, intercept, train.names)
+        return FittedEstimator(preprocessing, estimator, train.names, context.threads)
+
+    def _fitted_estimator(
+        self, train: DesignMatrix, preprocessing: Preprocessing, context: FitContext
+    ) -> Any:
+        estimator = Estimator(self.classifier, self.arguments).build()
+        estimator.set_params(**_run_parameters(estimator, context))
+        weights = _weights(estimator, train)
+        columns = preprocessing.transform(train.values)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                estimator.fit(columns, train.y, **weights)
+            except ValueError as error:
+                raise DataError(_refused(self, error)) from error
+        for message in sorted({str(warning.message) for warning in caught}):
+            _log.warning("learner: %s says: %s", _class_name(self.classifier), message)
+        return estimator
+
+
+class FittedLinear:
+    """A linear model: margins are sums of coefficient × value, added column by column.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        What makes the columns.
+    coefficients : ndarray of float64
+        One for each resulting column.
+    intercept : float
+        The margin where all of them are 0.
+    names : tuple of str
+        The columns of the fit, in their order.
+    """
+
+    kind = KIND
+    rounds = None
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        coefficients: NDArray[np.float64],
+        intercept: float,
+        names: tuple[str, ...],
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.coefficients = coefficients
+        self.intercept = intercept
+        self.names = names
+
+    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return the decision function, one float64 a row; the same bits in any batch."""
+        check_score_columns(self.names, X)
+        columns = self.preprocessing.transform(X.values)
+        margin = np.full(len(X), self.intercept)
+        for coefficient, column in zip(self.coefficients, columns.T, strict=True):
+            margin += coefficient * column
+        return margin
+
+    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
+        """Return coefficient × value, summed by feature; shape (n_rows, n_features + 1).
+
+        Scaled values are 0 at their mean, so a contribution counts from the mean; the last column
+        is the intercept.
+        """
+        check_score_columns(self.names, X)
+        columns = self.preprocessing.transform(X.values)
+        parts = np.zeros((len(X), len(self.names) + 1))
+        parts[:, -1] = self.intercept
+        for source, coefficient, column in zip(
+            self.preprocessing.sources, self.coefficients, columns.T, strict=True
+        ):
+            parts[:, source] += coefficient * column
+        return parts
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write `linear.json`; return the names of the columns and the form of the file."""
+        content = {
+            "preprocessing": self.preprocessing.to_dict(),
+            "coefficients": self.coefficients.tolist(),
+            "intercept": self.intercept,
+        }
+        write_json(folder / LINEAR_FILE, content)
+        return {"form": "linear", "names": list(self.names)}
+
+
+class FittedEstimator:
+    """Any other fitted classifier.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        What makes the columns.
+    estimator : classifier
+        Fitted on them.
+    names : tuple of str
+        The columns of the fit, in their order.
+    threads : int
+        How many threads to score with.
+
+    Raises
+    ------
+    ConfigError
+        The estimator could not be saved: found out at its first fit, not after hours.
+    """
+
+    kind = KIND
+    rounds = None
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        estimator: Any,
+        names: tuple[str, ...],
+        threads: int = 1,
+    ) -> None:
+        # Sums over trees by many threads come in any order; tiles are what runs in parallel here.
+        one_thread = {"n_jobs": None} if "n_jobs" in estimator.get_params(deep=False) else {}
+        self._estimator = estimator.set_params(**one_thread)
+        self._archive = write_archive(self._estimator)
+        self.preprocessing = preprocessing
+        self.names = names
+        self.threads = threads
+
+    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:  # noqa: ARG002
+        """Return log-odds of the predicted share, or the decision function where there is one.
+
+        One float64 a row, finite for a share of 0 or 1 too, strictly increasing in it.
+        """
+        check_score_columns(self.names, X)
+        starts = range(0, len(X), _TILE_ROWS)
+        if self.threads == 1 or len(starts) <= 1:
+            tiles = [self._tile(X.values, start) for start in starts]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                tiles = list(pool.map(lambda start: self._tile(X.values, start), starts))
+        return np.concatenate([np.empty(0), *tiles])
+
+    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:  # noqa: ARG002
+        """Refuse: there are exact contributions of linear models and boosted trees alone.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            f"There are no reasons for {type(self._estimator).__name__}: exact contributions exist "
+            "for learner=lightgbm and for linear models. Set reasons=0, or choose such a learner."
+        )
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write `estimator.skops`; return the preprocessing and the names of the columns."""
+        (folder / ESTIMATOR_FILE).write_bytes(self._archive)
+        return {
+            "form": "skops",
+            "names": list(self.names),
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+
+    def _tile(self, values: NDArray[np.float32], start: int) -> NDArray[np.float64]:
+        rows = values[start : start + _TILE_ROWS]
+        missing = _TILE_ROWS - len(rows)
+        tile = np.pad(rows, ((0, missing), (0, 0)), mode="edge") if missing else rows
+        margin = _scores(self._estimator, self.preprocessing.transform(tile))
+        return margin[: len(rows)]
+
+
+def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLearner:
+    """Read back what `save` wrote, running nothing and importing nothing that a file names.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `linear.json` or `estimator.skops`.
+    facts : mapping
+        What `save` returned.
+    threads : int
+        How many threads to score with.
+
+    Raises
+    ------
+    BundleError
+        A file is missing or not what it should be, or holds types that are not trusted (named).
+    """
+    readers: dict[str, Callable[..., FittedLearner]] = {
+        "linear": _load_linear,
+        "skops": _load_estimator,
+    }
+    try:
+        return readers[facts["form"]](folder, facts, threads)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"Cannot read the model in '{folder}': {error!r}. Write the bundle again."
+        ) from error
+
+
+def _load_linear(folder: Path, facts: Mapping[str, Any], _threads: int) -> FittedLinear:
+    content = json.loads((folder / LINEAR_FILE).read_text(encoding="utf-8"))
+    preprocessing = Preprocessing.from_dict(content["preprocessing"])
+    coefficients = np.array(content["coefficients"], dtype=np.float64)
+    if len(coefficients) != len(preprocessing.sources):
+        raise ValueError(f"{len(coefficients)} coefficients, {len(preprocessing.sources)} columns")
+    names = _names(facts, preprocessing)
+    return FittedLinear(preprocessing, coefficients, float(content["intercept"]), names)
+
+
+def _load_estimator(folder: Path, facts: Mapping[str, Any], threads: int) -> FittedEstimator:
+    estimator = read_archive((folder / ESTIMATOR_FILE).read_bytes())
+    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+    if estimator.n_features_in_ != len(preprocessing.sources):
+        raise ValueError(f"{estimator.n_features_in_} columns, not {len(preprocessing.sources)}")
+    return FittedEstimator(preprocessing, estimator, _names(facts, preprocessing), threads)
+
+
+def _names(facts: Mapping[str, Any], preprocessing: Preprocessing) -> tuple[str, ...]:
+    names = tuple(map(str, facts["names"]))
+    if len(names) != preprocessing.features:
+        raise ValueError(f"{len(names)} names for {preprocessing.features} columns")
+    return names
+
+
+def _is_linear(estimator: Any) -> bool:
+    from sklearn.linear_model._base import LinearClassifierMixin
+
+    return isinstance(estimator, LinearClassifierMixin)
+
+
+def _check_classifier(estimator: Any) -> None:
+    from sklearn.base import is_classifier
+
+    scores = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    if not (is_classifier(estimator) and scores):
+        raise ConfigError(
+            f"learner.classifier is {type(estimator).__name__}, which is no classifier with "
+            "predict_proba or decision_function. Choose one that is."
+        )
+
+
+def _class_name(target: str) -> str:
+    return target.rpartition(".")[2]
+
+
+def _run_parameters(estimator: Any, context: FitContext) -> dict[str, Any]:
+    """The seed of the run for everything inside that has none, and its threads."""
+    given = estimator.get_params(deep=True)
+    seeds = {
+        name: context.seed
+        for name, value in given.items()
+        if name.rpartition("__")[2] == "random_state" and value is None
+    }
+    # Linear models have done nothing with n_jobs since scikit-learn 1.8, and warn of it.
+    threads = {"n_jobs": context.threads} if "n_jobs" in given and not _is_linear(estimator) else {}
+    return seeds | threads
+
+
+def _weights(estimator: Any, train: DesignMatrix) -> dict[str, NDArray[np.float64]]:
+    from sklearn.utils.validation import has_fit_parameter
+
+    if train.weight is None:
+        return {}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ConfigError(
+            f"learner: {type(estimator).__name__} takes no weights, and the rows have some. "
+            "Set weighting=none and data.keep_legit=1, or choose an estimator that takes them."
+        )
+    return {"sample_weight": train.weight}
+
+
+def _refused(learner: SklearnLearner, error: ValueError) -> str:
+    hint = ""
+    if learner.preprocess == "none":
+        hint = " If it needs complete or scaled columns, set learner.preprocess=impute_scale."
+    return f"learner: {_class_name(learner.classifier)} refuses the rows: {error}{hint}"
+
+
+def _scores(estimator: Any, columns: NDArray[Any]) -> NDArray[np.float64]:
+    if hasattr(estimator, "decision_function"):
+        decision: NDArray[np.float64] = np.ravel(estimator.decision_function(columns))
+        return decision.astype(np.float64)
+    share = estimator.predict_proba(columns)[:, 1].astype(np.float64)
+    log_odds: NDArray[np.float64] = np.log(share + _EPSILON) - np.log1p(_EPSILON - share)
+    return log_odds
