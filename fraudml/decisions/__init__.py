@@ -1,1 +1,1 @@
-""""""
+"""Decisions: probabilities from margins, costs from rows, alerts from both."""

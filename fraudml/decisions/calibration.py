@@ -1,0 +1,288 @@
+"""Probabilities from margins, without changing their order.
+
+Every calibrator is a strictly increasing map of the margin onto the log-odds of fraud, fitted on
+out-of-fold scores of untouched rows: average precision, card precision and alert budgets are the
+same on margin and probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit
+
+from fraudml.errors import DataError
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int8]
+Kind = Literal["identity", "sigmoid", "beta", "isotonic"]
+
+MIN_SLOPE = 1e-3
+"""The least slope of a calibrator: it keeps the order even of a model that ranks backwards."""
+
+FEW_FRAUDS = 100
+"""Below this, `Auto` takes the sigmoid without looking."""
+
+ENOUGH_FOR_STEPS = 1000
+"""From here on, `Auto` looks at isotonic regression too."""
+
+
+@dataclass(frozen=True)
+class FittedCalibrator:
+    """A map from margin to probability; plain numbers.
+
+    Parameters
+    ----------
+    kind : str
+        `identity` (the margin is the log-odds), `sigmoid` (slope, intercept), `beta` (weight of
+        log s, weight of -log(1 - s), intercept) or `isotonic` (knots).
+    parameters : tuple of float
+        As the kind says; for `isotonic` the margins of the knots, then their log-odds.
+    """
+
+    kind: Kind
+    parameters: tuple[float, ...] = ()
+
+    def log_odds(self, margin: Floats) -> Floats:
+        """Return the calibrated log-odds, strictly increasing in the margin."""
+        if self.kind == "identity":
+            return margin
+        if self.kind == "isotonic":
+            return _interpolate(margin, *np.split(np.array(self.parameters), 2))
+        *weights, intercept = self.parameters
+        return np.asarray(_basis(self.kind, margin) @ np.array(weights) + intercept)
+
+    def probability(self, margin: Floats) -> Floats:
+        """Return the probability of fraud, in [0, 1]."""
+        return np.asarray(expit(self.log_odds(margin)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; `from_dict` is the way back."""
+        return {"kind": self.kind, "parameters": list(self.parameters)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> FittedCalibrator:
+        """Make a calibrator from what `to_dict` gave."""
+        return cls(content["kind"], tuple(float(value) for value in content["parameters"]))
+
+
+class Calibration(Protocol):
+    """How a calibrator is chosen and fitted."""
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Fit on out-of-fold margins of untouched rows.
+
+        Parameters
+        ----------
+        margin : ndarray of float64, shape (n_rows,)
+            After prior correction, where that is valid.
+        y_true : ndarray of int8, shape (n_rows,)
+            1 = fraud; both classes are there.
+        step : ndarray of int64, shape (n_rows,)
+            Which out-of-fold step scored the row.
+        """
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Prior correction alone: the margin is taken as the log-odds."""
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Return the identity."""
+        del margin, y_true, step
+        return FittedCalibrator("identity")
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """Platt's method: the log-odds are a line in the margin.
+
+    A ridge worth about one fraud pulls the slope towards 1, so that separable scores do not run to
+    infinity; the mean probability equals the base rate of the rows it was fitted on.
+
+    References
+    ----------
+    Platt (1999), Probabilistic outputs for support vector machines, section 2.
+    """
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Fit slope and intercept."""
+        del step
+        return _fit_linear("sigmoid", margin, y_true)
+
+
+@dataclass(frozen=True)
+class Beta:
+    """Beta calibration: the log-odds bend differently at the two ends.
+
+    References
+    ----------
+    Kull, Silva Filho, Flach (2017), Beta calibration, section 4.
+    """
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Fit the weights of log s and -log(1 - s), both above 0, and the intercept."""
+        del step
+        return _fit_linear("beta", margin, y_true)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Isotonic regression, interpolated between its steps, so that it ties no scores."""
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Fit the steps, and join their middles by lines in log-odds."""
+        del step
+        return _fit_isotonic(margin, y_true)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """The simplest calibrator that no other beats on rows that it has not seen.
+
+    With under `FEW_FRAUDS` frauds the sigmoid; otherwise beta, and from `ENOUGH_FOR_STEPS` frauds
+    isotonic regression, are fitted without each step in turn and must lower the log loss there by
+    more than its standard error.
+    """
+
+    def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
+        """Choose, then fit the choice on all rows."""
+        frauds = int((y_true == 1).sum())
+        chosen: Calibration = Sigmoid()
+        rivals: list[Calibration] = [Beta()] if frauds >= FEW_FRAUDS else []
+        rivals += [Isotonic()] if frauds >= ENOUGH_FOR_STEPS else []
+        best = _cross_fitted_loss(chosen, margin, y_true, step) if rivals else None
+        for rival in rivals:
+            loss = _cross_fitted_loss(rival, margin, y_true, step)
+            if best is not None and loss is not None and _surely_lower(loss, best):
+                chosen, best = rival, loss
+        return chosen.fit(margin, y_true, step)
+
+
+def prior_offset(beta: float | None) -> float:
+    """Return what to add to a margin whose model saw a share `beta` of the legitimate rows.
+
+    Parameters
+    ----------
+    beta : float, optional
+        The realised share of negatives kept, or 1 / weight of the frauds; None where the sampler
+        changed more than the prior (SMOTE), which no offset undoes.
+
+    References
+    ----------
+    Dal Pozzolo et al. (2015), Calibrating probability with undersampling, equation 4.
+
+    Examples
+    --------
+    >>> round(prior_offset(0.1), 4)
+    -2.3026
+    """
+    return 0.0 if beta is None else float(np.log(beta))
+
+
+def _basis(kind: Kind, margin: Floats) -> Floats:
+    if kind == "sigmoid":
+        return margin[:, None]
+    return np.column_stack([log_expit(margin), -log_expit(-margin)])
+
+
+def _fit_linear(kind: Kind, margin: Floats, y_true: Labels) -> FittedCalibrator:
+    _need_both(y_true)
+    basis = _basis(kind, margin)
+    weights, intercept = _logistic(basis, y_true)
+    low = weights < MIN_SLOPE
+    if low.any():
+        # The other weights are fitted anew beside those that stand at their bound.
+        fixed = basis[:, low] @ np.full(int(low.sum()), MIN_SLOPE)
+        free, intercept = _logistic(basis[:, ~low], y_true, offset=fixed)
+        weights = np.where(low, MIN_SLOPE, 0.0)
+        weights[~low] = np.maximum(free, MIN_SLOPE)
+    return FittedCalibrator(kind, (*map(float, weights), float(intercept)))
+
+
+def _logistic(
+    basis: Floats, y_true: Labels, offset: Floats | float = 0.0, *, steps: int = 50
+) -> tuple[Floats, float]:
+    """Logistic regression by Newton's method with a ridge that pulls the weights towards 1."""
+    design = np.column_stack([basis, np.ones(len(basis))])
+    ridge = np.append(np.ones(basis.shape[1]), 0.0)
+    centre = np.append(np.ones(basis.shape[1]), 0.0)
+    rate = np.clip(y_true.mean(), 1e-9, 1 - 1e-9)
+    theta = np.append(np.zeros(basis.shape[1]), np.log(rate / (1 - rate)) - np.mean(offset))
+
+    def loss(at: Floats) -> float:
+        line = design @ at + offset
+        fit = -np.sum(np.where(y_true == 1, log_expit(line), log_expit(-line)))
+        return float(fit + 0.5 * np.sum(ridge * (at - centre) ** 2))
+
+    current = loss(theta)
+    for _ in range(steps):
+        p = expit(design @ theta + offset)
+        gradient = design.T @ (p - y_true) + ridge * (theta - centre)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(ridge)
+        move = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
+        size, ahead = 1.0, loss(theta - move)
+        while ahead > current and size > 1e-6:
+            size /= 2
+            ahead = loss(theta - size * move)
+        theta = theta - size * move
+        if abs(current - ahead) <= 1e-12 * max(1.0, abs(current)):
+            break
+        current = ahead
+    return theta[:-1], float(theta[-1])
+
+
+def _fit_isotonic(margin: Floats, y_true: Labels) -> FittedCalibrator:
+    from scipy.optimize import isotonic_regression
+
+    _need_both(y_true)
+    scores, inverse, rows = np.unique(margin, return_inverse=True, return_counts=True)
+    frauds = np.bincount(inverse, weights=y_true, minlength=len(scores))
+    steps = isotonic_regression(frauds / rows, weights=rows.astype(float))
+    starts = steps.blocks[:-1]
+    rows_in, frauds_in = np.add.reduceat(rows, starts), np.add.reduceat(frauds, starts)
+    middle = np.add.reduceat(scores * rows, starts) / rows_in
+    rate = (frauds_in + 0.5) / (rows_in + 1.0)
+    # Half a fraud a step keeps log-odds finite and may turn neighbours round: make them rise again.
+    height = np.maximum.accumulate(np.log(rate / (1 - rate)))
+    height = height + MIN_SLOPE * (middle - middle[0])
+    if len(middle) == 1:
+        middle, height = np.append(middle, middle + 1), np.append(height, height + MIN_SLOPE)
+    return FittedCalibrator("isotonic", (*map(float, middle), *map(float, height)))
+
+
+def _interpolate(margin: Floats, middle: Floats, height: Floats) -> Floats:
+    inside = np.interp(margin, middle, height)
+    before = np.minimum(margin - middle[0], 0.0)
+    after = np.maximum(margin - middle[-1], 0.0)
+    return np.asarray(inside + before + after)
+
+
+def _need_both(y_true: Labels) -> None:
+    if not 0 < (y_true == 1).sum() < len(y_true):
+        raise DataError(
+            f"The {len(y_true):,} out-of-fold rows hold one class alone, so nothing can be "
+            "calibrated. Bring more rows, or fewer split.steps."
+        )
+
+
+def _cross_fitted_loss(
+    calibration: Calibration, margin: Floats, y_true: Labels, step: NDArray[np.int64]
+) -> Floats | None:
+    loss = np.empty(len(margin))
+    for one in np.unique(step):
+        inside = step == one
+        if not 0 < (y_true[~inside] == 1).sum() < (~inside).sum():
+            return None
+        fitted = calibration.fit(margin[~inside], y_true[~inside], step[~inside])
+        line = fitted.log_odds(margin[inside])
+        loss[inside] = -np.where(y_true[inside] == 1, log_expit(line), log_expit(-line))
+    return loss
+
+
+def _surely_lower(loss: Floats, than: Floats) -> bool:
+    difference = loss - than
+    return bool(difference.mean() < -difference.std() / np.sqrt(len(difference)))
