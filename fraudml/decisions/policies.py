@@ -43,7 +43,7 @@ class TunedPolicy:
     def thresholds(self, costs: CostMatrix) -> Floats:
         """Return the threshold of each row; infinite where an alert cannot pay."""
         if self.threshold is None:
-            return minimum_risk_threshold(**costs.as_mapping())
+            return minimum_risk_threshold(**costs.as_mapping()).threshold
         return np.full(len(costs), self.threshold)
 
     def alerts(self, p_fraud: Floats, costs: CostMatrix) -> NDArray[np.bool_]:

@@ -1,0 +1,152 @@
+"""The out-of-fold engine: scores, forward in time, of rows that their model has not seen.
+
+Rounds, calibration, policy and proof all live on these scores, so that the test block decides nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.errors import ConfigError
+from fraudml.learners.protocol import FitContext
+from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.metrics import average_precision
+from fraudml.recipe import FittedRecipe, Recipe
+from fraudml.split import Fold
+
+_log = logging.getLogger(__name__)
+
+_CHECKPOINTS = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class RoundsSettings:
+    """How the number of boosting rounds is chosen.
+
+    Parameters
+    ----------
+    choose : bool
+        Whether out-of-fold average precision may choose fewer rounds than the learner's own.
+    min_frauds : int
+        With fewer scored frauds than this the learner's own number stands: a few dozen frauds
+        choose no rounds.
+    """
+
+    choose: bool = True
+    min_frauds: int = 500
+
+    def __post_init__(self) -> None:
+        if self.min_frauds < 1:
+            raise ConfigError(f"rounds.min_frauds is {self.min_frauds}. It is at least 1.")
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Scores of the development rows that some step scored.
+
+    Parameters
+    ----------
+    rows : ndarray of int64
+        Positions in the dataset, increasing.
+    margin : ndarray of float64
+        After prior correction where it is valid.
+    step : ndarray of int64
+        Which step scored the row.
+    rounds : int, optional
+        The rounds that the final fit should make; None without rounds.
+    tried : dict of int to float
+        Mean average precision of the steps at each number of rounds that was looked at.
+    """
+
+    rows: NDArray[np.int64]
+    margin: NDArray[np.float64]
+    step: NDArray[np.int64]
+    rounds: int | None
+    tried: dict[int, float]
+
+
+def out_of_fold(
+    matrix: DesignMatrix,
+    folds: Sequence[Fold],
+    recipe: Recipe,
+    context: FitContext,
+    rounds: RoundsSettings,
+) -> OutOfFold:
+    """Fit each step on its past and score its rows.
+
+    Costs one fit a step; by default four, on 40 to 85 % of the development rows.
+
+    Parameters
+    ----------
+    matrix : DesignMatrix
+        All rows of the dataset, with labels.
+    folds : sequence of Fold
+        The steps.
+    recipe : Recipe
+        How each is fitted.
+    context : FitContext
+        The same seed for each step as for the final fit.
+    rounds : RoundsSettings
+        Whether and when rounds are chosen.
+    """
+    folds = sorted(folds, key=lambda fold: int(fold.score[0]))
+    models = [
+        _fit_step(matrix, fold, recipe, context, done / len(folds), 1 / len(folds))
+        for done, fold in enumerate(folds)
+    ]
+    scored = [hide_unseen(matrix.take(fold.fit), matrix.take(fold.score)) for fold in folds]
+    tried = _average_precision_by_rounds(models, scored, recipe, rounds)
+    best = max(tried, key=lambda count: (tried[count], -count)) if tried else None
+    margins = [model.margin(X, best) for model, X in zip(models, scored, strict=True)]
+    rows = np.concatenate([fold.score for fold in folds])
+    step = np.repeat(np.arange(len(folds)), [len(fold.score) for fold in folds])
+    order = np.argsort(rows, kind="stable")
+    return OutOfFold(
+        rows[order],
+        np.concatenate(margins)[order],
+        step[order],
+        best if best is not None else recipe.learner.max_rounds,
+        tried,
+    )
+
+
+def _fit_step(
+    matrix: DesignMatrix,
+    fold: Fold,
+    recipe: Recipe,
+    context: FitContext,
+    done: float,
+    share: float,
+) -> FittedRecipe:
+    def progress(stage: str, part: float) -> None:
+        context.progress("out-of-fold scores", done + share * part)
+
+    return recipe.fit(matrix.take(fold.fit), replace(context, progress=progress))
+
+
+def _average_precision_by_rounds(
+    models: list[FittedRecipe], scored: list[DesignMatrix], recipe: Recipe, settings: RoundsSettings
+) -> dict[int, float]:
+    most = recipe.learner.max_rounds
+    frauds = sum(X.frauds for X in scored)
+    if most is None or not settings.choose or frauds < settings.min_frauds:
+        if most is not None and settings.choose:
+            _log.info("%d out-of-fold frauds choose no rounds: %d as they come.", frauds, most)
+        return {}
+    return {
+        count: float(
+            np.mean(
+                [
+                    average_precision(X.y, model.margin(X, count))
+                    for model, X in zip(models, scored, strict=True)
+                    if X.frauds
+                ]
+            )
+        )
+        for count in sorted({max(1, round(share * most)) for share in _CHECKPOINTS})
+    }

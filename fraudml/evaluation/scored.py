@@ -1,0 +1,85 @@
+"""Scored rows in fixed columns: what metrics, policies and reports speak about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.data.schema import Dataset
+
+
+@dataclass(frozen=True)
+class ScoredFrame:
+    """Rows with the scores of a model that has not seen them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `row` (position in the input), `margin`, `p` (calibrated; Float64), `label` (Int8, null =
+        not known), `amount` (Float64, at least 0, null = not known), `day` (Int64, from the first
+        day of the table; null without a clock), `time`, `entity` (a code; null without the role).
+    """
+
+    frame: pl.DataFrame
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def margin(self) -> NDArray[np.float64]:
+        """The margins."""
+        return self.frame["margin"].to_numpy()
+
+    @property
+    def p(self) -> NDArray[np.float64]:
+        """The probabilities."""
+        return self.frame["p"].to_numpy()
+
+    @property
+    def label(self) -> NDArray[np.int8]:
+        """The labels, which must all be known."""
+        return self.frame["label"].to_numpy()
+
+    def optional(self, column: str) -> NDArray[np.generic] | None:
+        """Return a column, or None where its role is not filled."""
+        values = self.frame[column]
+        return None if values.null_count() == len(values) else values.to_numpy()
+
+
+def score_rows(
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    margin: NDArray[np.float64],
+    p: NDArray[np.float64],
+) -> ScoredFrame:
+    """Put scores beside the facts of their rows.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    rows : ndarray of int64
+        Which of its rows were scored.
+    margin, p : ndarray of float64
+        Their scores.
+    """
+    facts = dataset.facts[rows]
+    amount, entity = dataset.amount, dataset.entity_codes()
+    nothing = pl.Series([None]).new_from_index(0, len(rows))
+    return ScoredFrame(
+        pl.DataFrame(
+            {
+                "row": facts["row"],
+                "margin": margin,
+                "p": p,
+                "label": facts["label"],
+                "amount": nothing.cast(pl.Float64) if amount is None else amount[rows],
+                "day": facts["time"].dt.epoch("d").cast(pl.Int64),
+                "time": facts["time"],
+                "entity": nothing.cast(pl.Int64) if entity is None else entity[rows],
+            }
+        )
+    )

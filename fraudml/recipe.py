@@ -1,0 +1,101 @@
+"""The recipe of a fit: thin, resample, weight, learn. The same in each out-of-fold step and at the
+end, and the only place where rows are anything but what they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.learners.protocol import FitContext, FittedLearner, Learner
+from fraudml.matrix import DesignMatrix
+from fraudml.resampling import SamplerStep, resample
+from fraudml.seeds import child_generator, child_seed
+from fraudml.weighting import Weighting, thin
+
+
+@dataclass(frozen=True)
+class FittedRecipe:
+    """A fitted learner and what the recipe did to the prior.
+
+    Parameters
+    ----------
+    learner : FittedLearner
+        The model.
+    beta : float, optional
+        The realised share of legitimate rows that it saw, weights counted in; None where no prior
+        correction is valid.
+    rows, frauds : int
+        How many rows it was fitted on.
+    """
+
+    learner: FittedLearner
+    beta: float | None
+    rows: int
+    frauds: int
+
+    @property
+    def offset(self) -> float:
+        """What prior correction adds to a margin (Elkan 2001; Dal Pozzolo et al. 2015)."""
+        return 0.0 if self.beta is None else float(np.log(self.beta))
+
+    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
+        """Return margins after prior correction, one a row."""
+        return self.learner.margin(X, rounds) + self.offset
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is fitted.
+
+    Parameters
+    ----------
+    learner : Learner
+        What learns.
+    samplers : tuple of SamplerStep
+        What resamples the rows of the fit, in order.
+    weighting : Weighting, optional
+        What weighs them.
+    keep_legit : float
+        The share of legitimate rows that are fitted on at all.
+    """
+
+    learner: Learner
+    samplers: tuple[SamplerStep, ...] = ()
+    weighting: Weighting | None = None
+    keep_legit: float = 1.0
+
+    def fit(
+        self, train: DesignMatrix, context: FitContext, *, rounds: int | None = None
+    ) -> FittedRecipe:
+        """Fit on the rows of one block.
+
+        Parameters
+        ----------
+        train : DesignMatrix
+            Untouched rows of the fit block; not changed.
+        context : FitContext
+            Seed, threads, device, deadline, progress.
+        rounds : int, optional
+            How many boosting rounds; by default the learner's own.
+        """
+        thinned = thin(train, self.keep_legit, child_generator(context.seed, "thinning"))
+        beta: float | None = 1.0
+        if self.samplers:
+            resampled = resample(
+                thinned,
+                self.samplers,
+                seed=child_seed(context.seed, "resampling"),
+                threads=context.threads,
+                deadline=context.deadline,
+            )
+            thinned, beta = resampled.matrix, resampled.beta
+        if self.weighting is not None:
+            thinned, share = self.weighting.weigh(thinned)
+            # Weights and sampling multiply, so that the prior is corrected for both, once.
+            beta = None if beta is None or share is None else beta * share
+        own = replace(context, seed=child_seed(context.seed, "learner"))
+        model = self.learner.fit(thinned, own, rounds=rounds)
+        return FittedRecipe(model, beta, len(thinned), thinned.frauds)
