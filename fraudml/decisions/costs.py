@@ -6,7 +6,7 @@ costs lives in `fraudml.metrics.money`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Protocol
 
@@ -321,3 +321,12 @@ def describe(costs: CostModel) -> Mapping[str, object]:
     assert is_dataclass(costs)
     assert not isinstance(costs, type)
     return {"kind": type(costs).__name__.lower(), **asdict(costs)}
+
+
+COST_KINDS: Mapping[str, Callable[..., CostModel]] = {
+    "card": Card,
+    "fixed": Fixed,
+    "columns": Columns,
+    "affine": Affine,
+}
+"""The cost models that a bundle may name."""

@@ -1,6 +1,7 @@
 """The out-of-fold engine: scores, forward in time, of rows that their model has not seen.
 
-Rounds, calibration, policy and proof all live on these scores, so that the test block decides nothing.
+Rounds, calibration, policy and proof all live on these scores, so that the test block decides
+nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fraudml.errors import ConfigError
 from fraudml.learners.protocol import FitContext
 from fraudml.matrix import DesignMatrix, hide_unseen
 from fraudml.metrics import average_precision
+from fraudml.progress import Progress
 from fraudml.recipe import FittedRecipe, Recipe
 from fraudml.split import Fold
 
@@ -96,7 +98,10 @@ def out_of_fold(
     """
     folds = sorted(folds, key=lambda fold: int(fold.score[0]))
     models = [
-        _fit_step(matrix, fold, recipe, context, done / len(folds), 1 / len(folds))
+        recipe.fit(
+            matrix.take(fold.fit),
+            replace(context, progress=_reporting(context.progress, done, len(folds))),
+        )
         for done, fold in enumerate(folds)
     ]
     scored = [hide_unseen(matrix.take(fold.fit), matrix.take(fold.score)) for fold in folds]
@@ -115,18 +120,11 @@ def out_of_fold(
     )
 
 
-def _fit_step(
-    matrix: DesignMatrix,
-    fold: Fold,
-    recipe: Recipe,
-    context: FitContext,
-    done: float,
-    share: float,
-) -> FittedRecipe:
-    def progress(stage: str, part: float) -> None:
-        context.progress("out-of-fold scores", done + share * part)
+def _reporting(progress: Progress, done: int, steps: int) -> Progress:
+    def report(_stage: str, share: float) -> None:
+        progress("out-of-fold scores", (done + share) / steps)
 
-    return recipe.fit(matrix.take(fold.fit), replace(context, progress=progress))
+    return report
 
 
 def _average_precision_by_rounds(

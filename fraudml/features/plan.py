@@ -132,6 +132,11 @@ class FittedFeatures:
         return tuple(i for i, made in enumerate(self.features) if made.kind == "category")
 
     @property
+    def uses_time(self) -> bool:
+        """Whether a row needs a time."""
+        return self.time_parts or any(made.kind == "age" for made in self.features)
+
+    @property
     def columns(self) -> frozenset[str]:
         """The table's columns that the features are made from."""
         return frozenset(feature.column for feature in self.features)

@@ -1,0 +1,101 @@
+"""A decision bundle in memory: features, model, calibration, costs and policy, in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.data.schema import Dataset, Schema
+from fraudml.decisions.calibration import FittedCalibrator
+from fraudml.decisions.costs import CostModel, check_amounts
+from fraudml.decisions.policies import TunedPolicy
+from fraudml.features.plan import FittedFeatures
+from fraudml.learners.protocol import FittedLearner
+from fraudml.matrix import DesignMatrix
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a bundle says of some rows, in their order.
+
+    Parameters
+    ----------
+    margin, p, threshold : ndarray of float64
+        The margin after prior correction, the calibrated probability, the row's threshold.
+    alert : ndarray of bool
+        Whether the probability reaches the threshold.
+    """
+
+    margin: NDArray[np.float64]
+    p: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+    alert: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class DecisionBundle:
+    """Everything between a row and its alert.
+
+    Parameters
+    ----------
+    schema : Schema
+        What the columns mean.
+    features : FittedFeatures
+        From columns to the design matrix.
+    learner : FittedLearner
+        From the design matrix to the margin.
+    offset : float
+        What prior correction adds to it.
+    calibrator : FittedCalibrator
+        From the margin to the probability.
+    costs : CostModel
+        The row's costs.
+    policy : TunedPolicy
+        From probability and costs to the alert.
+    record : dict
+        What it was trained on and what it reached; for people.
+    """
+
+    schema: Schema
+    features: FittedFeatures
+    learner: FittedLearner
+    offset: float
+    calibrator: FittedCalibrator
+    costs: CostModel
+    policy: TunedPolicy
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def needed_columns(self) -> frozenset[str]:
+        """The columns that a table must have to be decided."""
+        roles = self.schema.roles
+        clock = {roles.time} if self.features.uses_time and roles.time else set()
+        stake = {roles.amount} if self.costs.needs_amount and roles.amount else set()
+        return frozenset({*self.features.columns, *self.costs.columns, *clock, *stake})
+
+    def decide(self, table: Dataset, X: DesignMatrix | None = None) -> Decisions:
+        """Decide each row of a table by itself.
+
+        Parameters
+        ----------
+        table : Dataset
+            The rows.
+        X : DesignMatrix, optional
+            Their features, where they have been computed already.
+
+        Raises
+        ------
+        DataError
+            An amount or a cost is missing where the costs need one.
+        """
+        X = self.features.matrix(table) if X is None else X
+        if self.costs.needs_amount:
+            check_amounts(table.amount, table.schema.roles.amount, table.facts["row"].to_numpy())
+        costs = self.costs.costs(table.frame, table.amount)
+        margin = self.learner.margin(X) + self.offset
+        p = self.calibrator.probability(margin)
+        threshold = self.policy.thresholds(costs)
+        return Decisions(margin, p, threshold, p >= threshold)

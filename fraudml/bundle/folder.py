@@ -1,0 +1,170 @@
+"""A bundle on disk: `manifest.json`, its digest, and the learner's own files.
+
+Nothing in it is executed, and nothing that it names is imported. Every file is hashed, so that damage
+is found; a forger who rewrites the hashes too is not, which signatures outside of fraudml are for.
+
+`FORMAT_VERSION` is raised when a reader of the old number could misread the new bundle; the readers
+of all older numbers stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fraudml
+from fraudml.bundle.decision import DecisionBundle
+from fraudml.data.schema import Schema
+from fraudml.decisions.calibration import FittedCalibrator
+from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
+from fraudml.decisions.policies import TunedPolicy
+from fraudml.errors import BundleError, listing, nearest
+from fraudml.features.plan import FittedFeatures
+from fraudml.files import sha256, write_json
+from fraudml.learners import load_learner
+
+FORMAT_VERSION = 1
+"""The format that this fraudml writes, and the highest that it reads."""
+
+_MANIFEST, _DIGEST, _LEARNER = "manifest.json", "manifest.sha256", "learner"
+
+
+def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
+    """Write a bundle into a new folder.
+
+    Parameters
+    ----------
+    bundle : DecisionBundle
+        What to write.
+    folder : Path
+        Is made; it must not exist. Whole or not at all is the caller's, by `whole_folder`.
+    """
+    (folder / _LEARNER).mkdir(parents=True)
+    facts = bundle.learner.save(folder / _LEARNER)
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "fraudml": fraudml.__version__,
+        "schema": bundle.schema.to_dict(),
+        "features": bundle.features.to_dict(),
+        "learner": {"kind": bundle.learner.kind, "facts": facts, "offset": bundle.offset},
+        "calibrator": bundle.calibrator.to_dict(),
+        "costs": describe(bundle.costs),
+        "policy": bundle.policy.to_dict(),
+        "record": bundle.record,
+        "files": {
+            path.relative_to(folder).as_posix(): sha256(path)
+            for path in sorted((folder / _LEARNER).rglob("*"))
+            if path.is_file()
+        },
+    }
+    write_json(folder / _MANIFEST, manifest)
+    (folder / _DIGEST).write_text(sha256(folder / _MANIFEST) + "\n", encoding="ascii")
+
+
+def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
+    """Read a bundle back after checking every byte of it.
+
+    Parameters
+    ----------
+    folder : path
+        What `write_bundle` wrote.
+    threads : int
+        How many threads to score with.
+
+    Raises
+    ------
+    BundleError
+        Something is missing, too many, damaged, from a later format, a link, or not what the
+        manifest says.
+    """
+    folder = Path(folder)
+    manifest = _checked_manifest(folder)
+    _check_files(folder, manifest)
+    try:
+        learner = manifest["learner"]
+        return DecisionBundle(
+            schema=Schema.from_dict(manifest["schema"]),
+            features=FittedFeatures.from_dict(manifest["features"]),
+            learner=load_learner(
+                learner["kind"], folder / _LEARNER, learner["facts"], threads=threads
+            ),
+            offset=float(learner["offset"]),
+            calibrator=FittedCalibrator.from_dict(manifest["calibrator"]),
+            costs=_costs(manifest["costs"]),
+            policy=TunedPolicy.from_dict(manifest["policy"]),
+            record=manifest["record"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            f"'{folder / _MANIFEST}' is not laid out as format {FORMAT_VERSION} is: {error!r}. "
+            "Train again to get a bundle that this fraudml reads."
+        ) from error
+
+
+def _checked_manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise BundleError(
+            f"'{folder}' is no folder. Expected a bundle, as a run's folder holds it."
+        )
+    for name in (_MANIFEST, _DIGEST):
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(
+                f"'{path}' is not there, or is a link. '{folder}' is no whole bundle."
+            )
+    try:
+        told = (folder / _DIGEST).read_text(encoding="ascii").strip()
+        same = told == sha256(folder / _MANIFEST)
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8")) if same else None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
+    if not isinstance(manifest, dict):
+        raise BundleError(
+            f"'{folder / _MANIFEST}' does not match '{_DIGEST}': it was changed or damaged. "
+            "Copy the bundle again from the run that wrote it."
+        )
+    number = manifest.get("format_version")
+    if number != FORMAT_VERSION:
+        raise BundleError(
+            f"'{folder}' is of format {number}, written by fraudml {manifest.get('fraudml')}; this "
+            f"is fraudml {fraudml.__version__} and reads format {FORMAT_VERSION}. Install the "
+            "version that wrote it, or train again."
+        )
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    told = manifest.get("files")
+    if not isinstance(told, dict):
+        raise BundleError(f"'{folder / _MANIFEST}' lists no files.")
+    there = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    links = [name for name, path in there.items() if path.is_symlink()]
+    missing = sorted(set(told) - set(there))
+    extra = sorted(set(there) - set(told) - {_MANIFEST, _DIGEST})
+    changed = [
+        name
+        for name in sorted(set(told) & set(there))
+        if name not in links and sha256(there[name]) != told[name]
+    ]
+    findings = {"links": links, "missing": missing, "not listed": extra, "changed": changed}
+    wrong = [f"{what}: {listing(names)}" for what, names in findings.items() if names]
+    if wrong:
+        raise BundleError(
+            f"The files of '{folder}' are not those of its manifest; {'; '.join(wrong)}. "
+            "Copy the bundle again from the run that wrote it."
+        )
+
+
+def _costs(content: Mapping[str, Any]) -> CostModel:
+    arguments = dict(content)
+    kind = arguments.pop("kind")
+    if kind not in COST_KINDS:
+        raise BundleError(f"The bundle's costs are '{kind}'. {nearest(str(kind), COST_KINDS)}")
+    lines = {k: Line(**v) if isinstance(v, dict) else v for k, v in arguments.items()}
+    return COST_KINDS[kind](**lines)

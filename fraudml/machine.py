@@ -1,0 +1,64 @@
+"""What this machine is: cores as the container grants them, memory used, versions of what matters."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_LIBRARIES = (
+    "fraudml",
+    "hydra-core",
+    "imbalanced-learn",
+    "lightgbm",
+    "numpy",
+    "optuna",
+    "polars",
+    "scikit-learn",
+    "scipy",
+)
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+def granted_threads() -> int:
+    """Return how many threads this process may keep busy, at least 1.
+
+    The least of the cores of the machine, of the process's own set, and of the container's share.
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux has it
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, _cgroup_cores()))
+
+
+def _cgroup_cores() -> int:
+    try:
+        quota, period = _CGROUP_LIMIT.read_text(encoding="ascii").split()
+        return max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no container, or no limit ('max')
+        return sys.maxsize
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most memory that this process has held, in MB; None where the system has no word."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

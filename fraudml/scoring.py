@@ -1,0 +1,72 @@
+"""Scoring: a bundle and a table make scores. The import is light: no Hydra, no Optuna, no plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fraudml.bundle import DecisionBundle, read_bundle
+from fraudml.data.frames import as_polars
+from fraudml.data.schema import conform_table
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A bundle that scores tables.
+
+    Parameters
+    ----------
+    bundle : DecisionBundle
+        What decides.
+    """
+
+    bundle: DecisionBundle
+
+    def score(self, frame: Any) -> pl.DataFrame:
+        """Score the rows of a table, in their order, each by itself.
+
+        Parameters
+        ----------
+        frame : polars or pandas DataFrame
+            The columns that the model was trained on, by name; labels are not needed.
+
+        Returns
+        -------
+        DataFrame
+            The id column under its own name (without one `row`, from 0), `score` (Float64, the
+            calibrated probability), `alert` (Boolean), `threshold` (Float64; infinite where an
+            alert cannot pay).
+
+        Raises
+        ------
+        DataError
+            Columns are missing (all are named), or an amount or a time cannot be read.
+        """
+        rows = as_polars(frame)
+        table = conform_table(rows, self.bundle.schema, self.bundle.needed_columns)
+        made = self.bundle.decide(table)
+        name = table.schema.roles.id
+        named = table.facts["row"] if name is None else rows[name]
+        scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}
+        return pl.DataFrame({named.name: named, **scores})
+
+
+def load_bundle(path: str | Path, threads: int = 1) -> Scorer:
+    """Read a bundle, check every byte of it, and return what scores with it.
+
+    Parameters
+    ----------
+    path : path
+        The bundle's folder.
+    threads : int
+        How many threads to score with; one row always takes one.
+
+    Raises
+    ------
+    BundleError
+        The bundle is damaged or unknown.
+    """
+    return Scorer(read_bundle(path, threads))
