@@ -1,4 +1,4 @@
-"""What this machine is: cores as the container grants them, memory used, versions of what matters."""
+"""What this machine is: cores as the container grants them, memory used, versions that matter."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _cgroup_cores() -> int:
 
 
 def peak_memory_mb() -> float | None:
-    """Return the most memory that this process has held, in MB; None where the system has no word."""
+    """Return the most memory that this process has held, in MB; None where nobody knows."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,7 +1,7 @@
 """A bundle on disk: `manifest.json`, its digest, and the learner's own files.
 
-Nothing in it is executed, and nothing that it names is imported. Every file is hashed, so that damage
-is found; a forger who rewrites the hashes too is not, which signatures outside of fraudml are for.
+Nothing in it is executed, and nothing that it names is imported. Every file is hashed, so that
+damage is found; a forger who rewrites the hashes too is not: sign bundles outside of fraudml.
 
 `FORMAT_VERSION` is raised when a reader of the old number could misread the new bundle; the readers
 of all older numbers stay.
