@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fraudml.errors import ConfigError, DataError
+from fraudml.errors import ConfigError
 from fraudml.matrix import DesignMatrix
 
 
@@ -57,38 +58,47 @@ class ClassWeight:
 
 
 @dataclass(frozen=True)
-class AmountWeight:
-    """Let a fraud weigh its amount, between bounds, beside 1 for a legitimate row.
+class CostWeight:
+    """Let a fraud weigh what missing it would cost, between bounds, beside 1 for a legitimate row.
 
-    The weights of the frauds are scaled to a mean of `ratio`, so that only their spread comes from
-    the amounts.
+    The costs are those of the cost model: with `costs=card` the amount. The weights of the frauds
+    are scaled to a mean of `ratio`, so that only their spread comes from the costs.
 
     Parameters
     ----------
     ratio : float
         Mean weight of a fraud.
-    most : float
-        No fraud weighs more than this many times the mean.
+    least, most : float
+        No fraud weighs less or more than this many times the mean: a fraud that costs nothing is
+        still a fraud, and one of a million is one example.
     """
 
     ratio: float = 1.0
+    least: float = 0.1
     most: float = 10.0
 
+    def __post_init__(self) -> None:
+        if not self.ratio > 0:
+            raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0.")
+        if not 0 < self.least <= 1 <= self.most:
+            raise ConfigError(
+                f"weighting.least is {self.least} and weighting.most {self.most}. "
+                "Expected 0 < least <= 1 <= most."
+            )
+
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
-        """Weigh the frauds by amount."""
-        if train.amount is None:
-            raise DataError("weighting=amount needs data.columns.amount. Name it, or another one.")
+        """Weigh the frauds by the matrix's amounts at stake."""
+        assert train.amount is not None, "the workflow gives every row what is at stake"
         fraud = train.y == 1
-        amount = np.nan_to_num(train.amount[fraud])
-        mean = amount.mean() if len(amount) and amount.mean() > 0 else 1.0
-        # A fraud without an amount is still a fraud: it keeps a tenth of the mean weight.
-        share = np.clip(amount / mean, 0.1, self.most)
+        stake = train.amount[fraud]
+        mean = float(stake.mean()) if len(stake) else 0.0
+        share = np.clip(stake / mean, self.least, self.most) if mean > 0 else np.ones(len(stake))
         factor = np.ones(len(train))
-        factor[fraud] = self.ratio * share / share.mean()
+        factor[fraud] = self.ratio * share / max(float(share.mean()) if len(share) else 1.0, 1e-12)
         return train.with_weight(_times(train, factor)), None
 
 
-def _times(train: DesignMatrix, factor: np.ndarray) -> np.ndarray:
+def _times(train: DesignMatrix, factor: NDArray[np.float64]) -> NDArray[np.float64]:
     return factor if train.weight is None else train.weight * factor
 
 
