@@ -1,1 +1,60 @@
-"""The tree of settings, its strict reading, and Hydra, which is imported in `compose` alone."""
+"""Settings: their shape (`settings`), the strict way in (`parse`), their parts (`components`), and
+the composition of YAML files (`compose`, the only module that knows Hydra).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fraudml.config.settings import Settings
+
+
+def load_settings(
+    command: str,
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: str | Path | None = None,
+    config_name: str | None = None,
+) -> Settings:
+    """Compose a command's config and read it into settings, with every part checked.
+
+    Parameters
+    ----------
+    command : str
+        The command that the settings are for.
+    overrides : sequence of str
+        As on the command line: `resampling=smote`, `+experiment=smote`, `split.test_share=0.3`.
+    config_dir : path, optional
+        The user's own config files; they win over fraudml's of the same name.
+    config_name : str, optional
+        The primary config; by default the command's own.
+
+    Returns
+    -------
+    Settings
+        Complete: the defaults of fraudml's own parts are written out too.
+
+    Raises
+    ------
+    ConfigError
+        Anything that is wrong with it, before any work is done.
+    """
+    from fraudml.config.compose import compose
+
+    plain = compose(command, overrides, config_dir=config_dir, config_name=config_name)
+    return read_settings(plain)
+
+
+def read_settings(plain: dict[str, object]) -> Settings:
+    """Read a composed, plain config into settings, with every part checked and complete."""
+    from fraudml.config.components import check_tree
+    from fraudml.config.parse import parse
+    from fraudml.config.settings import Settings
+    from fraudml.config.targets import ALLOWED
+
+    settings = parse(Settings, plain)
+    more = getattr(getattr(settings, "components", None), "allow", ())
+    return check_tree(settings, (*ALLOWED, *more))

@@ -1,0 +1,269 @@
+"""YAML files and overrides, composed by Hydra into one plain dict.
+
+Hydra reads the files and chooses among groups. Single keys are laid on top here, so that a YAML
+file need not list every key; whether a key exists is decided by the strict parse that follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from fraudml.config.overrides import no_option, read_overrides, sort_overrides
+from fraudml.config.sources import EXPERIMENT, Files
+from fraudml.errors import ConfigError, listing, nearest
+
+
+def compose(
+    command: str,
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: str | Path | None = None,
+    config_name: str | None = None,
+) -> dict[str, Any]:
+    """Compose a command's config from YAML files and overrides.
+
+    Parameters
+    ----------
+    command : str
+        The command; its primary config has the same name.
+    overrides : sequence of str
+        Hydra's: `group=option`, `+experiment=name`, `key=value`, `~key`. A plus before a key is
+        allowed and makes no difference.
+    config_dir : path, optional
+        A folder of the user's own files, which win over fraudml's of the same name.
+    config_name : str, optional
+        The primary config, instead of the command's own. One without a defaults list is taken as
+        complete; a group chosen beside it replaces the section of that name.
+
+    Returns
+    -------
+    dict
+        Plain, every interpolation resolved, with the key `command`.
+
+    Raises
+    ------
+    ConfigError
+        What is wrong with the files or overrides, with the options that there are.
+
+    Examples
+    --------
+    >>> compose("train", ["seed=3"])["seed"]
+    3
+    """
+    files = Files.of(config_dir)
+    chosen, keys = sort_overrides(read_overrides(overrides, files, swept=False), files)
+    primary = files.primary(config_name or command, config_name is not None)
+    _check_experiments(command, chosen, files)
+    config = _compose_groups(primary, chosen, files)
+    _lay_on_top(config, keys)
+    plain = _resolved(config)
+    _check_command(command, plain.setdefault("command", command), f"The config '{primary}'")
+    if EXPERIMENT in plain and files.is_group(EXPERIMENT):
+        raise ConfigError(
+            f"'{EXPERIMENT}' would become a section of the config. An experiment file begins with "
+            "the line '# @package _global_'."
+        )
+    return plain
+
+
+def _check_experiments(command: str, chosen: Iterable[Override], files: Files) -> None:
+    """Refuse the experiment of another command before its own overrides confuse Hydra."""
+    for override in chosen:
+        if override.key_or_group != EXPERIMENT or override.is_delete():
+            continue
+        if not override.is_add():
+            raise ConfigError(
+                f"'{override.input_line}' needs a plus, as no experiment is chosen by default. "
+                f"Write '+{override.input_line}'."
+            )
+        value = override.value()
+        for name in value if isinstance(value, list) else [value]:
+            path = files.find(f"{EXPERIMENT}/{name}")
+            assert path is not None
+            with _in_our_words(files):
+                content = OmegaConf.load(path)
+            declared = OmegaConf.select(content, "command", default=command)
+            _check_command(command, declared, f"{EXPERIMENT}/{name}", override.input_line)
+
+
+def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
+    if declared != command:
+        run = f"python -m fraudml {declared} {override or '…'}"
+        raise ConfigError(f"{what} is for the command '{declared}', not '{command}'. Run: {run}")
+
+
+def _compose_groups(primary: str, chosen: list[Override], files: Files) -> DictConfig:
+    """Let Hydra compose; beside a config without a defaults list, lay chosen sections over it."""
+    lines = [override.input_line or "" for override in chosen]
+    path = files.find(primary)
+    assert path is not None
+    with _in_our_words(files, lines):
+        content = OmegaConf.load(path)
+        if not OmegaConf.is_dict(content):
+            raise ConfigError(f"'{path}' holds no keys. It is a YAML file of KEY: VALUE lines.")
+        if "defaults" in content or not chosen:
+            return _hydra(primary, lines, files)
+        return _with_sections(_hydra(primary, [], files), chosen, files)
+
+
+def _with_sections(config: DictConfig, chosen: list[Override], files: Files) -> DictConfig:
+    for override in chosen:
+        group = override.key_or_group
+        if group == EXPERIMENT or override.package is not None or override.is_delete():
+            raise ConfigError(
+                f"'{override.input_line}' needs a primary config with a defaults list. Leave out "
+                "--config-name, or set single keys."
+            )
+        part = _hydra(None, [f"+{(override.input_line or '').lstrip('+')}"], files)
+        with open_dict(config):
+            config.pop(group, None)
+            config.merge_with(part)
+    return config
+
+
+def _hydra(primary: str | None, lines: list[str], files: Files) -> DictConfig:
+    first, *others = files.roots
+    searched = ",".join(
+        QuotedString(f"file://{root.as_posix()}", Quote.single).with_quotes() for root in others
+    )
+    paths = [f"hydra.searchpath=[{searched}]"] if others else []
+    with _own_hydra(), initialize_config_dir(str(first), job_name="fraudml", version_base="1.3"):
+        return hydra_compose(primary, [*lines, *paths])
+
+
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Leave the Hydra of an application that calls this one as it was."""
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().hydra = None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
+
+
+def _lay_on_top(config: DictConfig, keys: Iterable[Override]) -> None:
+    with open_dict(config):
+        for override in keys:
+            key = override.key_or_group
+            try:
+                if override.is_delete():
+                    _delete(config, key)
+                else:
+                    OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
+            except (OmegaConfBaseException, ValueError, TypeError) as error:
+                raise ConfigError(
+                    f"'{override.input_line}' cannot be laid over the config: "
+                    f"{str(error).splitlines()[0]}."
+                ) from error
+
+
+def _delete(config: DictConfig, key: str) -> None:
+    section, _, name = key.rpartition(".")
+    below = OmegaConf.select(config, section) if section else config
+    if not OmegaConf.is_dict(below) or name not in below:
+        known = list(below) if OmegaConf.is_dict(below) else []
+        raise ConfigError(f"'~{key}': there is no such key. {nearest(name, map(str, known))}")
+    del below[name]
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        example = " ".join(f"{key}=…" for key in missing)
+        raise ConfigError(f"{listing(missing, 10)} {are} required. Set: {example}")
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_interpolation(error)) from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _interpolation(error: OmegaConfBaseException) -> str:
+    reason = str(error).splitlines()[0].rstrip(".")
+    key = f"{error.full_key}: " if error.full_key else ""
+    variable = re.search(r"Environment variable '(.+?)' not found", reason)
+    if variable:
+        name = variable[1]
+        return f"{key}the environment variable {name} is not set. Set it, or set the key itself."
+    return f"{key}'${{…}}' cannot be resolved: {reason}."
+
+
+@contextmanager
+def _in_our_words(files: Files, lines: Sequence[str] = ()) -> Iterator[None]:
+    """Turn what Hydra, OmegaConf and YAML raise into a `ConfigError`."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except yaml.YAMLError as error:
+        raise ConfigError(_broken_yaml(error)) from error
+    except MissingConfigException as error:
+        raise ConfigError(_missing_file(error, files)) from error
+    except HydraException as error:
+        raise ConfigError(_composition(str(error), lines)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"A config file is not UTF-8: {error}. Save it as UTF-8.") from error
+    except (OmegaConfBaseException, OSError, ValueError) as error:
+        raise ConfigError(f"The config cannot be composed: {_first_line(error)}.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _broken_yaml(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or _first_line(error)
+    place = f"'{mark.name}', line {mark.line + 1}" if mark is not None else "A config file"
+    return f"{place} is not valid YAML: {reason}. Look at that line and the one before it."
+
+
+def _missing_file(error: MissingConfigException, files: Files) -> str:
+    parent = re.match(r"In '(.+?)': ", str(error))
+    where = f"In '{parent[1]}.yaml': " if parent else ""
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if group and files.is_group(group):
+        return no_option(group, option, files.options(group), where)
+    known = [path.stem for root in files.roots for path in root.glob("*.yaml")]
+    return f"{where}there is no config '{error.missing_cfg_file}'. {nearest(option, known)}"
+
+
+def _composition(message: str, lines: Sequence[str]) -> str:
+    where = re.match(r"In '(.+?)': ", message)
+    inside = f"In '{where[1]}.yaml': " if where else ""
+    twice = re.search(r"Multiple values for (\S+?)\. ", message)
+    if twice:
+        group = twice[1]
+        added = [line for line in lines if line.startswith(f"+{group}=")]
+        if added:
+            return (
+                f"'{added[0]}': {group} is chosen already, so leave out the plus: '{added[0][1:]}'."
+            )
+        return (
+            f"{group} is chosen twice. A file that replaces a choice lists it as "
+            f"'- override /{group}: …' in its defaults."
+        )
+    unused = re.search(r"Could not override '(.+?)'\.", message)
+    if unused:
+        return (
+            f"{inside}'{unused[1]}' is not in the defaults list of the primary config, so there is "
+            f"nothing to replace. Add it with a plus on the command line, or without 'override'."
+        )
+    first = message.strip().splitlines() or ["no reason given"]
+    return f"The config cannot be composed: {first[0].rstrip('.')}."

@@ -1,0 +1,183 @@
+"""Overrides of the command line: read by Hydra's grammar, checked, written out for a multirun."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.errors import HydraException, OverrideParseException
+
+from fraudml.config.sources import EXPERIMENT, Files
+from fraudml.errors import ConfigError, all_problems, listing, nearest
+
+
+def expand(
+    overrides: Sequence[str], *, config_dir: str | Path | None = None
+) -> list[tuple[str, ...]]:
+    """Write out the runs of a multirun, as Hydra's basic sweeper does.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        Any of them `key=a,b,c`, `key=choice(a,b)`, `key=range(1,4)` or `group=glob(*)`.
+    config_dir : path, optional
+        As for `compose`.
+
+    Returns
+    -------
+    list of tuple of str
+        The overrides of each run: every combination, the last one changing fastest.
+
+    Raises
+    ------
+    ConfigError
+        An override that cannot be read, a continuous `interval`, or a glob that matches nothing.
+
+    Examples
+    --------
+    >>> expand(["seed=0,1", "split.test_share=0.3"])
+    [('seed=0', 'split.test_share=0.3'), ('seed=1', 'split.test_share=0.3')]
+    """
+    read = read_overrides(overrides, Files.of(config_dir), swept=True)
+    return list(itertools.product(*(_runs_of(override) for override in read)))
+
+
+def read_overrides(texts: Sequence[str], files: Files, *, swept: bool) -> list[Override]:
+    """Parse overrides by Hydra's grammar; all that cannot be read are named at once."""
+    parser = OverridesParser.create(config_loader=_Options(files))  # type: ignore[arg-type]
+    read: list[Override] = []
+    problems: list[str] = []
+    for text in texts:
+        try:
+            [override] = parser.parse_overrides([text])
+        except (HydraException, ValueError) as error:
+            problems.append(_unreadable(text, error))
+            continue
+        problem = _unfit(override, text, swept)
+        problems += [problem] if problem else []
+        read.append(override)
+    if problems:
+        raise ConfigError(all_problems(f"{len(problems)} overrides are wrong.", problems))
+    return read
+
+
+class _Options:
+    """What Hydra's grammar asks of a config loader: the options that a glob chooses from."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def get_group_options(self, group: str, **_: Any) -> list[str]:
+        return self._files.options(group)
+
+
+def _unreadable(text: str, error: Exception) -> str:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        return f"'{text}' is no override. It is written KEY=VALUE or GROUP=OPTION."
+    if isinstance(error, OverrideParseException) and _quotable(value):
+        quoted = QuotedString(value, Quote.single).with_quotes()
+        return (
+            f"'{text}' cannot be read. A text with brackets, quotes, '=', ':', '~' or ',' in it is "
+            f'quoted, and the shell needs quotes around that: "{key}={quoted}".'
+        )
+    return f"'{text}' cannot be read: {str(error).splitlines()[0]}."
+
+
+def _quotable(value: str) -> bool:
+    return not value.startswith(("[", "{", "'", '"'))
+
+
+def _unfit(override: Override, text: str, swept: bool) -> str | None:
+    """Say what is wrong with an override that can be read."""
+    if override.is_hydra_override():
+        return (
+            f"'{text}' has no effect: fraudml makes its own run folders and log. Set output_dir, "
+            "--config-dir or --config-name."
+        )
+    if override.value_type is ValueType.INTERVAL_SWEEP:
+        return f"'{text}' is a range without steps. --multirun takes lists, choice() and range()."
+    if swept or not override.is_sweep_override():
+        return None
+    key, value = override.get_key_element(), override.get_value_string()
+    if override.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
+        return (
+            f"'{text}' holds a comma. Write {key}=[{value}] for a list, \"{key}='{value}'\" for "
+            "one text, or add --multirun for a run with each."
+        )
+    return f"'{text}' stands for several runs. Add --multirun."
+
+
+def _runs_of(override: Override) -> list[str]:
+    assert override.input_line is not None
+    if not override.is_sweep_override():
+        return [override.input_line]
+    values = list(override.sweep_string_iterator())
+    if not values:
+        raise ConfigError(f"'{override.input_line}' stands for no run at all.")
+    return [f"{override.get_key_element()}={value}" for value in values]
+
+
+def sort_overrides(
+    overrides: list[Override], files: Files
+) -> tuple[list[Override], list[Override]]:
+    """Part the choices among groups from single keys, and check that the options exist."""
+    chosen: list[Override] = []
+    keys: list[Override] = []
+    problems: list[str] = []
+    for override in overrides:
+        grouped = files.is_group(override.key_or_group) and not isinstance(override.value(), dict)
+        problem = (_wrong_choice if grouped else _wrong_key)(override, files)
+        problems += [problem] if problem else []
+        (chosen if grouped else keys).append(override)
+    if problems:
+        raise ConfigError(all_problems(f"{len(problems)} overrides are wrong.", problems))
+    return chosen, keys
+
+
+def _wrong_choice(override: Override, files: Files) -> str | None:
+    group, value = override.key_or_group, override.value()
+    if override.is_delete():
+        return None
+    if override.is_force_add():
+        return f"'{override.input_line}' has a plus too many: '{str(override.input_line)[1:]}'."
+    options = files.options(group)
+    for option in value if isinstance(value, list) else [value]:
+        if not isinstance(option, str) or files.find(f"{group}/{option}") is None:
+            return no_option(group, option, options)
+    return None
+
+
+def no_option(group: str, option: object, options: Sequence[str], where: str = "") -> str:
+    """Say that a group has no such option, which ones it has, and which are nearest."""
+    shown = "null" if option is None else str(option)
+    sentences = [f"{where}{group}={shown}: there is no option '{shown}' in the group '{group}'."]
+    near = nearest(shown, options)
+    sentences += [near] if near.startswith("Did you mean") else []
+    sentences += [f"Options are {listing(options, 60)}."] if options else ["It is empty."]
+    if group == "data" and re.search(r"[./\\]", shown):
+        sentences.append(f"To read a file: data=table data.path={shown}")
+    return " ".join(sentences)
+
+
+def _wrong_key(override: Override, files: Files) -> str | None:
+    key = override.key_or_group
+    if override.package is not None:
+        return f"'{override.input_line}' names no group: there is no folder '{key}'."
+    if "." in key or override.is_delete():
+        return None
+    names = [path.name for root in files.roots for path in root.iterdir() if path.is_dir()]
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.8)
+    if near and near != [key] and files.is_group(near[0]):
+        plus = "+" if near[0] == EXPERIMENT else ""
+        return (
+            f"'{override.input_line}': there is no group or key '{key}'. "
+            f"Did you mean '{plus}{near[0]}={override.get_value_string()}'?"
+        )
+    return None

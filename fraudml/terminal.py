@@ -1,0 +1,197 @@
+"""What the command line shows: progress, log lines, tables. Nothing else writes to a stream.
+
+Results go to standard output, everything about the work to standard error. A reader that goes away
+(`fraudml … | head`) silences the output and never stops the work.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fraudml.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_log = logging.getLogger("fraudml")
+
+SECONDS_BETWEEN_LINES = 5.0
+"""How often, at most, a stage says where it is where there is no terminal."""
+
+
+def write(text: str, *, error: bool = False) -> None:
+    """Write a text and a newline to standard output or standard error.
+
+    Parameters
+    ----------
+    text : str
+        Characters that the stream cannot encode are escaped.
+    error : bool
+        Whether it goes to standard error.
+    """
+    stream = sys.stderr if error else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send a stream that nobody reads to nowhere, so that closing it fails no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        return
+    finally:
+        os.close(nowhere)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    class Quiet(Console):
+        # rich would end the process here.
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            _silence(stream)
+
+    return Quiet(file=stream, highlight=False)
+
+
+def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """Write a small table to standard output.
+
+    Parameters
+    ----------
+    title : str
+        Above the table.
+    rows : sequence of sequence of str
+        The cells; the first column is what a row is about.
+    header : sequence of str
+        Names of the columns; none by default.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE,
+        show_header=bool(header),
+        pad_edge=False,
+    )
+    width = len(header) or max(map(len, rows), default=0)
+    for position in range(width):
+        shown.add_column(header[position] if header else "", overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    _console(sys.stdout).print(shown)
+
+
+@contextmanager
+def session() -> Iterator[Callable[[], Any]]:
+    """Show log records and warnings while a command runs, and give what shows its progress.
+
+    Yields
+    ------
+    callable
+        Makes a context manager that gives a `Progress`.
+    """
+    console = _console(sys.stderr) if _is_terminal(sys.stderr) else None
+    handler = _rich_handler(console) if console else _plain_handler()
+    shown, level, showed = warnings.showwarning, _log.level, _log.propagate
+    warnings.showwarning = _log_warning
+    _log.addHandler(handler)
+    _log.setLevel(logging.DEBUG if os.environ.get("FRAUDML_DEBUG") == "1" else logging.INFO)
+    _log.propagate = False
+    try:
+        yield lambda: _bars(console) if console else _lines()
+    finally:
+        warnings.showwarning = shown
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        _log.propagate = showed
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _rich_handler(console: Console) -> logging.Handler:
+    from rich.logging import RichHandler
+
+    return RichHandler(console=console, show_path=False, markup=False, log_time_format="%H:%M:%S")
+
+
+def _plain_handler() -> logging.Handler:
+    handler = _PlainHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    return handler
+
+
+class _PlainHandler(logging.Handler):
+    """Log records as lines on whatever standard error is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write(self.format(record), error=True)
+
+
+def _log_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+) -> None:
+    """Show a library's warning as one line, as `warnings.showwarning` is called."""
+    text = " ".join(str(message).split())
+    where = f"{os.path.basename(filename)}:{lineno}"  # noqa: PTH119 - may be no path at all
+    _log.warning("%s: %s (%s)", category.__name__, text, where)
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Progress]:
+    """Draw one bar a stage."""
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TimeElapsedColumn(),
+    )
+    tasks: dict[str, rich.TaskID] = {}
+    with rich.Progress(*columns, console=console) as bars:
+
+        def show(stage: str, share: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=1.0)
+            bars.update(tasks[stage], completed=share)
+
+        yield show
+
+
+@contextmanager
+def _lines() -> Iterator[Progress]:
+    """Write a line when a stage is first heard of, and then now and again."""
+    seen: set[str] = set()
+    last = time.monotonic()
+
+    def show(stage: str, share: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if stage in seen and now - last < SECONDS_BETWEEN_LINES:
+            return
+        done = f" {share:.0%}" if stage in seen else ""
+        write(f"{time.strftime('%H:%M:%S')} {stage}{done}", error=True)
+        seen.add(stage)
+        last = now
+
+    yield show
