@@ -1,1 +1,113 @@
-""""""
+"""Metrics on plain arrays: labels and scores in, numbers out; with intervals by clusters.
+
+Needs numpy alone. `METRICS` lists every metric that a run reports; `measure` and `bootstrap` take
+them from there.
+"""
+
+from fraudml.metrics.alerts import (
+    Confusion,
+    accuracy_of_never,
+    alert_rate,
+    alerts_per_day,
+    confusion,
+    false_positive_rate,
+    false_positive_ratio,
+    precision,
+    recall,
+)
+from fraudml.metrics.cards import attainable_card_precision_at_k, card_precision_at_k
+from fraudml.metrics.curves import (
+    PrecisionRecallCurve,
+    PrecisionRecallGainCurve,
+    precision_recall_curve,
+    precision_recall_gain_curve,
+)
+from fraudml.metrics.intervals import (
+    Bootstrap,
+    Clusters,
+    Interval,
+    bootstrap,
+    choose_clusters,
+)
+from fraudml.metrics.money import (
+    BestThreshold,
+    RiskThresholds,
+    Savings,
+    benefit,
+    best_threshold,
+    cost,
+    expected_cost,
+    minimum_risk_threshold,
+    savings,
+    value_recall,
+)
+from fraudml.metrics.probability import (
+    Reliability,
+    brier,
+    calibration_in_the_large,
+    calibration_slope,
+    log_loss,
+    reliability,
+)
+from fraudml.metrics.ranking import (
+    average_precision,
+    partial_auc,
+    precision_at_k,
+    precision_recall_gain_area,
+    recall_at_fpr,
+    recall_at_precision,
+    roc_auc,
+)
+from fraudml.metrics.registry import METRICS, Measured, Metric, ScoredRows, find_metric, measure
+
+__all__ = [
+    "METRICS",
+    "BestThreshold",
+    "Bootstrap",
+    "Clusters",
+    "Confusion",
+    "Interval",
+    "Measured",
+    "Metric",
+    "PrecisionRecallCurve",
+    "PrecisionRecallGainCurve",
+    "Reliability",
+    "RiskThresholds",
+    "Savings",
+    "ScoredRows",
+    "accuracy_of_never",
+    "alert_rate",
+    "alerts_per_day",
+    "attainable_card_precision_at_k",
+    "average_precision",
+    "benefit",
+    "best_threshold",
+    "bootstrap",
+    "brier",
+    "calibration_in_the_large",
+    "calibration_slope",
+    "card_precision_at_k",
+    "choose_clusters",
+    "confusion",
+    "cost",
+    "expected_cost",
+    "false_positive_rate",
+    "false_positive_ratio",
+    "find_metric",
+    "log_loss",
+    "measure",
+    "minimum_risk_threshold",
+    "partial_auc",
+    "precision",
+    "precision_at_k",
+    "precision_recall_curve",
+    "precision_recall_gain_area",
+    "precision_recall_gain_curve",
+    "recall",
+    "recall_at_fpr",
+    "recall_at_precision",
+    "reliability",
+    "roc_auc",
+    "savings",
+    "value_recall",
+]

@@ -1,0 +1,193 @@
+"""Bootstrap replicates side by side: weights a cluster, and what metrics make of them.
+
+A replicate draws as many clusters as there are, with replacement; a cluster drawn w times counts
+w times. Nothing is copied or sorted for it. Four replicates' counts of a cluster stand in one
+64-bit word, 16 bits each, so that one gather and one running sum over the rows serve four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.errors import DataError
+from fraudml.metrics._checks import Codes, Float
+from fraudml.metrics._groups import FraudGroups, place
+from fraudml.metrics.cards import CardDays, card_days, mean_card_precision
+from fraudml.metrics.registry import Metric, Ranked, ScoredRows, Sums, TopCards
+
+LANES = 4
+"""How many replicates share a word."""
+_LARGEST_COUNT = 255  # a cluster is drawn more often once in 10^500 replicates
+_PIECE = (2**16 - 1) // _LARGEST_COUNT  # rows whose counts add up within 16 bits
+_BATCH = 1 << 16  # rows gathered at once: they stay in the processor's cache
+
+Counts = NDArray[np.uint16]
+"""Shape (words, clusters, LANES): how often each replicate drew each cluster."""
+Evaluate = Callable[[Counts], Float]
+"""From counts to values, shape (replicates, metrics)."""
+
+
+def draw(seed: int, replicates: range, clusters: int) -> Counts:
+    """Draw replicates, each from its own seed, so that their grouping changes nothing."""
+    words = -(-len(replicates) // LANES)
+    counts = np.zeros((words, clusters, LANES), dtype=np.uint16)
+    stream = crc32(b"bootstrap")
+    for position, replicate in enumerate(replicates):
+        source = np.random.SFC64(np.random.SeedSequence([seed, stream, replicate]))
+        drawn = np.random.Generator(source).integers(0, clusters, clusters)
+        count = np.bincount(drawn, minlength=clusters)
+        assert count.max() <= _LARGEST_COUNT
+        counts[position // LANES, :, position % LANES] = count
+    return counts
+
+
+def per_replicate(counts: Counts) -> NDArray[np.uint16]:
+    """Return the counts as shape (replicates, clusters)."""
+    words, clusters, lanes = counts.shape
+    return np.ascontiguousarray(counts.transpose(0, 2, 1)).reshape(words * lanes, clusters)
+
+
+def prepare(
+    rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int
+) -> list[tuple[list[int], Evaluate]]:
+    """Plan the metrics: those of one form share the work. Positions, and their evaluation."""
+    plans: list[tuple[list[int], Evaluate]] = []
+    for form, planner in _PLANNERS.items():
+        chosen = [i for i, metric in enumerate(metrics) if type(metric.form) is form]
+        if chosen:
+            picked = [metrics[i] for i in chosen]
+            plans.append((chosen, planner(rows, picked, codes, clusters)))
+    return plans
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Rows in a fixed order, whose running count is read at some places alone."""
+
+    codes: Codes  # the cluster of each row
+    starts: Codes  # where each piece begins
+    ends: Codes  # how many pieces stand before each place that is read
+
+    def read(self, counts: Counts) -> Float:
+        """Return the running counts, shape (replicates, places)."""
+        out = np.empty((len(counts), LANES, len(self.ends)))
+        for word, lanes in enumerate(counts.view(np.uint64)[..., 0]):
+            pieces = self._pieces(lanes).view(np.uint16).reshape(-1, LANES)
+            running = np.zeros((LANES, len(pieces) + 1), dtype=np.int64)
+            np.cumsum(pieces.T, axis=1, out=running[:, 1:])
+            out[word] = running[:, self.ends]
+        return out.reshape(-1, len(self.ends))
+
+    def _pieces(self, lanes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        if not len(self.codes):
+            return np.zeros(0, dtype=np.uint64)
+        return np.add.reduceat(lanes[self.codes], self.starts)
+
+
+def _stream(key: Codes, codes: Codes, clusters: int, places: Codes) -> _Stream:
+    """Order rows by key; read the running count of all keys up to each place."""
+    mixed = np.sort(key * clusters + codes)
+    key, codes = mixed // clusters, mixed % clusters
+    position = np.arange(len(key))
+    new = np.append(True, np.diff(key) != 0)[: len(key)]
+    first = np.maximum.accumulate(np.where(new, position, 0))
+    starts = np.flatnonzero((position - first) % _PIECE == 0)
+    ends = np.searchsorted(key[starts], places, side="right")
+    return _Stream(codes, starts, ends)
+
+
+def _plan_ranked(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+    statistics = [metric.form.statistic for metric in metrics if isinstance(metric.form, Ranked)]
+    group, around, count = place(rows.y_true, rows.y_score)
+    groups = np.arange(count)
+    fraud = _stream(group, codes[rows.y_true], clusters, groups)
+    reads = np.concatenate([2 * groups, 2 * groups + 1, [2 * count]])
+    legit = _stream(around, codes[~rows.y_true], clusters, reads)
+
+    def evaluate(counts: Counts) -> Float:
+        caught, around = fraud.read(counts), legit.read(counts)
+        replicate = FraudGroups(
+            fraud=np.diff(caught, axis=1, prepend=0.0),
+            legit_above=around[:, :count],
+            legit_upto=around[:, count : 2 * count],
+            legit_total=around[:, -1],
+        )
+        return np.column_stack([statistic(replicate) for statistic in statistics])
+
+    return evaluate
+
+
+def _plan_sums(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+    forms = [metric.form for metric in metrics if isinstance(metric.form, Sums)]
+    terms = [
+        form.terms(**metric.columns(rows)) for form, metric in zip(forms, metrics, strict=True)
+    ]
+    totals = np.column_stack(
+        [np.bincount(codes, column, minlength=clusters) for columns in terms for column in columns]
+    )
+    edges = np.cumsum([len(columns) for columns in terms])[:-1]
+
+    def evaluate(counts: Counts) -> Float:
+        sums = per_replicate(counts).astype(np.float64) @ totals
+        parts = np.split(sums, edges, axis=1)
+        return np.column_stack(
+            [form.combine(part) for form, part in zip(forms, parts, strict=True)]
+        )
+
+    return evaluate
+
+
+def _plan_cards(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+    sizes = [metric.form.k for metric in metrics if isinstance(metric.form, TopCards)]
+    days, home = entity_days(rows, codes)
+
+    def evaluate(counts: Counts) -> Float:
+        mass = per_replicate(counts)[:, home]
+        return np.column_stack([mean_card_precision(days, mass, k) for k in sizes])
+
+    return evaluate
+
+
+def entity_days(rows: ScoredRows, codes: Codes) -> tuple[CardDays, Codes]:
+    """Return the cards of each day and the cluster of each card; a card may not be split."""
+    entities, card = np.unique(rows.entity, return_inverse=True)
+    home = np.empty(len(entities), dtype=np.int64)
+    home[card] = codes
+    if (home[card] != codes).any():
+        raise DataError(
+            "An entity has rows in several clusters, so a day's cards cannot be drawn. "
+            "Clusters of whole entities were expected."
+        )
+    return card_days(rows.y_true, rows.y_score, rows.day, card), home
+
+
+def _plan_calls(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+    def call(metric: Metric, weight: Float) -> float:
+        try:
+            return metric.value(rows, weight)
+        except DataError:
+            return np.nan
+
+    def evaluate(counts: Counts) -> Float:
+        weights = per_replicate(counts)
+        return np.array(
+            [
+                [call(metric, weight[codes].astype(float)) for metric in metrics]
+                for weight in weights
+            ]
+        )
+
+    return evaluate
+
+
+_PLANNERS: dict[type, Callable[[ScoredRows, list[Metric], Codes, int], Evaluate]] = {
+    Ranked: _plan_ranked,
+    Sums: _plan_sums,
+    TopCards: _plan_cards,
+    type(None): _plan_calls,
+}

@@ -1,0 +1,503 @@
+"""Every metric that a run can report, in one list: what it needs, and how to repeat it fast.
+
+To add a metric: write its function, and add its entry to `METRICS`. The entry alone gives it a
+place in the results, an interval, and the tests of the laws that all metrics obey. A `form` only
+makes the interval fast; without one the function is called once a replicate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fraudml.errors import ConfigError, DataError, nearest
+from fraudml.metrics import _groups, alerts, cards, money, probability, ranking
+from fraudml.metrics._checks import Codes, Flags, Float, checked
+from fraudml.metrics._groups import FraudGroups, ratio
+
+Direction = Literal["higher", "lower", "none"]
+"""Which way is better; 'none' for counts, and for ratios whose best value is 1."""
+
+_COSTS = ("tp_cost", "fp_cost", "fn_cost", "tn_cost")
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRows:
+    """What is known of the rows of one block: labels, scores, decisions, money.
+
+    Columns that are not known stay None, and the metrics that need them say so. Checked once,
+    here; all problems are in one error.
+
+    Parameters
+    ----------
+    y_true : array-like of 0/1 or bool, shape (n_rows,)
+        1 is fraud.
+    y_score : array-like of float, shape (n_rows,), optional
+        Any score that rises with suspicion.
+    p_fraud : array-like of float, shape (n_rows,), optional
+        Calibrated probabilities.
+    alert : array-like of 0/1 or bool, shape (n_rows,), optional
+        Whether the policy alerts the row.
+    amount : array-like of float, shape (n_rows,), optional
+        Amounts; ≤ 0 counts 0.
+    day, entity : array-like of int, shape (n_rows,), optional
+        Codes; days grow with time.
+    tp_cost, fp_cost, fn_cost, tn_cost : float or array-like of float, optional
+        What each outcome costs on the row.
+    n_days : float, optional
+        How many days the rows span; by default the number of distinct days among them.
+
+    Raises
+    ------
+    DataError
+        A column is wrong, or lengths differ.
+    """
+
+    y_true: Any
+    y_score: Any = None
+    p_fraud: Any = None
+    alert: Any = None
+    amount: Any = None
+    day: Any = None
+    entity: Any = None
+    tp_cost: Any = None
+    fp_cost: Any = None
+    fn_cost: Any = None
+    tn_cost: Any = None
+    n_days: float | None = None
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in fields(self) if each.name != "n_days"]
+        arrays = checked(**{name: getattr(self, name) for name in names})
+        for name, array in zip(names, arrays, strict=True):
+            object.__setattr__(self, name, array)
+        if self.n_days is None and self.day is not None:
+            object.__setattr__(self, "n_days", float(len(np.unique(self.day))))
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+    def take(self, rows: ArrayLike) -> ScoredRows:
+        """Return some of the rows, by position or by a mask; a slice, or a group of customers."""
+        picked = {
+            each.name: _take(getattr(self, each.name), np.asarray(rows))
+            for each in fields(self)
+            if each.name != "n_days"
+        }
+        return ScoredRows(**picked, n_days=self.n_days)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A metric of the ranking alone: a statistic of the groups, replicates on the first axis."""
+
+    statistic: Callable[[FraudGroups], Float]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals."""
+
+    terms: Callable[..., tuple[Float, ...]]
+    combine: Callable[[Float], Float]
+
+
+@dataclass(frozen=True)
+class TopCards:
+    """Card precision at k."""
+
+    k: int
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its function and what a caller can rely on.
+
+    Parameters
+    ----------
+    name : str
+        As in `metrics.json`.
+    function : callable
+        Takes the columns in `needs` and `uses` by name, and `weight`; returns a number or raises
+        `DataError`.
+    needs : tuple of str
+        Columns of `ScoredRows` without which there is no value.
+    direction : {'higher', 'lower', 'none'}
+        Which way is better.
+    domain : tuple of float
+        The smallest and the largest value there can be.
+    form : Ranked, Sums, TopCards or None
+        How replicates are evaluated side by side.
+    uses : tuple of str
+        Columns that are passed where they are known.
+    beside : mapping of str to callable
+        Numbers to print beside it (a baseline, what is attainable), from the rows.
+    """
+
+    name: str
+    function: Callable[..., float]
+    needs: tuple[str, ...]
+    direction: Direction
+    domain: tuple[float, float]
+    form: Ranked | Sums | TopCards | None = None
+    uses: tuple[str, ...] = ()
+    beside: Mapping[str, Callable[[ScoredRows], float]] = field(default_factory=dict)
+
+    def columns(self, rows: ScoredRows) -> dict[str, Any]:
+        """Return the arguments of `function` and of `terms`, or say which are not known."""
+        missing = [name for name in self.needs if getattr(rows, name) is None]
+        if missing:
+            raise DataError(f"{self.name} needs {' and '.join(missing)}, which is not known here.")
+        return {name: getattr(rows, name) for name in (*self.needs, *self.uses)}
+
+    def value(self, rows: ScoredRows, weight: Float | None = None) -> float:
+        """Return the value on the rows; a `DataError` where it has none."""
+        return self.function(**self.columns(rows), weight=weight)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value, or the reason that there is none, and the numbers to print beside it."""
+
+    value: float | None
+    reason: str | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
+
+
+def measure(rows: ScoredRows, metric: Metric | str) -> Measured:
+    """Evaluate one metric; where it has no value, say why.
+
+    Parameters
+    ----------
+    rows : ScoredRows
+        At natural prevalence.
+    metric : Metric or str
+        An entry of `METRICS`, or a name that `find_metric` knows.
+
+    Examples
+    --------
+    >>> rows = ScoredRows([0, 1, 0, 1], y_score=[0.1, 0.4, 0.5, 0.8])
+    >>> measure(rows, "roc_auc").value
+    0.75
+    >>> measure(rows, "value_recall").reason
+    'value_recall needs alert and amount, which is not known here.'
+    """
+    metric = find_metric(metric) if isinstance(metric, str) else metric
+    try:
+        value = metric.value(rows)
+    except DataError as error:
+        return Measured(None, str(error))
+    return Measured(value, None, {name: number(rows) for name, number in metric.beside.items()})
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric of a name; the numbers in `precision_at_50` and its kin may be any.
+
+    Raises
+    ------
+    ConfigError
+        There is no such metric, with the nearest names; or its number is out of range.
+
+    Examples
+    --------
+    >>> find_metric("recall_at_fpr_0.02").needs
+    ('y_true', 'y_score')
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    found = re.fullmatch(r"(\w+?)_(\d+(?:\.\d+)?)", name)
+    if found and found[1] in _FAMILIES:
+        number = float(found[2])
+        return _FAMILIES[found[1]](int(number) if number == int(number) else number)
+    if "accuracy" in name:
+        raise ConfigError(
+            f"{name!r} is no metric here: never alerting is over 99 % accurate. "
+            "Use 'average_precision', or 'cost' where costs are known."
+        )
+    raise ConfigError(f"{name!r} is not a metric. {nearest(name, _BY_NAME)}")
+
+
+def find_metrics(metrics: Iterable[Metric | str]) -> tuple[Metric, ...]:
+    """Return the metrics of names, in order; metrics pass as they are."""
+    return tuple(find_metric(each) if isinstance(each, str) else each for each in metrics)
+
+
+def _take(column: Any, rows: Any) -> Any:
+    return column[rows] if column is not None and column.ndim else column
+
+
+def _prevalence(rows: ScoredRows) -> float:
+    return float(np.mean(rows.y_true))
+
+
+def _first_over_second(sums: Float) -> Float:
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+def _only(sums: Float) -> Float:
+    return sums[..., 0]
+
+
+def _ranked(
+    name: str,
+    function: Callable[..., float],
+    statistic: Callable[[FraudGroups], Float],
+    *,
+    domain: tuple[float, float] = (0.0, 1.0),
+    baseline: Callable[[ScoredRows], float] | None = None,
+) -> Metric:
+    beside = {"baseline": baseline} if baseline else {}
+    needs = ("y_true", "y_score")
+    return Metric(name, function, needs, "higher", domain, Ranked(statistic), beside=beside)
+
+
+def _recall_at_fpr(cap: float) -> Metric:
+    return _ranked(
+        f"recall_at_fpr_{cap:g}",
+        partial(ranking.recall_at_fpr, cap=cap),
+        partial(_groups.recall_at_fpr, cap=cap),
+    )
+
+
+def _recall_at_precision(floor: float) -> Metric:
+    return _ranked(
+        f"recall_at_precision_{floor:g}",
+        partial(ranking.recall_at_precision, floor=floor),
+        partial(_groups.recall_at_precision, floor=floor),
+    )
+
+
+def _partial_auc(max_fpr: float) -> Metric:
+    return _ranked(
+        f"partial_auc_{max_fpr:g}",
+        partial(ranking.partial_auc, max_fpr=max_fpr),
+        partial(_groups.standardised_area, max_fpr=max_fpr),
+    )
+
+
+def _precision_at(k: int) -> Metric:
+    return _ranked(
+        f"precision_at_{k}",
+        partial(ranking.precision_at_k, k=k),
+        partial(_groups.precision_at_k, k=k),
+        baseline=_prevalence,
+    )
+
+
+def _card_precision_at(k: int) -> Metric:
+    def attainable(rows: ScoredRows) -> float:
+        return cards.attainable_card_precision_at_k(rows.y_true, rows.day, rows.entity, k)
+
+    return Metric(
+        f"card_precision_at_{k}",
+        partial(cards.card_precision_at_k, k=k),
+        ("y_true", "y_score", "day", "entity"),
+        "higher",
+        (0.0, 1.0),
+        TopCards(k),
+        beside={"attainable": attainable},
+    )
+
+
+def _savings(**columns: Any) -> float:
+    found = money.savings(**columns)
+    if found.value is None:
+        raise DataError(f"Savings have no value: {found.reason}.")
+    return found.value
+
+
+def _decision_terms(part: str, whole: str) -> Callable[..., tuple[Float, ...]]:
+    """Return a function of labels and alerts that picks two of the counts of a confusion."""
+
+    def terms(y_true: Flags, alert: Flags) -> tuple[Float, ...]:
+        counts: dict[str, Flags] = {
+            "caught": y_true & alert,
+            "false": alert & ~y_true,
+            "alerts": alert,
+            "frauds": y_true,
+            "legitimate": ~y_true,
+        }
+        return counts[part].astype(float), counts[whole].astype(float)
+
+    return terms
+
+
+def _rows_and(column: Float) -> tuple[Float, ...]:
+    return np.asarray(column, dtype=np.float64), np.ones(len(column))
+
+
+def _alerts_per_day_terms(
+    alert: Flags, day: Codes, entity: Codes | None, n_days: float
+) -> tuple[Float, ...]:
+    term = np.zeros(len(alert))
+    term[alerts.case_rows(alert, day, entity)] = 1 / n_days
+    return (term,)
+
+
+def _cost_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
+    return (money.row_costs(y_true, alert, **costs),)
+
+
+def _savings_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
+    return money.savings_terms(y_true, alert, *(costs[name] for name in _COSTS))
+
+
+_ANY = (-np.inf, np.inf)
+_SHARE = (0.0, 1.0)
+_COUNT = (0.0, np.inf)
+_LABEL_AND_P = ("y_true", "p_fraud")
+_LABEL_AND_ALERT = ("y_true", "alert")
+_MONEY = (*_LABEL_AND_ALERT, *_COSTS)
+
+METRICS: tuple[Metric, ...] = (
+    _ranked(
+        "average_precision",
+        ranking.average_precision,
+        _groups.average_precision,
+        baseline=_prevalence,
+    ),
+    _ranked(
+        "roc_auc",
+        ranking.roc_auc,
+        partial(_groups.standardised_area, max_fpr=1.0),
+        baseline=lambda rows: 0.5,
+    ),
+    _card_precision_at(100),
+    _recall_at_fpr(0.01),
+    _recall_at_fpr(0.05),
+    _precision_at(100),
+    _recall_at_precision(0.5),
+    _partial_auc(0.05),
+    _ranked(
+        "precision_recall_gain_area",
+        ranking.precision_recall_gain_area,
+        _groups.gain_area,
+        domain=(-np.inf, 1.0),
+        baseline=lambda rows: 0.0,
+    ),
+    Metric(
+        "value_recall",
+        money.value_recall,
+        (*_LABEL_AND_ALERT, "amount"),
+        "higher",
+        _SHARE,
+        Sums(
+            lambda y_true, alert, amount: money.value_terms(y_true, alert, amount),
+            _first_over_second,
+        ),
+    ),
+    Metric("cost", money.cost, _MONEY, "lower", _ANY, Sums(_cost_terms, _only)),
+    Metric(
+        "savings",
+        _savings,
+        _MONEY,
+        "higher",
+        (-np.inf, np.inf),
+        Sums(_savings_terms, money.savings_of),
+        beside={"baseline": lambda rows: 0.0},
+    ),
+    Metric(
+        "brier",
+        probability.brier,
+        _LABEL_AND_P,
+        "lower",
+        _SHARE,
+        Sums(
+            lambda y_true, p_fraud: _rows_and(probability.squared_error(y_true, p_fraud)),
+            _first_over_second,
+        ),
+    ),
+    Metric(
+        "log_loss",
+        probability.log_loss,
+        _LABEL_AND_P,
+        "lower",
+        _COUNT,
+        Sums(
+            lambda y_true, p_fraud: _rows_and(probability.surprise(y_true, p_fraud)),
+            _first_over_second,
+        ),
+    ),
+    Metric(
+        "calibration_in_the_large",
+        probability.calibration_in_the_large,
+        _LABEL_AND_P,
+        "none",
+        _COUNT,
+        Sums(lambda y_true, p_fraud: (p_fraud, y_true.astype(float)), _first_over_second),
+    ),
+    Metric("calibration_slope", probability.calibration_slope, _LABEL_AND_P, "none", _ANY),
+    Metric(
+        "accuracy_of_never",
+        alerts.accuracy_of_never,
+        ("y_true",),
+        "none",
+        _SHARE,
+        Sums(lambda y_true: _rows_and(~y_true), _first_over_second),
+    ),
+    Metric(
+        "precision",
+        alerts.precision,
+        _LABEL_AND_ALERT,
+        "higher",
+        _SHARE,
+        Sums(_decision_terms("caught", "alerts"), _first_over_second),
+    ),
+    Metric(
+        "recall",
+        alerts.recall,
+        _LABEL_AND_ALERT,
+        "higher",
+        _SHARE,
+        Sums(_decision_terms("caught", "frauds"), _first_over_second),
+    ),
+    Metric(
+        "false_positive_rate",
+        alerts.false_positive_rate,
+        _LABEL_AND_ALERT,
+        "lower",
+        _SHARE,
+        Sums(_decision_terms("false", "legitimate"), _first_over_second),
+    ),
+    Metric(
+        "false_positive_ratio",
+        alerts.false_positive_ratio,
+        _LABEL_AND_ALERT,
+        "lower",
+        _COUNT,
+        Sums(_decision_terms("false", "caught"), _first_over_second),
+    ),
+    Metric(
+        "alert_rate",
+        alerts.alert_rate,
+        ("alert",),
+        "none",
+        _SHARE,
+        Sums(lambda alert: _rows_and(alert), _first_over_second),
+    ),
+    Metric(
+        "alerts_per_day",
+        alerts.alerts_per_day,
+        ("alert", "day"),
+        "none",
+        _COUNT,
+        Sums(_alerts_per_day_terms, _only),
+        uses=("entity", "n_days"),
+    ),
+)
+"""Every metric with a name of its own; `find_metric` knows more numbers of some."""
+
+_BY_NAME = {metric.name: metric for metric in METRICS}
+_FAMILIES: dict[str, Callable[[Any], Metric]] = {
+    "recall_at_fpr": _recall_at_fpr,
+    "recall_at_precision": _recall_at_precision,
+    "partial_auc": _partial_auc,
+    "precision_at": _precision_at,
+    "card_precision_at": _card_precision_at,
+}
