@@ -10,10 +10,10 @@ from typing import Literal
 
 from fraudml.config.components import Component
 from fraudml.data.audit import AuditSettings
-from fraudml.data.settings import DataSettings, SimulateSettings
-from fraudml.data.settings import ColumnRoles
+from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings
+from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.evaluation.table import IntervalSettings
 from fraudml.features.plan import FeatureSettings
 from fraudml.split import SplitSettings
@@ -65,14 +65,6 @@ class DeviceSettings:
     kind: Literal["cpu"] = "cpu"
 
 
-def _simulated() -> DataSettings:
-    return DataSettings(
-        simulate=SimulateSettings(),
-        columns=ColumnRoles(label="label", time="time", amount="amount"),
-        labels_complete=True,
-    )
-
-
 def _component(target: str) -> Component:
     return Component(target, {})
 
@@ -89,8 +81,8 @@ class Settings:
         The table; its blocks; its features; what stops it.
     resampling, weighting, learner, calibration, costs, policy : Component
         The parts, each by `_target_` with its arguments beside it.
-    evaluation, guard, budget, device : settings
-        Intervals; the guard's margin; the budget; the device.
+    rounds, evaluation, guard, budget, device : settings
+        How rounds are chosen; intervals; the guard's margin; the budget; the device.
     objective : str
         The metric that choices inside the development window go by.
     proof : bool
@@ -122,6 +114,7 @@ class Settings:
     policy: Component = field(
         default_factory=lambda: _component("fraudml.decisions.policies.MinimumCost")
     )
+    rounds: RoundsSettings = field(default_factory=RoundsSettings)
     evaluation: IntervalSettings = field(default_factory=IntervalSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -1,0 +1,145 @@
+"""What a run says about itself: `metrics.json`, and the closing table for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fraudml.config.settings import Settings
+from fraudml.data.clock import format_moment
+from fraudml.data.schema import Dataset
+from fraudml.decisions.policies import TunedPolicy
+from fraudml.evaluation.guard import Verdict
+from fraudml.evaluation.out_of_fold import OutOfFold
+from fraudml.evaluation.table import Evaluation
+from fraudml.machine import peak_memory_mb, versions
+from fraudml.split import Block, Split
+
+SCHEMA_VERSION = 1
+"""Raised when a reader of `metrics.json` would misread it."""
+
+
+def metrics_record(
+    *,
+    settings: Settings,
+    dataset: Dataset,
+    fingerprint: str,
+    split: Split,
+    scores: OutOfFold,
+    policy: TunedPolicy,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    seconds: float,
+    threads: int,
+) -> dict[str, Any]:
+    """Return the content of `metrics.json`: all but `run` is the same from run to run.
+
+    Parameters
+    ----------
+    settings, dataset, fingerprint, split, scores, policy, evaluation, verdict
+        What the run did and found.
+    seconds : float
+        Wall clock.
+    threads : int
+        How many were used.
+    """
+    known = dataset.label >= 0
+    frauds = int((dataset.label == 1).sum())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": {
+            "command": settings.command,
+            "run_name": settings.run_name,
+            "seed": settings.seed,
+            "seconds": round(seconds, 2),
+            "peak_memory_mb": peak_memory_mb(),
+            "threads": threads,
+            "versions": versions(),
+        },
+        "data": {
+            "rows": len(dataset),
+            "frauds": frauds,
+            "prevalence": frauds / max(int(known.sum()), 1),
+            "fingerprint": fingerprint,
+            "left_out": split.left_out,
+            "blocks": {
+                block.name: _block(block, dataset) for block in (split.development, split.test)
+            },
+        },
+        "development": {
+            "steps": len(split.folds),
+            "label_delay_kept": split.delay_kept,
+            "rows": len(scores.rows),
+            "frauds": int((dataset.label[scores.rows] == 1).sum()),
+            "rounds": scores.rounds,
+            "average_precision_by_rounds": {str(k): v for k, v in scores.tried.items()},
+        },
+        "test": evaluation.metrics("test"),
+        "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
+        "proof": {},
+        "guard": verdict.to_dict(),
+    }
+
+
+def _block(block: Block, dataset: Dataset) -> dict[str, Any]:
+    unit, numeric = dataset.schema.time_unit, dataset.schema.numeric_time
+    return {
+        "rows": len(block.rows),
+        "frauds": int(np.count_nonzero(dataset.label[block.rows] == 1)),
+        "start": format_moment(block.start, unit=unit, numeric=numeric),
+        "end": format_moment(block.end, unit=unit, numeric=numeric),
+    }
+
+
+def closing_table(
+    metrics: dict[str, Any], folder: str | None
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the title and the rows that end a run on the terminal.
+
+    Parameters
+    ----------
+    metrics : dict
+        The content of `metrics.json`.
+    folder : str, optional
+        Where everything is.
+    """
+    test, policy, block = metrics["test"], metrics["policy"]["test"], metrics["data"]["blocks"]
+    rows = [
+        (
+            "test block",
+            f"{block['test']['rows']:,} rows, {block['test']['frauds']:,} frauds "
+            f"({block['test']['frauds'] / block['test']['rows']:.3%})",
+        ),
+        (
+            "average precision",
+            f"{_value(test['average_precision'])}; a random score reaches "
+            f"{test['average_precision']['baseline']:.4f}",
+        ),
+        ("alerts per day", _value(policy["alerts_per_day"], "{:,.1f}")),
+        ("precision", _value(policy["precision"])),
+        ("recall", _value(policy["recall"])),
+        ("value recall", _value(test["value_recall"])),
+        ("savings", _value(test["savings"])),
+        (
+            "accuracy of never alerting",
+            f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
+        ),
+        ("guard", _verdict(metrics["guard"])),
+    ]
+    if folder is not None:
+        rows.append(("everything is in", folder))
+    return "On the test block, with 95 % intervals", rows
+
+
+def _value(entry: dict[str, Any], how: str = "{:.3f}") -> str:
+    if entry["value"] is None:
+        return f"– ({entry['reason']})"
+    text = how.format(entry["value"])
+    if entry.get("low") is None:
+        return text
+    return f"{text} ({how.format(entry['low'])} to {how.format(entry['high'])})"
+
+
+def _verdict(guard: dict[str, Any]) -> str:
+    return "passed" if guard["passed"] else "refused: " + "; ".join(guard["reasons"])

@@ -1,0 +1,94 @@
+"""The run folder: all of a run in one place, moved there when it is whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fraudml.bundle import write_bundle
+from fraudml.config.parse import dump
+from fraudml.config.settings import Settings
+from fraudml.config.text import to_yaml
+from fraudml.files import whole_folder, write_json
+
+if TYPE_CHECKING:
+    from fraudml.workflows.train import Run
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is written, and where it will stand.
+
+    Parameters
+    ----------
+    partial : Path
+        The folder to fill.
+    final : Path
+        Where it is moved when it is whole.
+    """
+
+    partial: Path
+    final: Path
+
+
+@contextmanager
+def run_folder(settings: Settings) -> Iterator[Place]:
+    """Make the folder of a run, with its log; it takes its place when the block ends well.
+
+    Parameters
+    ----------
+    settings : Settings
+        `output_dir`, or `runs/<date>_<time>_<run_name>`.
+
+    Raises
+    ------
+    ConfigError
+        The folder exists.
+    MachineError
+        It cannot be written.
+    """
+    stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{settings.run_name}"
+    final = Path(settings.output_dir) if settings.output_dir else Path("runs") / stamp
+    with whole_folder(final) as partial, _logged(partial / "run.log"):
+        (partial / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
+        yield Place(partial, final)
+
+
+def write_run(run: Run, place: Place) -> Run:
+    """Write everything about a run but its log and config, and return it with its folder.
+
+    Parameters
+    ----------
+    run : Run
+        What to write; without a bundle where the guard refused the model.
+    place : Place
+        From `run_folder`.
+    """
+    write_json(place.partial / "metrics.json", run.metrics)
+    run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
+    if run.bundle is not None:
+        write_bundle(run.bundle, place.partial / "bundle")
+    return replace(run, folder=str(place.final))
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setLevel(logging.INFO)
+    logger = logging.getLogger("fraudml")
+    before = logger.level
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        handler.close()
