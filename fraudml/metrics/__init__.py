@@ -16,19 +16,14 @@ from fraudml.metrics.alerts import (
     recall,
 )
 from fraudml.metrics.cards import attainable_card_precision_at_k, card_precision_at_k
+from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.curves import (
     PrecisionRecallCurve,
     PrecisionRecallGainCurve,
     precision_recall_curve,
     precision_recall_gain_curve,
 )
-from fraudml.metrics.intervals import (
-    Bootstrap,
-    Clusters,
-    Interval,
-    bootstrap,
-    choose_clusters,
-)
+from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap
 from fraudml.metrics.money import (
     BestThreshold,
     RiskThresholds,

@@ -112,7 +112,8 @@ def _flags(name: str, values: Any) -> Flags:
         return column
     array = _numbers(name, column)
     _refuse(name, array, (array != 0) & (array != 1), "0 or 1")
-    return array == 1
+    flags: Flags = array == 1
+    return flags
 
 
 def _finite(name: str, values: Any) -> Float:

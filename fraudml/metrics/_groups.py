@@ -29,12 +29,14 @@ class FraudGroups:
     @cached_property
     def caught(self) -> Float:
         """Fraud at the score or above."""
-        return np.cumsum(self.fraud, axis=-1)
+        total: Float = np.cumsum(self.fraud, axis=-1)
+        return total
 
     @cached_property
     def fraud_total(self) -> Float:
         """All fraud."""
-        return self.fraud.sum(axis=-1)
+        total: Float = self.fraud.sum(axis=-1)
+        return total
 
     @cached_property
     def precision(self) -> Float:
@@ -45,8 +47,9 @@ class FraudGroups:
 def ratio(over: Float, under: Float, otherwise: float = np.nan) -> Float:
     """Divide, with `otherwise` where the divisor is 0."""
     over, under = np.broadcast_arrays(np.asarray(over, float), np.asarray(under, float))
-    out = np.full(under.shape, otherwise)
-    return np.divide(over, under, out=out, where=under != 0)
+    out: Float = np.full(under.shape, otherwise)
+    np.divide(over, under, out=out, where=under != 0)
+    return out
 
 
 def positive(y_true: Flags, y_score: Float, weight: Float | None) -> tuple[Flags, Float, Float]:
@@ -77,7 +80,7 @@ def fraud_groups(y_true: Flags, y_score: Float, weight: Float | None) -> FraudGr
     """Bring one sample down to its groups."""
     y_true, y_score, weight = positive(y_true, y_score, weight)
     group, around, count = place(y_true, y_score)
-    legit = np.cumsum(np.bincount(around, weight[~y_true], minlength=2 * count + 1))
+    legit = np.cumsum(np.bincount(around, weight[~y_true], 2 * count + 1), dtype=np.float64)
     above = legit[0 : 2 * count : 2]
     return FraudGroups(
         fraud=np.bincount(group, weight[y_true], minlength=count)[:count].astype(float),

@@ -18,6 +18,7 @@ from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Float
 from fraudml.metrics._groups import FraudGroups, place
 from fraudml.metrics.cards import CardDays, card_days, mean_card_precision
+from fraudml.metrics.clusters import Clusters
 from fraudml.metrics.registry import Metric, Ranked, ScoredRows, Sums, TopCards
 
 LANES = 4
@@ -53,7 +54,7 @@ def per_replicate(counts: Counts) -> NDArray[np.uint16]:
 
 
 def prepare(
-    rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int
+    rows: ScoredRows, metrics: list[Metric], clusters: Clusters
 ) -> list[tuple[list[int], Evaluate]]:
     """Plan the metrics: those of one form share the work. Positions, and their evaluation."""
     plans: list[tuple[list[int], Evaluate]] = []
@@ -61,7 +62,7 @@ def prepare(
         chosen = [i for i, metric in enumerate(metrics) if type(metric.form) is form]
         if chosen:
             picked = [metrics[i] for i in chosen]
-            plans.append((chosen, planner(rows, picked, codes, clusters)))
+            plans.append((chosen, planner(rows, picked, clusters)))
     return plans
 
 
@@ -101,13 +102,13 @@ def _stream(key: Codes, codes: Codes, clusters: int, places: Codes) -> _Stream:
     return _Stream(codes, starts, ends)
 
 
-def _plan_ranked(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+def _plan_ranked(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     statistics = [metric.form.statistic for metric in metrics if isinstance(metric.form, Ranked)]
     group, around, count = place(rows.y_true, rows.y_score)
     groups = np.arange(count)
-    fraud = _stream(group, codes[rows.y_true], clusters, groups)
+    fraud = _stream(group, clusters.codes[rows.y_true], clusters.count, groups)
     reads = np.concatenate([2 * groups, 2 * groups + 1, [2 * count]])
-    legit = _stream(around, codes[~rows.y_true], clusters, reads)
+    legit = _stream(around, clusters.codes[~rows.y_true], clusters.count, reads)
 
     def evaluate(counts: Counts) -> Float:
         caught, around = fraud.read(counts), legit.read(counts)
@@ -122,13 +123,17 @@ def _plan_ranked(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters
     return evaluate
 
 
-def _plan_sums(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     forms = [metric.form for metric in metrics if isinstance(metric.form, Sums)]
     terms = [
         form.terms(**metric.columns(rows)) for form, metric in zip(forms, metrics, strict=True)
     ]
     totals = np.column_stack(
-        [np.bincount(codes, column, minlength=clusters) for columns in terms for column in columns]
+        [
+            np.bincount(clusters.codes, column, minlength=clusters.count)
+            for columns in terms
+            for column in columns
+        ]
     )
     edges = np.cumsum([len(columns) for columns in terms])[:-1]
 
@@ -142,23 +147,23 @@ def _plan_sums(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: 
     return evaluate
 
 
-def _plan_cards(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+def _plan_cards(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     sizes = [metric.form.k for metric in metrics if isinstance(metric.form, TopCards)]
-    days, home = entity_days(rows, codes)
+    days, home = entity_days(rows, clusters)
 
     def evaluate(counts: Counts) -> Float:
-        mass = per_replicate(counts)[:, home]
+        mass = per_replicate(counts)[:, home].astype(np.float64)
         return np.column_stack([mean_card_precision(days, mass, k) for k in sizes])
 
     return evaluate
 
 
-def entity_days(rows: ScoredRows, codes: Codes) -> tuple[CardDays, Codes]:
+def entity_days(rows: ScoredRows, clusters: Clusters) -> tuple[CardDays, Codes]:
     """Return the cards of each day and the cluster of each card; a card may not be split."""
     entities, card = np.unique(rows.entity, return_inverse=True)
     home = np.empty(len(entities), dtype=np.int64)
-    home[card] = codes
-    if (home[card] != codes).any():
+    home[card] = clusters.codes
+    if (home[card] != clusters.codes).any():
         raise DataError(
             "An entity has rows in several clusters, so a day's cards cannot be drawn. "
             "Clusters of whole entities were expected."
@@ -166,7 +171,7 @@ def entity_days(rows: ScoredRows, codes: Codes) -> tuple[CardDays, Codes]:
     return card_days(rows.y_true, rows.y_score, rows.day, card), home
 
 
-def _plan_calls(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters: int) -> Evaluate:
+def _plan_calls(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     def call(metric: Metric, weight: Float) -> float:
         try:
             return metric.value(rows, weight)
@@ -177,7 +182,7 @@ def _plan_calls(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters:
         weights = per_replicate(counts)
         return np.array(
             [
-                [call(metric, weight[codes].astype(float)) for metric in metrics]
+                [call(metric, weight[clusters.codes].astype(float)) for metric in metrics]
                 for weight in weights
             ]
         )
@@ -185,7 +190,7 @@ def _plan_calls(rows: ScoredRows, metrics: list[Metric], codes: Codes, clusters:
     return evaluate
 
 
-_PLANNERS: dict[type, Callable[[ScoredRows, list[Metric], Codes, int], Evaluate]] = {
+_PLANNERS: dict[type, Callable[[ScoredRows, list[Metric], Clusters], Evaluate]] = {
     Ranked: _plan_ranked,
     Sums: _plan_sums,
     TopCards: _plan_cards,

@@ -104,9 +104,9 @@ def confusion(y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None =
     >>> found.precision, found.recall, found.false_positive_rate
     (0.5, 0.5, 0.5)
     """
-    fraud, alerted, weight = checked(y_true=y_true, alert=alert, weight=weight)
+    fraud, alerted, weights = checked(y_true=y_true, alert=alert, weight=weight)
     cell = 2 * fraud.astype(np.int64) + alerted
-    tn, fp, fn, tp = np.bincount(cell, weight, minlength=4).astype(float).tolist()
+    tn, fp, fn, tp = np.bincount(cell, weights, minlength=4).astype(float).tolist()
     return Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
 
 
@@ -142,8 +142,8 @@ def alert_rate(alert: ArrayLike, *, weight: ArrayLike | None = None) -> float:
     >>> alert_rate([1, 0, 0, 0])
     0.25
     """
-    alerted, weight = checked(alert=alert, weight=weight)
-    return float(np.average(alerted, weights=weight))
+    alerted, weights = checked(alert=alert, weight=weight)
+    return float(np.average(alerted, weights=weights))
 
 
 def alerts_per_day(
@@ -198,26 +198,27 @@ def alerts_per_day(
 
 def case_rows(alert: Flags, day: Codes, entity: Codes | None, weight: Float | None = None) -> Codes:
     """Return one alerted row for each day and entity (the heaviest), or all without entities."""
-    rows = np.flatnonzero(alert)
+    rows: Codes = np.flatnonzero(alert)
     if entity is None or not len(rows):
         return rows
     heaviest = np.zeros(len(rows)) if weight is None else -weight[rows]
     order = np.lexsort((heaviest, entity[rows], day[rows]))
     rows = rows[order]
     new = (np.diff(day[rows]) != 0) | (np.diff(entity[rows]) != 0)
-    return rows[np.append(True, new)]
+    cases: Codes = rows[np.append(True, new)]
+    return cases
 
 
 def accuracy_of_never(y_true: ArrayLike, *, weight: ArrayLike | None = None) -> float:
-    """Return the accuracy of never alerting: 1 − prevalence. No accuracy is worth quoting beside it.
+    """Return the accuracy of never alerting, 1 − prevalence: print it beside any accuracy.
 
     Examples
     --------
     >>> accuracy_of_never([0] * 999 + [1])
     0.999
     """
-    fraud, weight = checked(y_true=y_true, weight=weight)
-    return 1.0 - float(np.average(fraud, weights=weight))
+    fraud, weights = checked(y_true=y_true, weight=weight)
+    return 1.0 - float(np.average(fraud, weights=weights))
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -89,8 +89,8 @@ def card_precision_at_k(
     >>> card_precision_at_k([0, 1, 1, 0], [0.1, 0.9, 0.8, 0.7], [0, 0, 1, 1], [5, 6, 6, 7], k=1)
     0.5
     """
-    days, mass, k = _prepare(y_true, y_score, day, entity, k, weight)
-    return float(mean_card_precision(days, mass, k))
+    days, mass = _prepare((y_true, y_score, day, entity), weight)
+    return float(mean_card_precision(days, mass, at_least_one("k", k)))
 
 
 def attainable_card_precision_at_k(
@@ -161,7 +161,8 @@ def mean_card_precision(days: CardDays, mass: Float, k: int) -> Float:
     found = np.zeros(len(replicates))
     for day in days.days:
         found += _check_day(day, replicates, slot, left, k)
-    return (found / (k * len(days.days))).reshape(mass.shape[:-1])
+    mean: Float = found / (k * len(days.days))
+    return mean.reshape(mass.shape[:-1])
 
 
 def _check_day(day: CardDay, mass: Float, slot: Codes, left: Float, k: int) -> Float:
@@ -185,7 +186,8 @@ def _check_day(day: CardDay, mass: Float, slot: Codes, left: Float, k: int) -> F
     share = np.clip(ratio(k - above, upto - above, otherwise=0.0), 0.0, 1.0)
     share = share[:, day.tie[hits]]
     left[:, suspects] *= 1 - share
-    return (present[:, hits] * share).sum(axis=1)
+    taken: Float = (present[:, hits] * share).sum(axis=1)
+    return taken
 
 
 def _card_day(card: Codes, score: Float, label: Flags) -> CardDay:
@@ -194,26 +196,21 @@ def _card_day(card: Codes, score: Float, label: Flags) -> CardDay:
 
 
 def _prepare(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
-    day: ArrayLike,
-    entity: ArrayLike,
-    k: int,
-    weight: ArrayLike | None,
-) -> tuple[CardDays, Float, int]:
+    columns: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], weight: ArrayLike | None
+) -> tuple[CardDays, Float]:
+    y_true, y_score, day, entity = columns
     fraud, score, days, entities, weights = checked(
         y_true=y_true, y_score=y_score, day=day, entity=entity, weight=weight
     )
-    if weights is not None:
-        kept = weights > 0
-        fraud, score, days = fraud[kept], score[kept], days[kept]
-        entities, weights = entities[kept], weights[kept]
+    weights = np.ones(len(fraud)) if weights is None else weights
+    kept = weights > 0
+    fraud, score, days = fraud[kept], score[kept], days[kept]
+    entities, weights = entities[kept], weights[kept]
     codes, card = np.unique(entities, return_inverse=True)
     mass = np.ones(len(codes))
-    if weights is not None:
-        mass[card] = weights
-        _refuse_two_weights(mass[card] != weights, entities)
-    return card_days(fraud, score, days, card), mass, at_least_one("k", k)
+    mass[card] = weights
+    _refuse_two_weights(mass[card] != weights, entities)
+    return card_days(fraud, score, days, card), mass
 
 
 def _refuse_two_weights(wrong: Flags, entity: Codes) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Flags, Float, checked
-from fraudml.metrics._groups import positive, ratio
+from fraudml.metrics._groups import positive
 from fraudml.metrics.ranking import NO_FRAUD, ONE_CLASS
 
 

@@ -9,54 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError
 from fraudml.metrics import _replicates
-from fraudml.metrics._checks import Codes, Float, at_least_one, checked
+from fraudml.metrics._checks import Float, at_least_one
+from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics, measure
 
-Kind = Literal["entity", "time", "rows"]
-"""What a cluster is."""
+__all__ = ["Bootstrap", "Clusters", "Interval", "bootstrap", "choose_clusters"]
 
-MINIMUM_CLUSTERS = 20
-"""With fewer, clusters of another kind are chosen."""
-_MINUTE = 60_000_000
-_BLOCKS = (
-    (1440 * _MINUTE, "day"),
-    (360 * _MINUTE, "6 hours"),
-    (60 * _MINUTE, "hour"),
-    (10 * _MINUTE, "10 minutes"),
-    (_MINUTE, "minute"),
-)
 _CHUNK = 16  # replicates at once, where there are at most a million clusters
 _CHUNK_CELLS = 1 << 24
 
 
-@dataclass(frozen=True, eq=False)
-class Clusters:
-    """Which rows are drawn together.
-
-    Parameters
-    ----------
-    codes : ndarray of int64, shape (n_rows,)
-        The cluster of each row, from 0 to `count` − 1.
-    count : int
-        How many clusters there are.
-    kind : {'entity', 'time', 'rows'}
-        What a cluster is.
-    unit : str
-        The same in words: 'entity', 'row', or how long a block of time is.
-    """
-
-    codes: Codes
-    count: int
-    kind: Kind
-    unit: str
+@dataclass(frozen=True)
+class _Draws:
+    replicates: int
+    seed: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -181,62 +154,6 @@ class Bootstrap:
         return self.seed, self.replicates, self.clusters.count, digest
 
 
-def choose_clusters(
-    *,
-    entity: ArrayLike | None = None,
-    time: ArrayLike | None = None,
-    n_rows: int | None = None,
-    minimum: int = MINIMUM_CLUSTERS,
-) -> Clusters:
-    """Choose what to draw: entities, else the longest blocks of time, else rows.
-
-    A choice needs at least `minimum` clusters. Blocks are tried from a day down to a minute, and
-    start at whole multiples of their length.
-
-    Parameters
-    ----------
-    entity : array-like of int, shape (n_rows,), optional
-        The card or customer of each row, as a code.
-    time : array-like of datetime64 or int, shape (n_rows,), optional
-        When each row happened; whole numbers are microseconds.
-    n_rows : int, optional
-        How many rows there are, where neither is known.
-    minimum : int
-        How many clusters are enough.
-
-    Raises
-    ------
-    ConfigError
-        Nothing was given.
-    DataError
-        A column is wrong.
-
-    Examples
-    --------
-    >>> day = 24 * 3_600_000_000
-    >>> clusters = choose_clusters(entity=[1, 2, 2], time=[0, day, 2 * day], minimum=2)
-    >>> clusters.kind, clusters.count, clusters.codes.tolist()
-    ('entity', 2, [0, 1, 1])
-    >>> choose_clusters(time=[0, 1, day], minimum=2).unit
-    'day'
-    """
-    if entity is not None:
-        chosen = _clusters(checked(entity=entity)[0], "entity", "entity")
-        if chosen.count >= minimum:
-            return chosen
-        n_rows = len(chosen.codes)
-    if time is not None:
-        clock = _microseconds(time)
-        for length, unit in _BLOCKS:
-            chosen = _clusters(clock // length, "time", unit)
-            if chosen.count >= minimum:
-                return chosen
-        n_rows = len(clock)
-    if n_rows is None:
-        raise ConfigError("No clusters can be chosen. One of entity, time, n_rows was expected.")
-    return Clusters(np.arange(n_rows), n_rows, "rows", "row")
-
-
 def bootstrap(
     rows: ScoredRows,
     metrics: Iterable[Metric | str],
@@ -290,13 +207,13 @@ def bootstrap(
     """
     _check(rows, clusters, seed)
     wanted = find_metrics(metrics)
-    replicates, threads = at_least_one("replicates", replicates), at_least_one("threads", threads)
+    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
     measured = {metric.name: measure(rows, metric) for metric in wanted}
     reasons = {name: each.reason for name, each in measured.items() if each.reason is not None}
     drawable = [metric for metric in wanted if metric.name not in reasons]
     if any(isinstance(metric.form, TopCards) for metric in drawable):
         drawable = _without_split_cards(rows, drawable, clusters, reasons)
-    drawn = _replicate(rows, drawable, clusters, replicates, seed, threads)
+    drawn = _replicate(rows, drawable, clusters, draws)
     return Bootstrap(
         values={name: each.value for name, each in measured.items()},
         draws={metric.name: drawn[:, i] for i, metric in enumerate(drawable)},
@@ -307,27 +224,20 @@ def bootstrap(
     )
 
 
-def _replicate(
-    rows: ScoredRows,
-    metrics: list[Metric],
-    clusters: Clusters,
-    replicates: int,
-    seed: int,
-    threads: int,
-) -> Float:
-    plans = _replicates.prepare(rows, metrics, clusters.codes, clusters.count)
-    out = np.empty((replicates, len(metrics)))
+def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draws: _Draws) -> Float:
+    plans = _replicates.prepare(rows, metrics, clusters)
+    out = np.empty((draws.replicates, len(metrics)))
     words = max(1, min(_CHUNK, _CHUNK_CELLS // clusters.count) // _replicates.LANES)
     size = words * _replicates.LANES
 
     def fill(start: int) -> None:
-        chunk = range(start, min(start + size, replicates))
-        counts = _replicates.draw(seed, chunk, clusters.count)
+        chunk = range(start, min(start + size, draws.replicates))
+        counts = _replicates.draw(draws.seed, chunk, clusters.count)
         for positions, evaluate in plans:
             out[start : chunk.stop, positions] = evaluate(counts)[: len(chunk)]
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, range(0, replicates, size)))
+    with ThreadPoolExecutor(draws.threads) as pool:
+        list(pool.map(fill, range(0, draws.replicates, size)))
     return out
 
 
@@ -336,7 +246,7 @@ def _without_split_cards(
 ) -> list[Metric]:
     """Leave out the card metrics, with the reason, where clusters are not made of whole cards."""
     try:
-        _replicates.entity_days(rows, clusters.codes)
+        _replicates.entity_days(rows, clusters)
     except DataError as error:
         split = [metric for metric in metrics if isinstance(metric.form, TopCards)]
         reasons.update({metric.name: str(error) for metric in split})
@@ -354,20 +264,6 @@ def _check(rows: ScoredRows, clusters: Clusters, seed: int) -> None:
         )
     if clusters.count < 2:
         raise DataError("There is one cluster only. At least two were expected to draw from.")
-
-
-def _clusters(values: Codes, kind: Kind, unit: str) -> Clusters:
-    distinct, codes = np.unique(values, return_inverse=True)
-    return Clusters(codes.astype(np.int64), len(distinct), kind, unit)
-
-
-def _microseconds(time: ArrayLike) -> Codes:
-    clock = np.asarray(time)
-    if clock.dtype.kind != "M":
-        return np.asarray(checked(day=clock)[0])
-    if np.isnat(clock).any():
-        raise DataError("time is null in some rows. A moment in every row was expected.")
-    return clock.astype("datetime64[us]").astype(np.int64)
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

@@ -8,6 +8,7 @@ Nothing here fits anything: a threshold found on a block is found on that block.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +138,7 @@ def cost(
     fraud, alerted, weights, costs = _decided(
         y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
     )
-    return _total(row_costs(fraud, alerted, *costs), weights)
+    return _total(row_costs(fraud, alerted, costs), weights)
 
 
 def benefit(
@@ -160,7 +161,7 @@ def benefit(
     fraud, alerted, weights, costs = _decided(
         y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
     )
-    return -_total(row_costs(fraud, alerted, *costs), weights)
+    return -_total(row_costs(fraud, alerted, costs), weights)
 
 
 def savings(
@@ -197,10 +198,10 @@ def savings(
     fraud, alerted, weights, costs = _decided(
         y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
     )
-    terms = savings_terms(fraud, alerted, *costs)
+    terms = savings_terms(fraud, alerted, costs)
     spent, never, always = (_total(term, weights) for term in terms)
     value = float(savings_of(np.array([spent, never, always])))
-    undefined = value != value
+    undefined = bool(np.isnan(value))
     return Savings(
         None if undefined else value, spent, never, always, NO_SAVINGS if undefined else None
     )
@@ -372,8 +373,8 @@ def best_threshold(
     )
     weights = np.ones(len(fraud)) if weights is None else weights
     nothing = np.zeros(len(fraud), dtype=np.bool_)
-    never = row_costs(fraud, nothing, *costs)
-    change = weights * (row_costs(fraud, ~nothing, *costs) - never)
+    never = row_costs(fraud, nothing, costs)
+    change = weights * (row_costs(fraud, ~nothing, costs) - never)
     order = np.argsort(-score, kind="stable")
     ends = tie_ends(score[order])
     totals = np.append(0.0, np.cumsum(change[order])[ends])
@@ -383,20 +384,21 @@ def best_threshold(
     return BestThreshold(threshold, float(never @ weights + totals[best]), alerts)
 
 
-def row_costs(
-    fraud: Flags, alerted: Flags, tp_cost: Float, fp_cost: Float, fn_cost: Float, tn_cost: Float
-) -> Float:
-    """Return what each row costs under its alert."""
-    return np.where(fraud, np.where(alerted, tp_cost, fn_cost), np.where(alerted, fp_cost, tn_cost))
+def row_costs(fraud: Flags, alerted: Flags, costs: Sequence[Float]) -> Float:
+    """Return what each row costs under its alert; costs of TP, FP, FN, TN."""
+    tp, fp, fn, tn = costs
+    return np.where(fraud, np.where(alerted, tp, fn), np.where(alerted, fp, tn))
 
 
-def savings_terms(fraud: Flags, alerted: Flags, *costs: Float) -> tuple[Float, Float, Float]:
+def savings_terms(
+    fraud: Flags, alerted: Flags, costs: Sequence[Float]
+) -> tuple[Float, Float, Float]:
     """Return what each row costs under its alert, under never, and under always."""
     nothing = np.zeros(len(fraud), dtype=np.bool_)
     return (
-        row_costs(fraud, alerted, *costs),
-        row_costs(fraud, nothing, *costs),
-        row_costs(fraud, ~nothing, *costs),
+        row_costs(fraud, alerted, costs),
+        row_costs(fraud, nothing, costs),
+        row_costs(fraud, ~nothing, costs),
     )
 
 

@@ -67,8 +67,8 @@ def brier(y_true: ArrayLike, p_fraud: ArrayLike, *, weight: ArrayLike | None = N
     >>> brier([0, 1], [0.25, 0.75])
     0.0625
     """
-    fraud, p, weight = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    return float(np.average(squared_error(fraud, p), weights=weight))
+    fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
+    return float(np.average(squared_error(fraud, p), weights=weights))
 
 
 def log_loss(y_true: ArrayLike, p_fraud: ArrayLike, *, weight: ArrayLike | None = None) -> float:
@@ -95,8 +95,8 @@ def log_loss(y_true: ArrayLike, p_fraud: ArrayLike, *, weight: ArrayLike | None 
     >>> round(log_loss([0, 1], [0.5, 0.5]), 6)
     0.693147
     """
-    fraud, p, weight = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    return float(np.average(surprise(fraud, p), weights=weight))
+    fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
+    return float(np.average(surprise(fraud, p), weights=weights))
 
 
 def calibration_in_the_large(
@@ -121,11 +121,11 @@ def calibration_in_the_large(
     >>> calibration_in_the_large([0, 0, 0, 1], [0.1, 0.1, 0.1, 0.2])
     0.5
     """
-    fraud, p, weight = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    rate = float(np.average(fraud, weights=weight))
+    fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
+    rate = float(np.average(fraud, weights=weights))
     if not rate:
         raise DataError(NO_FRAUD)
-    return float(np.average(p, weights=weight)) / rate
+    return float(np.average(p, weights=weights)) / rate
 
 
 def calibration_slope(
@@ -157,12 +157,12 @@ def calibration_slope(
     >>> round(calibration_slope([1, 0, 0, 0, 0, 1, 1, 1, 1, 0], p), 6)
     1.0
     """
-    fraud, p, weight = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    if weight is not None:
-        fraud, p, weight = fraud[weight > 0], p[weight > 0], weight[weight > 0]
-    odds = log_odds(p)
+    fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
+    weights = np.ones(len(p)) if weights is None else weights
+    kept = weights > 0
+    fraud, odds = fraud[kept], log_odds(p[kept])
     _refuse_no_slope(fraud, odds)
-    return _logistic_line(fraud, odds, np.ones(len(p)) if weight is None else weight)[1]
+    return _logistic_slope(fraud, odds, weights[kept])
 
 
 def reliability(
@@ -199,13 +199,13 @@ def reliability(
     """
     per_decade = at_least_one("per_decade", per_decade)
     lowest = in_open_range("lowest", lowest, 1.0)
-    fraud, p, weight = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    weight = np.ones(len(p)) if weight is None else weight
+    fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
+    weights = np.ones(len(p)) if weights is None else weights
     edges = _log_edges(lowest, per_decade)
     place = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, len(edges) - 2)
     rows, frauds, mass = (
-        np.bincount(place, value, minlength=len(edges) - 1)
-        for value in (weight, weight * fraud, weight * p)
+        np.bincount(place, value, minlength=len(edges) - 1).astype(np.float64)
+        for value in (weights, weights * fraud, weights * p)
     )
     kept = rows > 0
     rows, frauds, mass = rows[kept], frauds[kept], mass[kept]
@@ -248,7 +248,7 @@ def _refuse_no_slope(fraud: Flags, odds: Float) -> None:
         )
 
 
-def _logistic_line(fraud: Flags, odds: Float, weight: Float) -> tuple[float, float]:
+def _logistic_slope(fraud: Flags, odds: Float, weight: Float) -> float:
     """Fit intercept and slope by Newton steps, halved until the likelihood rises."""
     centre = float(np.average(odds, weights=weight))
     spread = float(np.sqrt(np.average((odds - centre) ** 2, weights=weight)))
@@ -265,8 +265,7 @@ def _logistic_line(fraud: Flags, odds: Float, weight: Float) -> tuple[float, flo
         line, loss = line - step, tried
         if np.abs(step).max() < 1e-10:
             break
-    slope = float(line[1] / spread)
-    return float(line[0]) - slope * centre, slope
+    return float(line[1] / spread)
 
 
 def _logistic_loss(margin: Float, fraud: Flags, weight: Float) -> float:

@@ -1,13 +1,14 @@
 """How well a score ranks fraud above legitimate rows, at no threshold of its own.
 
-Labels and scores in, a number out. What needs alerts is in `alerts`, curves are in `curves`, cards in
-`cards`. Everything here takes `(y_true, y_score)` first and an optional `weight`, has the same
+Labels and scores in, a number out. What needs alerts is in `alerts`, curves are in `curves`, cards
+in `cards`. Everything here takes `(y_true, y_score)` first and an optional `weight`, has the same
 value whatever the order of the rows, treats equal scores as one threshold, and gives a row of
 weight w what w copies of it would get. The cost is one binary search a row among the fraud scores.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.errors import DataError
@@ -257,7 +258,7 @@ def precision_at_k(
 def defined(statistic: Float, reason: str) -> float:
     """Return a number, or say by a `DataError` why there is none."""
     value = float(statistic)
-    if value != value:
+    if np.isnan(value):
         raise DataError(reason)
     return value
 

@@ -236,6 +236,10 @@ def _prevalence(rows: ScoredRows) -> float:
     return float(np.mean(rows.y_true))
 
 
+def _constant(value: float) -> Callable[[ScoredRows], float]:
+    return lambda _: value
+
+
 def _first_over_second(sums: Float) -> Float:
     return ratio(sums[..., 0], sums[..., 1])
 
@@ -328,8 +332,16 @@ def _decision_terms(part: str, whole: str) -> Callable[..., tuple[Float, ...]]:
     return terms
 
 
-def _rows_and(column: Float) -> tuple[Float, ...]:
+def _rows_and(column: Float | Flags) -> tuple[Float, ...]:
     return np.asarray(column, dtype=np.float64), np.ones(len(column))
+
+
+def _alert_terms(alert: Flags) -> tuple[Float, ...]:
+    return _rows_and(alert)
+
+
+def _value_terms(y_true: Flags, alert: Flags, amount: Float) -> tuple[Float, ...]:
+    return money.value_terms(y_true, alert, amount)
 
 
 def _alerts_per_day_terms(
@@ -341,11 +353,11 @@ def _alerts_per_day_terms(
 
 
 def _cost_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
-    return (money.row_costs(y_true, alert, **costs),)
+    return (money.row_costs(y_true, alert, [costs[name] for name in _COSTS]),)
 
 
 def _savings_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
-    return money.savings_terms(y_true, alert, *(costs[name] for name in _COSTS))
+    return money.savings_terms(y_true, alert, [costs[name] for name in _COSTS])
 
 
 _ANY = (-np.inf, np.inf)
@@ -366,7 +378,7 @@ METRICS: tuple[Metric, ...] = (
         "roc_auc",
         ranking.roc_auc,
         partial(_groups.standardised_area, max_fpr=1.0),
-        baseline=lambda rows: 0.5,
+        baseline=_constant(0.5),
     ),
     _card_precision_at(100),
     _recall_at_fpr(0.01),
@@ -379,7 +391,7 @@ METRICS: tuple[Metric, ...] = (
         ranking.precision_recall_gain_area,
         _groups.gain_area,
         domain=(-np.inf, 1.0),
-        baseline=lambda rows: 0.0,
+        baseline=_constant(0.0),
     ),
     Metric(
         "value_recall",
@@ -388,7 +400,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         _SHARE,
         Sums(
-            lambda y_true, alert, amount: money.value_terms(y_true, alert, amount),
+            _value_terms,
             _first_over_second,
         ),
     ),
@@ -400,7 +412,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         (-np.inf, np.inf),
         Sums(_savings_terms, money.savings_of),
-        beside={"baseline": lambda rows: 0.0},
+        beside={"baseline": _constant(0.0)},
     ),
     Metric(
         "brier",
@@ -479,7 +491,7 @@ METRICS: tuple[Metric, ...] = (
         ("alert",),
         "none",
         _SHARE,
-        Sums(lambda alert: _rows_and(alert), _first_over_second),
+        Sums(_alert_terms, _first_over_second),
     ),
     Metric(
         "alerts_per_day",
