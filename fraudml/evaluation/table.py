@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from fraudml.decisions.costs import CostMatrix
 from fraudml.errors import ConfigError
 from fraudml.evaluation.scored import ScoredFrame
-from fraudml.metrics.intervals import Bootstrap, bootstrap, choose_clusters
-from fraudml.metrics.money import cost, savings
-from fraudml.metrics.registry import Metric, ScoredRows, find_metrics, measure
+from fraudml.metrics import (
+    Bootstrap,
+    Metric,
+    ScoredRows,
+    bootstrap,
+    choose_clusters,
+    cost,
+    measure,
+    savings,
+)
+from fraudml.metrics.registry import find_metrics
 
 TEST_METRICS = (
     "average_precision",

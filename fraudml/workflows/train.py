@@ -208,8 +208,8 @@ def _prepare(
     )
     progress("features", 1.0)
     roles = dataset.schema.roles
-    named = (roles.id, roles.time, roles.entity, roles.amount, *cost_model.columns)
-    kept = dataset.frame.select(dict.fromkeys(name for name in named if name is not None))
+    named = {roles.id, roles.time, roles.entity, roles.amount, *cost_model.columns}
+    kept = dataset.frame.select(sorted(name for name in named if name is not None))
     slim = replace(dataset, frame=kept)
     return _Prepared(slim, split, features, matrix, costs, printed)
 
