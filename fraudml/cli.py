@@ -358,14 +358,19 @@ def _overview() -> str:
 
 def _command_help(name: str, line: Line) -> str:
     """Write a command's groups, keys and examples; the values are those of this command line."""
+    from fraudml.config.compose import chosen_options
     from fraudml.config.describe import keys
     from fraudml.config.sources import groups
     from fraudml.config.text import word
 
     command = COMMANDS[name]
     settings = _load(line, line.overrides)
-    chosen = "\n".join(
-        _item(f"{group}=", ", ".join(options)) for group, options in groups(line.config_dir).items()
+    chosen = chosen_options(
+        name, line.overrides, config_dir=line.config_dir, config_name=line.config_name
+    )
+    offered = "\n".join(
+        _item(f"{group}={chosen.get(group, '')}", ", ".join(options))
+        for group, options in groups(line.config_dir).items()
     )
     listed = "\n".join(
         _item(f"{key.path}={word(key.value)}", f"{key.kind}. {key.text}".strip())
@@ -374,7 +379,8 @@ def _command_help(name: str, line: Line) -> str:
     examples = "\n".join(f"  python -m fraudml {name} {one}" for one in command.examples)
     return (
         f"python -m fraudml {name}: {command.text}.\n\n"
-        f"Groups (GROUP=OPTION; an experiment with a plus: +experiment=NAME):\n{chosen}\n\n"
+        "Groups, with the option chosen and all there are (an experiment takes a plus: "
+        f"+experiment=NAME):\n{offered}\n\n"
         f"Keys, with the values of this command line:\n{listed}\n\n"
         f"Options:\n{_OPTIONS}\n\nExamples:\n{examples}"
     )

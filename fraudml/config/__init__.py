@@ -4,11 +4,12 @@ the composition of YAML files (`compose`, the only module that knows Hydra).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fraudml.config.components import Component
     from fraudml.config.settings import Settings
 
 
@@ -56,5 +57,19 @@ def read_settings(plain: dict[str, object]) -> Settings:
     from fraudml.config.targets import ALLOWED
 
     settings = parse(Settings, plain)
-    more = getattr(getattr(settings, "components", None), "allow", ())
-    return check_tree(settings, (*ALLOWED, *more))
+    allowed = getattr(getattr(settings, "components", None), "allowed", ALLOWED)
+    return check_tree(settings, allowed, {"resampling": _samplers, "learner": _learner})
+
+
+def _samplers(component: Component) -> Iterable[object]:
+    from fraudml.resampling import sampler_steps
+
+    steps = sampler_steps(component.target, component.plain_arguments())
+    return [step.sampler for step in steps]
+
+
+def _learner(component: Component) -> Iterable[object]:
+    from fraudml.learners.sklearn import SklearnLearner
+
+    SklearnLearner(component.target, **component.plain_arguments())
+    return ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -84,7 +84,12 @@ class Component:
 
     def to_plain(self) -> dict[str, Any]:
         """Write the YAML form."""
-        return {TARGET: self.target, **dump(self.arguments)}
+        return {TARGET: self.target, **self.plain_arguments()}
+
+    def plain_arguments(self) -> dict[str, Any]:
+        """Write the arguments as YAML has them: lists, and mappings with `_target_` inside."""
+        arguments: dict[str, Any] = dump(self.arguments)
+        return arguments
 
 
 def _with_target(
@@ -110,6 +115,24 @@ def _freeze(value: Any) -> Any:
         target = inner.pop(TARGET)
         return Component(target, inner)
     return tuple(map(_freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class ComponentSettings:
+    """What components may name.
+
+    Parameters
+    ----------
+    allow : tuple of str
+        More packages that a `_target_` may come from, beside fraudml's and its libraries'.
+    """
+
+    allow: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """All that a target may begin with."""
+        return (*ALLOWED, *self.allow)
 
 
 def build(
@@ -201,7 +224,11 @@ def check(
         raise ConfigError(_joined(problems.found, where)) from problems.__cause__
 
 
-def check_tree(settings: T, allowed: Collection[str] = ALLOWED) -> T:
+def check_tree(
+    settings: T,
+    allowed: Collection[str] = ALLOWED,
+    builders: Mapping[str, Callable[[Component], Iterable[Any]]] | None = None,
+) -> T:
     """Check every component in a tree of settings, and write out the defaults of fraudml's own.
 
     Parameters
@@ -210,6 +237,9 @@ def check_tree(settings: T, allowed: Collection[str] = ALLOWED) -> T:
         The tree.
     allowed : collection of str
         What a target may begin with.
+    builders : mapping, optional
+        For sections that are not built by `build`, by dotted path: what makes their objects from
+        the component, or raises `ConfigError`.
 
     Raises
     ------
@@ -217,17 +247,27 @@ def check_tree(settings: T, allowed: Collection[str] = ALLOWED) -> T:
         What is wrong with any of them, all of it at once.
     """
     problems: list[str] = []
-    checked = _check_below(settings, "", allowed, problems)
+    checked = _check_below(settings, "", _Checks(allowed, builders or {}), problems)
     if problems:
         raise ConfigError(all_problems(f"{len(problems)} problems in the config.", problems))
     result: T = checked
     return result
 
 
-def _check_below(value: Any, path: str, allowed: Collection[str], problems: list[str]) -> Any:
+@dataclass(frozen=True)
+class _Checks:
+    """What the check of a tree goes by."""
+
+    allowed: Collection[str]
+    builders: Mapping[str, Callable[[Component], Iterable[Any]]]
+
+
+def _check_below(value: Any, path: str, checks: _Checks, problems: list[str]) -> Any:
     if isinstance(value, Component):
         try:
-            return _check(value, path, allowed, ())
+            if path in checks.builders and not _is_own(value, path, checks.allowed):
+                return _check_built(value, path, checks)
+            return _check(value, path, checks.allowed, ())
         except Problems as wrong:
             problems += wrong.found
             return value
@@ -236,10 +276,38 @@ def _check_below(value: Any, path: str, allowed: Collection[str], problems: list
     changed = {}
     for one in dataclasses.fields(value):
         old = getattr(value, one.name)
-        new = _check_below(old, f"{path}.{one.name}" if path else one.name, allowed, problems)
+        new = _check_below(old, f"{path}.{one.name}" if path else one.name, checks, problems)
         if new is not old:
             changed[one.name] = new
     return dataclasses.replace(value, **changed) if changed else value
+
+
+def _is_own(component: Component, where: str, allowed: Collection[str]) -> bool:
+    """Say whether a component makes one of fraudml's own parts by itself."""
+    if component.target is None:
+        return True
+    return isinstance(
+        _found(component.target, where, allowed), type
+    ) and component.target.startswith("fraudml.")
+
+
+def _check_built(component: Component, where: str, checks: _Checks) -> Component:
+    """Check a component that its room builds in a way of its own."""
+    for name, inner in _inner_components(component.arguments, where):
+        _found(str(inner.target), name, checks.allowed)
+    try:
+        for made in checks.builders[where](component):
+            _validate(made, where)
+    except ConfigError as error:
+        raise Problems([str(error)]) from error.__cause__
+    return component
+
+
+def _found(target: str, where: str, allowed: Collection[str]) -> Any:
+    try:
+        return find_target(target, where, allowed)
+    except ConfigError as error:
+        raise Problems([str(error)]) from error.__cause__
 
 
 def _check(
@@ -247,10 +315,7 @@ def _check(
 ) -> Component:
     if component.target is None:
         return component
-    try:
-        target = find_target(component.target, where, allowed)
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
+    target = _found(component.target, where, allowed)
     arguments = dict(component.arguments)
     problems: list[str] = []
     for name, inner in _inner_components(arguments, where):
@@ -261,7 +326,7 @@ def _check(
     if problems:
         raise Problems(problems)
     if _own(target):
-        return _complete(component, target, where, context)
+        return _complete(component, target, where, allowed, context)
     _bind(target, component.target, arguments, where, context)
     _check_values(target, arguments, where)
     return component
@@ -278,26 +343,50 @@ def _inner_components(value: Any, path: str) -> Iterator[tuple[str, Component]]:
             yield from _inner_components(inner, f"{path}[{position}]")
 
 
-def _complete(component: Component, target: Any, where: str, context: Collection[str]) -> Component:
+def _complete(
+    component: Component,
+    target: Any,
+    where: str,
+    allowed: Collection[str],
+    context: Collection[str],
+) -> Component:
     """Make one of fraudml's own parts, and write out its defaults where that makes it again."""
     assert component.target is not None
     lacking = _required(target) - set(component.arguments)
     if lacking and lacking <= set(context):
         return component
-    made = _call(target, component.target, component.arguments, where)
-    full = dump(made) if shape_of(target).open is False else _own_mapping(made)
-    if not isinstance(full, Mapping) or TARGET in full:
+    made = _made(component, target, where, allowed)
+    full = _written(made, target)
+    if full is None:
         return component
-    completed = Component(component.target, full)
+    built = {name: part for name, part in component.arguments.items() if not _is_plain(part)}
+    completed = Component(component.target, {**full, **built})
     try:
-        again = _call(target, component.target, completed.arguments, where)
+        again = _made(completed, target, where, allowed)
     except Problems:
         return component
-    return completed if again == made else component
+    # Objects of other libraries are equal to themselves alone.
+    return completed if again == made or built else component
 
 
-def _own_mapping(made: Any) -> Any:
-    return made.to_dict() if hasattr(made, "to_dict") else None
+def _made(component: Component, target: Any, where: str, allowed: Collection[str]) -> Any:
+    try:
+        arguments = _build_inner(component.arguments, where, allowed, {})
+    except ConfigError as error:
+        raise Problems([str(error)]) from error.__cause__
+    return _call(target, str(component.target), arguments, where)
+
+
+def _written(made: Any, target: Any) -> Mapping[str, Any] | None:
+    """Write down all arguments of one of fraudml's own parts, where that can be known."""
+    if not shape_of(target).open:
+        return {
+            name: dump(getattr(made, name))
+            for name in shape_of(target).parameters
+            if hasattr(made, name)
+        }
+    written = made.to_dict() if hasattr(made, "to_dict") else None
+    return written if isinstance(written, Mapping) and TARGET not in written else None
 
 
 def _required(target: Any) -> set[str]:

@@ -10,14 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml  # type: ignore[import-untyped]
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -66,7 +69,7 @@ def compose(
     files = Files.of(config_dir)
     chosen, keys = sort_overrides(read_overrides(overrides, files, swept=False), files)
     primary = files.primary(config_name or command, config_name is not None)
-    _check_experiments(command, chosen, files)
+    _check_files(command, chosen, files)
     config = _compose_groups(primary, chosen, files)
     _lay_on_top(config, keys)
     plain = _resolved(config)
@@ -79,24 +82,67 @@ def compose(
     return plain
 
 
-def _check_experiments(command: str, chosen: Iterable[Override], files: Files) -> None:
-    """Refuse the experiment of another command before its own overrides confuse Hydra."""
+def chosen_options(
+    command: str,
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: str | Path | None = None,
+    config_name: str | None = None,
+) -> dict[str, str]:
+    """Say which option of each group a config is composed from.
+
+    Parameters
+    ----------
+    command, overrides, config_dir, config_name
+        As for `compose`.
+    """
+    files = Files.of(config_dir)
+    chosen, _ = sort_overrides(read_overrides(overrides, files, swept=False), files)
+    primary = files.primary(config_name or command, config_name is not None)
+    lines = [override.input_line or "" for override in chosen]
+    with _in_our_words(files, lines):
+        if "defaults" not in _loaded(primary, files):
+            return {override.key_or_group: str(override.value()) for override in chosen}
+        choices = _hydra(primary, lines, files, whole=True).hydra.runtime.choices
+    return {group: str(option) for group, option in choices.items() if "/" not in group}
+
+
+def _check_files(command: str, chosen: Iterable[Override], files: Files) -> None:
+    """Read what is chosen by name, and refuse an experiment of another command.
+
+    Hydra would not name a file that is wrong, and would trip over the groups of another command.
+    """
     for override in chosen:
-        if override.key_or_group != EXPERIMENT or override.is_delete():
+        group, value = override.key_or_group, override.value()
+        if override.is_delete():
             continue
-        if not override.is_add():
+        if group == EXPERIMENT and not override.is_add():
             raise ConfigError(
                 f"'{override.input_line}' needs a plus, as no experiment is chosen by default. "
                 f"Write '+{override.input_line}'."
             )
-        value = override.value()
-        for name in value if isinstance(value, list) else [value]:
-            path = files.find(f"{EXPERIMENT}/{name}")
-            assert path is not None
-            with _in_our_words(files):
-                content = OmegaConf.load(path)
-            declared = OmegaConf.select(content, "command", default=command)
-            _check_command(command, declared, f"{EXPERIMENT}/{name}", override.input_line)
+        for option in value if isinstance(value, list) else [value]:
+            content = _loaded(f"{group}/{option}", files)
+            if group == EXPERIMENT:
+                declared = content.get("command", command)
+                _check_command(command, declared, f"{group}/{option}", override.input_line)
+
+
+def _loaded(name: str, files: Files) -> DictConfig:
+    """Read one file by the name of its config."""
+    path = files.find(name)
+    assert path is not None
+    try:
+        content = OmegaConf.load(path)
+    except (OmegaConfBaseException, OSError) as error:
+        raise ConfigError(f"'{path}' cannot be read: {_first_line(error)}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"'{path}' is not UTF-8: {error}. Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(_broken_yaml(error)) from error
+    if not isinstance(content, DictConfig):
+        raise ConfigError(f"'{path}' holds no keys. It is a YAML file of KEY: VALUE lines.")
+    return content
 
 
 def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
@@ -108,13 +154,8 @@ def _check_command(command: str, declared: object, what: str, override: str | No
 def _compose_groups(primary: str, chosen: list[Override], files: Files) -> DictConfig:
     """Let Hydra compose; beside a config without a defaults list, lay chosen sections over it."""
     lines = [override.input_line or "" for override in chosen]
-    path = files.find(primary)
-    assert path is not None
     with _in_our_words(files, lines):
-        content = OmegaConf.load(path)
-        if not OmegaConf.is_dict(content):
-            raise ConfigError(f"'{path}' holds no keys. It is a YAML file of KEY: VALUE lines.")
-        if "defaults" in content or not chosen:
+        if "defaults" in _loaded(primary, files) or not chosen:
             return _hydra(primary, lines, files)
         return _with_sections(_hydra(primary, [], files), chosen, files)
 
@@ -134,24 +175,38 @@ def _with_sections(config: DictConfig, chosen: list[Override], files: Files) -> 
     return config
 
 
-def _hydra(primary: str | None, lines: list[str], files: Files) -> DictConfig:
-    first, *others = files.roots
-    searched = ",".join(
-        QuotedString(f"file://{root.as_posix()}", Quote.single).with_quotes() for root in others
-    )
-    paths = [f"hydra.searchpath=[{searched}]"] if others else []
-    with _own_hydra(), initialize_config_dir(str(first), job_name="fraudml", version_base="1.3"):
-        return hydra_compose(primary, [*lines, *paths])
+def _hydra(
+    primary: str | None, lines: list[str], files: Files, *, whole: bool = False
+) -> DictConfig:
+    first = str(files.roots[0])
+    with (
+        _own_hydra(files.roots[1:]),
+        initialize_config_dir(first, job_name="fraudml", version_base="1.3"),
+    ):
+        return hydra_compose(primary, lines, return_hydra_config=whole)
+
+
+class _FollowingFolders(SearchPathPlugin):
+    """Adds our folders after the first one; Hydra's own hydra.searchpath hides primary configs."""
+
+    folders: ClassVar[tuple[Path, ...]] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in self.folders:
+            search_path.append("fraudml", f"file://{folder.as_posix()}")
 
 
 @contextmanager
-def _own_hydra() -> Iterator[None]:
+def _own_hydra(folders: tuple[Path, ...]) -> Iterator[None]:
     """Leave the Hydra of an application that calls this one as it was."""
+    Plugins.instance().register(_FollowingFolders)
     theirs = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None
+    _FollowingFolders.folders = folders
     try:
         yield
     finally:
+        _FollowingFolders.folders = ()
         GlobalHydra.instance().hydra = theirs
 
 
@@ -181,15 +236,15 @@ def _delete(config: DictConfig, key: str) -> None:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
-    missing = sorted(OmegaConf.missing_keys(config))
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        plain = None if missing else OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_interpolation(error)) from error
     if missing:
         are = "is" if len(missing) == 1 else "are"
         example = " ".join(f"{key}=…" for key in missing)
         raise ConfigError(f"{listing(missing, 10)} {are} required. Set: {example}")
-    try:
-        plain = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(_interpolation(error)) from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

@@ -58,7 +58,7 @@ def _keys(section: Any, prefix: str) -> Iterator[Key]:
     for field in dataclasses.fields(section):
         path, value = f"{prefix}{field.name}", getattr(section, field.name)
         if isinstance(value, Component):
-            yield from _component_keys(value, path, texts.get(field.name, ""))
+            yield from _component_keys(value, path)
         elif dataclasses.is_dataclass(value):
             yield from _keys(value, f"{path}.")
         else:
@@ -66,8 +66,9 @@ def _keys(section: Any, prefix: str) -> Iterator[Key]:
             yield Key(path, kind, dump(value), texts.get(field.name, ""))
 
 
-def _component_keys(component: Component, path: str, text: str) -> Iterator[Key]:
-    yield Key(f"{path}.{TARGET}", "path|null", component.target, text)
+def _component_keys(component: Component, path: str) -> Iterator[Key]:
+    text = f"What does it: a class or function; its arguments stand beside it as {path}.NAME."
+    yield Key(f"{path}.{TARGET}", "text|null", component.target, text)
     if component.target is None:
         return
     plain = component.to_plain()
@@ -77,8 +78,11 @@ def _component_keys(component: Component, path: str, text: str) -> Iterator[Key]
         return
     texts = parameter_texts(target)
     parameters = shape_of(target).parameters
-    names = dict.fromkeys([*parameters, *component.arguments])
-    for name in names:
+    # What is fraudml's own has every argument written out by now.
+    own = component.target.startswith("fraudml.") and component.arguments
+    for name in plain if own else dict.fromkeys([*parameters, *plain]):
+        if name == TARGET:
+            continue
         parameter = parameters.get(name)
         default = parameter.initial() if parameter else None
         value = plain.get(name, None if default is dataclasses.MISSING else dump(default))
@@ -140,7 +144,9 @@ def parameter_texts(documented: Any) -> dict[str, str]:
         head, _, text = entry.partition("\n")
         names = re.split(r"\s*,\s*", head.partition(" : ")[0].replace("*", ""))
         sentence = _first_sentence(text)
-        texts.update(dict.fromkeys(names, sentence))
+        each = [f"{part[:1].upper()}{part[1:]}." for part in sentence.rstrip(".").split("; ")]
+        apart = len(names) > 1 and len(each) == len(names)
+        texts.update(zip(names, each if apart else [sentence] * len(names), strict=True))
     return {name: text for name, text in texts.items() if text}
 
 

@@ -96,6 +96,8 @@ def _quotable(value: str) -> bool:
 
 def _unfit(override: Override, text: str, swept: bool) -> str | None:
     """Say what is wrong with an override that can be read."""
+    if not override.key_or_group:
+        return f"'{text}' is no override. It is written KEY=VALUE or GROUP=OPTION."
     if override.is_hydra_override():
         return (
             f"'{text}' has no effect: fraudml makes its own run folders and log. Set output_dir, "

@@ -6,6 +6,7 @@ Types come from the classes' own hints, defaults from their fields, rules from t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -47,19 +48,26 @@ class Problems(Exception):  # noqa: N818 - never leaves this package
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands: its dotted path, and the class at the root for suggestions."""
+    """Where a value stands: its dotted path, the class at the root, the hint of the whole key."""
 
     path: str = ""
     root: Any = None
     noun: str = "is not a key"
+    hint: Any = None
 
     def child(self, name: object) -> Place:
         """Return the place of a key below."""
-        return dataclasses.replace(self, path=f"{self.path}.{name}" if self.path else str(name))
+        path = f"{self.path}.{name}" if self.path else str(name)
+        return dataclasses.replace(self, path=path, hint=None)
 
     def item(self, position: int) -> Place:
         """Return the place of an item of a list."""
-        return dataclasses.replace(self, path=f"{self.path}[{position}]")
+        return dataclasses.replace(self, path=f"{self.path}[{position}]", hint=None)
+
+    def wrong(self, hint: Any, value: Any, advice: str = "") -> Problems:
+        """Say that a value is not what is expected here."""
+        wanted = expected(self.hint or hint)
+        return Problems([f"{describe(self.path, value)} It is {wanted}.{advice}"])
 
 
 def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
@@ -227,8 +235,7 @@ def read_section(cls: Any, value: Any, place: Place, base: Any = None) -> Any:
         What the keys that are left out are taken from, instead of the class's own defaults.
     """
     if not isinstance(value, Mapping):
-        keys = listing(shape_of(cls).parameters, 8)
-        raise Problems([f"{describe(place.path, value)} It holds the keys {keys}."])
+        raise place.wrong(cls, value)
     arguments, problems, whole = read_arguments(cls, value, place, base)
     if whole:
         try:
@@ -321,7 +328,9 @@ def _read_nested(hint: Any, value: Any, place: Place, base: Any) -> Any:
 
 
 def _read_path(_: Any, value: Any, place: Place, __: Any) -> Path:
-    return Path(_read_scalar(str, value, place))
+    if not isinstance(value, str):
+        raise place.wrong(Path, value)
+    return Path(value)
 
 
 def _read_anything(_: Any, value: Any, __: Place, ___: Any) -> Any:
@@ -336,14 +345,14 @@ def _read_scalar(hint: Any, value: Any, place: Place, _: Any = None) -> Any:
         return value
     if whole and hint in (float, str):
         return hint(value)
-    raise Problems([f"{describe(place.path, value)} It is {SCALARS[hint]}.{_advice(hint, value)}"])
+    raise place.wrong(hint, value, _advice(hint, value))
 
 
 def _advice(hint: Any, value: Any) -> str:
     if hint is int and isinstance(value, float) and value.is_integer():
         return f" Write {int(value)}."
     if hint is str and isinstance(value, (bool, float)):
-        return f" Write '\"{word(value)}\"' if the text is meant."
+        return f" Put quotes around it: \"'{word(value)}'\"."
     if hint in (int, float, bool) and isinstance(value, str):
         return " Write it without quotes." if _is_number(value) else ""
     return ""
@@ -364,7 +373,7 @@ def _read_literal(hint: Any, value: Any, place: Place, _: Any) -> Any:
             return one
     near = nearest(value, map(str, valid)) if isinstance(value, str) else ""
     near = f" {near}" if near.startswith("Did") and len(valid) > 4 else ""
-    raise Problems([f"{describe(place.path, value)} It is {expected(hint)}.{near}"])
+    raise place.wrong(hint, value, near)
 
 
 def _read_union(hint: Any, value: Any, place: Place, base: Any) -> Any:
@@ -373,31 +382,23 @@ def _read_union(hint: Any, value: Any, place: Place, base: Any) -> Any:
         return None
     chosen = [member for member in members if member is not type(None)]
     # What fits as it is comes before what would have to be converted.
-    chosen.sort(key=lambda member: type(value) is not member)
-    wrong: list[Problems] = []
-    for member in chosen:
-        try:
-            return read(member, value, place, base)
-        except Problems as problems:
-            wrong.append(problems)
-    if len(chosen) == 1 or (isinstance(value, Mapping) and any(map(_is_section, chosen))):
-        raise min(wrong, key=lambda problems: "It is" in problems.found[0])
-    raise Problems([f"{describe(place.path, value)} It is {expected(hint)}."])
-
-
-def _is_section(hint: Any) -> bool:
-    return dataclasses.is_dataclass(hint) or hasattr(hint, "from_plain")
+    chosen.sort(key=lambda member: (type(value) is not member, dataclasses.is_dataclass(member)))
+    whole = dataclasses.replace(place, hint=hint)
+    for member in chosen[:-1]:
+        with contextlib.suppress(Problems):
+            return read(member, value, whole, base)
+    return read(chosen[-1], value, whole, base)
 
 
 def _read_tuple(hint: Any, value: Any, place: Place, _: Any) -> tuple[Any, ...]:
     hints = get_args(hint)
     repeated = len(hints) == 2 and hints[1] is Ellipsis
-    of = "" if not repeated else f" of which each is {expected(hints[0])}"
     if not isinstance(value, (list, tuple)):
-        advice = "" if isinstance(value, Mapping) else f" Write [{word(value)}]."
-        raise Problems([f"{describe(place.path, value)} It is a list{of}.{advice}"])
+        raise place.wrong(
+            hint, value, "" if isinstance(value, Mapping) else f" Write [{word(value)}]."
+        )
     if not repeated and len(value) != len(hints):
-        raise Problems([f"{place.path} has {len(value)} items. It has {len(hints)}."])
+        raise Problems([f"{place.path} has {len(value)} items of {len(hints)}."])
     each = [hints[0]] * len(value) if repeated else hints
     return tuple(_collect(each, list(value), [place.item(i) for i in range(len(value))]))
 
@@ -405,7 +406,7 @@ def _read_tuple(hint: Any, value: Any, place: Place, _: Any) -> tuple[Any, ...]:
 def _read_mapping(hint: Any, value: Any, place: Place, _: Any) -> dict[Any, Any]:
     hints = get_args(hint)
     if not isinstance(value, Mapping):
-        raise Problems([f"{describe(place.path, value)} It is a mapping of names to values."])
+        raise place.wrong(hint, value)
     keys = _collect([hints[0]] * len(value), list(value), [place] * len(value))
     places = [place.child(key) for key in value]
     return dict(
