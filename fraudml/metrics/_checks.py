@@ -81,6 +81,8 @@ def _column(name: str, values: Any) -> NDArray[Any]:
 
 def _numbers(name: str, values: NDArray[Any]) -> Float:
     try:
+        if values.dtype.kind not in "biufO":
+            raise TypeError
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise DataError(f"{name} has dtype {values.dtype}. Numbers were expected.") from None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Float
 from fraudml.metrics._groups import FraudGroups, place
-from fraudml.metrics.cards import CardDays, card_days, mean_card_precision
+from fraudml.metrics.cards import card_days, mean_card_precision
 from fraudml.metrics.clusters import Clusters
 from fraudml.metrics.registry import Metric, Ranked, ScoredRows, Sums, TopCards
 
@@ -25,7 +25,7 @@ LANES = 4
 """How many replicates share a word."""
 _LARGEST_COUNT = 255  # a cluster is drawn more often once in 10^500 replicates
 _PIECE = (2**16 - 1) // _LARGEST_COUNT  # rows whose counts add up within 16 bits
-_BATCH = 1 << 16  # rows gathered at once: they stay in the processor's cache
+_BLAS_ALONE = 1 << 18  # products of a matrix product that OpenBLAS computes on one thread
 
 Counts = NDArray[np.uint16]
 """Shape (words, clusters, LANES): how often each replicate drew each cluster."""
@@ -128,18 +128,14 @@ def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> E
     terms = [
         form.terms(**metric.columns(rows)) for form, metric in zip(forms, metrics, strict=True)
     ]
-    totals = np.column_stack(
-        [
-            np.bincount(clusters.codes, column, minlength=clusters.count)
-            for columns in terms
-            for column in columns
-        ]
-    )
     edges = np.cumsum([len(columns) for columns in terms])[:-1]
+    flat = [column for columns in terms for column in columns]
+    totals = np.column_stack(
+        [np.bincount(clusters.codes, column, minlength=clusters.count) for column in flat]
+    ).astype(np.float64)
 
     def evaluate(counts: Counts) -> Float:
-        sums = per_replicate(counts).astype(np.float64) @ totals
-        parts = np.split(sums, edges, axis=1)
+        parts = np.split(_weighted_totals(counts, totals), edges, axis=1)
         return np.column_stack(
             [form.combine(part) for form, part in zip(forms, parts, strict=True)]
         )
@@ -147,28 +143,32 @@ def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> E
     return evaluate
 
 
+def _weighted_totals(counts: Counts, totals: Float) -> Float:
+    """Multiply counts and totals, in blocks that BLAS does not give to threads of its own.
+
+    Its threads would wait for ours, and the last bits would depend on their number.
+    """
+    words, clusters, lanes = counts.shape
+    size = max(1, _BLAS_ALONE // (words * lanes * totals.shape[1]))
+    out = np.zeros((words * lanes, totals.shape[1]))
+    for start in range(0, clusters, size):
+        block = counts[:, start : start + size].transpose(0, 2, 1).astype(np.float64)
+        out += block.reshape(words * lanes, -1) @ totals[start : start + size]
+    return out
+
+
 def _plan_cards(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     sizes = [metric.form.k for metric in metrics if isinstance(metric.form, TopCards)]
-    days, home = entity_days(rows, clusters)
-
-    def evaluate(counts: Counts) -> Float:
-        mass = per_replicate(counts)[:, home].astype(np.float64)
-        return np.column_stack([mean_card_precision(days, mass, k) for k in sizes])
-
-    return evaluate
-
-
-def entity_days(rows: ScoredRows, clusters: Clusters) -> tuple[CardDays, Codes]:
-    """Return the cards of each day and the cluster of each card; a card may not be split."""
     entities, card = np.unique(rows.entity, return_inverse=True)
     home = np.empty(len(entities), dtype=np.int64)
     home[card] = clusters.codes
-    if (home[card] != clusters.codes).any():
-        raise DataError(
-            "An entity has rows in several clusters, so a day's cards cannot be drawn. "
-            "Clusters of whole entities were expected."
-        )
-    return card_days(rows.y_true, rows.y_score, rows.day, card), home
+    days = card_days(rows.y_true, rows.y_score, rows.day, card, home)
+
+    def evaluate(counts: Counts) -> Float:
+        mass = per_replicate(counts)
+        return np.column_stack([mean_card_precision(days, mass, k) for k in sizes])
+
+    return evaluate
 
 
 def _plan_calls(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:

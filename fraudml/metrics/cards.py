@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Flags, Float, at_least_one, checked
@@ -22,6 +23,7 @@ class CardDay:
     """The cards of one day, highest score first."""
 
     card: Codes  # positions in the list of cards
+    home: Codes  # the column of the weights that each card has
     tie: Codes  # the number of the run of equal scores that a card is in, from 0
     compromised: Codes  # positions in this day of the compromised cards
 
@@ -137,23 +139,33 @@ def knowing_score(fraud: Flags, day: Codes, entity: Codes) -> Float:
     return np.where(fraud, order.max() + 1.0 - last[card], 0.0)
 
 
-def card_days(fraud: Flags, score: Float, day: Codes, card: Codes) -> CardDays:
-    """Bring rows down to one entry a card and day, sorted by score within the day."""
-    rows = np.lexsort((-score, card, day))
-    first = np.append(True, (np.diff(day[rows]) != 0) | (np.diff(card[rows]) != 0))
-    starts = np.flatnonzero(first)
+def card_days(
+    fraud: Flags, score: Float, day: Codes, card: Codes, home: Codes | None = None
+) -> CardDays:
+    """Bring rows down to one entry a card and day, sorted by score within the day.
+
+    `home` says which weight each card has, where several cards share one.
+    """
+    count = int(card.max()) + 1
+    home = np.arange(count) if home is None else home
+    key = np.unique(day, return_inverse=True)[1] * count + card
+    rows = np.argsort(key)
+    key = key[rows]
+    starts = np.append(0, np.flatnonzero(np.diff(key)) + 1)
+    highest = np.maximum.reduceat(score[rows], starts)
     label = np.logical_or.reduceat(fraud[rows], starts)
-    rows = rows[starts]  # the row of the highest score of each card and day
-    order = np.lexsort((-score[rows], day[rows]))
-    rows, label = rows[order], label[order]
-    edges = np.flatnonzero(np.diff(day[rows])) + 1
-    days = zip(np.split(rows, edges), np.split(label, edges), strict=True)
-    built = tuple(_card_day(card[part], score[part], hit) for part, hit in days)
-    return CardDays(built, int(card.max()) + 1)
+    day, card = np.divmod(key[starts], count)
+    order = np.lexsort((-highest, day))
+    days = np.split(order, np.flatnonzero(np.diff(day)) + 1)
+    built = tuple(
+        CardDay(card[part], home[card[part]], _runs(highest[part]), np.flatnonzero(label[part]))
+        for part in days
+    )
+    return CardDays(built, count)
 
 
-def mean_card_precision(days: CardDays, mass: Float, k: int) -> Float:
-    """Return the mean over days for weights of the cards, shape (..., cards)."""
+def mean_card_precision(days: CardDays, mass: NDArray[Any], k: int) -> Float:
+    """Return the mean over days for weights of the cards, shape (..., homes)."""
     replicates = np.atleast_2d(mass)
     slot = np.full(days.count, -1)
     slot[days.suspects] = np.arange(len(days.suspects))
@@ -165,7 +177,7 @@ def mean_card_precision(days: CardDays, mass: Float, k: int) -> Float:
     return mean.reshape(mass.shape[:-1])
 
 
-def _check_day(day: CardDay, mass: Float, slot: Codes, left: Float, k: int) -> Float:
+def _check_day(day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int) -> Float:
     """Return what the k places of a day find, and take it out of what is left of the suspects."""
     length = 2 * k + 32
     while True:
@@ -173,7 +185,7 @@ def _check_day(day: CardDay, mass: Float, slot: Codes, left: Float, k: int) -> F
         end = int(np.searchsorted(day.tie, day.tie[min(length, len(day.tie)) - 1], side="right"))
         hits = day.compromised[: np.searchsorted(day.compromised, end)]
         suspects = slot[day.card[hits]]
-        present = mass[:, day.card[:end]].astype(float)
+        present = mass[:, day.home[:end]].astype(np.float64)
         seen = slot[day.card[:end]] >= 0
         present[:, seen] *= left[:, slot[day.card[:end][seen]]]
         filled = np.cumsum(present, axis=1)
@@ -190,9 +202,9 @@ def _check_day(day: CardDay, mass: Float, slot: Codes, left: Float, k: int) -> F
     return taken
 
 
-def _card_day(card: Codes, score: Float, label: Flags) -> CardDay:
-    tie = np.append(0, np.cumsum(np.diff(score) != 0))
-    return CardDay(card, tie, np.flatnonzero(label))
+def _runs(ordered: Float) -> Codes:
+    """Number the runs of equal values, from 0."""
+    return np.append(0, np.cumsum(ordered[1:] != ordered[:-1]))
 
 
 def _prepare(

@@ -15,14 +15,18 @@ import numpy as np
 
 from fraudml.errors import ConfigError, DataError
 from fraudml.metrics import _replicates
-from fraudml.metrics._checks import Float, at_least_one
+from fraudml.metrics._checks import Codes, Float, at_least_one
 from fraudml.metrics.clusters import Clusters, choose_clusters
-from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics, measure
+from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics
 
 __all__ = ["Bootstrap", "Clusters", "Interval", "bootstrap", "choose_clusters"]
 
 _CHUNK = 16  # replicates at once, where there are at most a million clusters
 _CHUNK_CELLS = 1 << 24
+_SPLIT = (
+    "An entity has rows in several clusters, so its card-days cannot be drawn. An interval needs "
+    "clusters of whole entities."
+)
 
 
 @dataclass(frozen=True)
@@ -208,14 +212,13 @@ def bootstrap(
     _check(rows, clusters, seed)
     wanted = find_metrics(metrics)
     draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
-    measured = {metric.name: measure(rows, metric) for metric in wanted}
-    reasons = {name: each.reason for name, each in measured.items() if each.reason is not None}
-    drawable = [metric for metric in wanted if metric.name not in reasons]
-    if any(isinstance(metric.form, TopCards) for metric in drawable):
-        drawable = _without_split_cards(rows, drawable, clusters, reasons)
+    reasons: dict[str, str] = {}
+    values = {metric.name: _value(metric, rows, reasons) for metric in wanted}
+    defined = [metric for metric in wanted if metric.name not in reasons]
+    drawable = _drawable(defined, rows, clusters, reasons)
     drawn = _replicate(rows, drawable, clusters, draws)
     return Bootstrap(
-        values={name: each.value for name, each in measured.items()},
+        values=values,
         draws={metric.name: drawn[:, i] for i, metric in enumerate(drawable)},
         reasons=reasons,
         clusters=clusters,
@@ -241,17 +244,31 @@ def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draw
     return out
 
 
-def _without_split_cards(
-    rows: ScoredRows, metrics: list[Metric], clusters: Clusters, reasons: dict[str, str]
+def _value(metric: Metric, rows: ScoredRows, reasons: dict[str, str]) -> float | None:
+    try:
+        return metric.value(rows)
+    except DataError as error:
+        reasons[metric.name] = str(error)
+        return None
+
+
+def _drawable(
+    metrics: list[Metric], rows: ScoredRows, clusters: Clusters, reasons: dict[str, str]
 ) -> list[Metric]:
     """Leave out the card metrics, with the reason, where clusters are not made of whole cards."""
-    try:
-        _replicates.entity_days(rows, clusters)
-    except DataError as error:
-        split = [metric for metric in metrics if isinstance(metric.form, TopCards)]
-        reasons.update({metric.name: str(error) for metric in split})
-        return [metric for metric in metrics if metric not in split]
-    return metrics
+    cards = [metric for metric in metrics if isinstance(metric.form, TopCards)]
+    if not cards or _whole(rows.entity, clusters):
+        return metrics
+    reasons.update({metric.name: _SPLIT for metric in cards})
+    return [metric for metric in metrics if metric not in cards]
+
+
+def _whole(entity: Codes, clusters: Clusters) -> bool:
+    """Say whether every entity lies in one cluster."""
+    distinct, card = np.unique(entity, return_inverse=True)
+    home = np.empty(len(distinct), dtype=np.int64)
+    home[card] = clusters.codes
+    return bool((home[card] == clusters.codes).all())
 
 
 def _check(rows: ScoredRows, clusters: Clusters, seed: int) -> None:

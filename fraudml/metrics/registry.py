@@ -266,6 +266,7 @@ def _recall_at_fpr(cap: float) -> Metric:
         f"recall_at_fpr_{cap:g}",
         partial(ranking.recall_at_fpr, cap=cap),
         partial(_groups.recall_at_fpr, cap=cap),
+        baseline=_constant(cap),
     )
 
 
