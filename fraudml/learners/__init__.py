@@ -13,21 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from fraudml.errors import BundleError, nearest
-from fraudml.learners.protocol import FittedLearner
-
-_NOT_LEARNERS = frozenset({"protocol"})
+from fraudml.learners.protocol import FittedLearner, Learner
 
 
 def learner_kinds() -> tuple[str, ...]:
-    """List the kinds of learners that a bundle may name, sorted.
+    """List the kinds of learners that a bundle may name, sorted: the modules here with a `load`.
 
     Examples
     --------
-    >>> "lightgbm" in learner_kinds()
-    True
+    >>> learner_kinds()
+    ('lightgbm', 'sklearn')
     """
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in modules if name not in _NOT_LEARNERS))
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(name for name in names if hasattr(_module(name), "load"))
 
 
 def load_learner(
@@ -57,6 +55,30 @@ def load_learner(
             f"The bundle's learner is of the kind '{kind}', which this fraudml does not know. "
             f"{nearest(str(kind), kinds)} Score it with the fraudml that wrote it."
         )
-    module = importlib.import_module(f"{__name__}.{kind}")
-    model: FittedLearner = module.load(folder, facts, threads)
+    model: FittedLearner = _module(kind).load(folder, facts, threads)
     return model
+
+
+def as_learner(part: Any) -> Learner:
+    """Return a learner as it is, and wrap a classifier that follows scikit-learn.
+
+    Parameters
+    ----------
+    part : Learner or classifier
+        What the config built. A classifier gets the preprocessing of `SklearnLearner`'s defaults;
+        its seed and threads come from the run.
+
+    Raises
+    ------
+    ConfigError
+        It is neither, or nothing of its kind could be read back from a bundle.
+    """
+    if hasattr(part, "max_rounds") and hasattr(part, "to_dict"):
+        learner: Learner = part
+        return learner
+    wrapped: Learner = _module("sklearn").SklearnLearner(part)
+    return wrapped
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")

@@ -10,6 +10,8 @@ import json
 import zipfile
 from typing import Any
 
+import numpy as np
+
 from fraudml.errors import BundleError, ConfigError, listing
 
 TRUSTED = (
@@ -115,8 +117,23 @@ def _canonical(archive: bytes) -> bytes:
     result = io.BytesIO()
     with zipfile.ZipFile(result, "w") as after:
         for old, new in files.items():
-            after.writestr(zipfile.ZipInfo(new, _EPOCH), contents[old])
+            after.writestr(zipfile.ZipInfo(new, _EPOCH), _without_padding(contents[old], new))
         after.writestr(zipfile.ZipInfo(_SCHEMA, _EPOCH), json.dumps(schema))
+    return result.getvalue()
+
+
+def _without_padding(content: bytes, name: str) -> bytes:
+    """Zero the bytes between the fields of a record, which are whatever memory held."""
+    if not name.endswith(".npy"):
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    result = io.BytesIO()
+    np.save(result, clean, allow_pickle=False)
     return result.getvalue()
 
 

@@ -381,19 +381,32 @@ def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLigh
     """
     path = folder / MODEL_FILE
     try:
-        text = path.read_text(encoding="utf-8")
-        model = FittedLightGBM(text, tuple(facts["names"]), threads)
-        columns = model._booster.num_feature()
+        text = path.read_text(encoding="ascii")
+        names = tuple(map(str, facts["names"]))
     except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+    problem = _damage(text, len(names))
+    if problem:
+        raise BundleError(f"'{path}' is damaged: {problem}. Write the bundle again.")
+    try:
+        return FittedLightGBM(text, names, threads)
     except _import_lightgbm().basic.LightGBMError as error:
         raise BundleError(f"'{path}' is no model of LightGBM's: {error}.") from error
-    if columns != len(model.names):
-        raise BundleError(
-            f"'{path}' is a model of {columns} columns, and its manifest names {len(model.names)}. "
-            "The two do not belong together: write the bundle again."
-        )
-    return model
+
+
+def _damage(text: str, columns: int) -> str | None:
+    """Say where a model text is not whole: LightGBM ends the process on one that is not."""
+    header, _, trees = text.partition("\n\n")
+    facts = dict(line.partition("=")[::2] for line in header.splitlines())
+    if facts.get("max_feature_idx") != str(columns - 1):
+        return f"it is not for the {columns} columns that its manifest names"
+    sizes = facts.get("tree_sizes", "").split()
+    start = 0
+    for number, size in enumerate(sizes):
+        if not size.isdigit() or not trees.startswith(f"Tree={number}\n", start):
+            return f"tree {number} of {len(sizes)} is not where it should be"
+        start += int(size)
+    return None if trees.startswith("end of trees\n", start) else "it ends too early"
 
 
 def _import_lightgbm() -> Any:
@@ -420,6 +433,7 @@ def _translate(named: dict[str, Any], more: Mapping[str, Any]) -> tuple[dict[str
     if not more:
         return {}, []
     aliases = _aliases()
+    defaults = LightGBM.__init__.__kwdefaults__ or {}
     rest: dict[str, Any] = {}
     problems = []
     for given, value in more.items():
@@ -430,7 +444,7 @@ def _translate(named: dict[str, Any], more: Mapping[str, Any]) -> tuple[dict[str
             )
         elif name in _REFUSED:
             problems.append(f"learner.{given} is not the learner's to set: {_REFUSED[name]}.")
-        elif name in rest:
+        elif name in rest or (name in named and named[name] != defaults[name]):
             problems.append(f"learner.{given} and another name of '{name}' are both set.")
         elif name in named:
             named[name] = value

@@ -89,7 +89,8 @@ class SklearnLearner:
         **arguments: Any,
     ) -> None:
         spec = describe_estimator(classifier)
-        frozen = dict(spec.arguments) | {n: freeze(v) for n, v in arguments.items()}
+        own = {name: value for name, value in spec.arguments if name not in _FROM_THE_RUN}
+        frozen = own | {name: freeze(value) for name, value in arguments.items()}
         spec = Estimator(spec.target, tuple(sorted(frozen.items())))
         problems = [
             f"learner.{name} is not the learner's to set: {reason}."
@@ -168,11 +169,19 @@ class SklearnLearner:
     def _fitted_estimator(
         self, train: DesignMatrix, preprocessing: Preprocessing, context: FitContext
     ) -> Any:
+        from joblib import parallel_config  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
         estimator = Estimator(self.classifier, self.arguments).build()
         estimator.set_params(**_run_parameters(estimator, context))
         weights = _weights(estimator, train)
         columns = preprocessing.transform(train.values)
-        with warnings.catch_warnings(record=True) as caught:
+        # Processes would take longer to start than most fits last, and a copy of the rows each.
+        with (
+            parallel_config("threading"),
+            threadpool_limits(context.threads),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             try:
                 estimator.fit(columns, train.y, **weights)
@@ -279,7 +288,6 @@ class FittedEstimator:
         names: tuple[str, ...],
         threads: int = 1,
     ) -> None:
-        # Sums over trees by many threads come in any order; tiles are what runs in parallel here.
         one_thread = {"n_jobs": None} if "n_jobs" in estimator.get_params(deep=False) else {}
         self._estimator = estimator.set_params(**one_thread)
         self._archive = write_archive(self._estimator)
@@ -294,11 +302,13 @@ class FittedEstimator:
         """
         check_score_columns(self.names, X)
         starts = range(0, len(X), _TILE_ROWS)
-        if self.threads == 1 or len(starts) <= 1:
-            tiles = [self._tile(X.values, start) for start in starts]
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                tiles = list(pool.map(lambda start: self._tile(X.values, start), starts))
+        # Inside a tile one thread: sums over trees or products by several come in any order.
+        with _one_thread():
+            if self.threads == 1 or len(starts) <= 1:
+                tiles = [self._tile(X.values, start) for start in starts]
+            else:
+                with ThreadPoolExecutor(self.threads, initializer=_one_thread) as pool:
+                    tiles = list(pool.map(lambda start: self._tile(X.values, start), starts))
         return np.concatenate([np.empty(0), *tiles])
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:  # noqa: ARG002
@@ -433,10 +443,17 @@ def _weights(estimator: Any, train: DesignMatrix) -> dict[str, NDArray[np.float6
 
 
 def _refused(learner: SklearnLearner, error: ValueError) -> str:
-    hint = ""
+    reason, hint = str(error).partition("\n")[0], ""
     if learner.preprocess == "none":
         hint = " If it needs complete or scaled columns, set learner.preprocess=impute_scale."
-    return f"learner: {_class_name(learner.classifier)} refuses the rows: {error}{hint}"
+    return f"learner: {_class_name(learner.classifier)} refuses the rows: {reason}{hint}"
+
+
+def _one_thread() -> Any:
+    """Limit OpenMP and BLAS to one thread, from now on or in a `with` block."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _scores(estimator: Any, columns: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,0 +1,507 @@
+"""Every learner that ships with fraudml against the protocol, and what is special about each."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+import yaml
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.metrics import average_precision_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
+
+from fraudml.config.components import Component, build
+from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
+from fraudml.learners import as_learner, learner_kinds, load_learner
+from fraudml.learners.archive import read_archive
+from fraudml.learners.lightgbm import _REFUSED, LightGBM, _aliases
+from fraudml.learners.protocol import FitContext, FittedLearner, Learner, staged_margins
+from fraudml.learners.sklearn import SklearnLearner
+from fraudml.matrix import UNSEEN_CODE, DesignMatrix
+from fraudml.progress import Deadline
+
+CONF = Path(__file__).parents[2] / "conf" / "learner"
+CHEAP: dict[str, dict[str, Any]] = {
+    "lightgbm": {"num_iterations": 30},
+    "random_forest": {"n_estimators": 12},
+}
+OTHERS = {
+    "histogram": SklearnLearner("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=8),
+    "balanced_forest": SklearnLearner(
+        "imblearn.ensemble.BalancedRandomForestClassifier", n_estimators=5, preprocess="none"
+    ),
+    "bayes": SklearnLearner("sklearn.naive_bayes.GaussianNB"),
+    "calibrated": SklearnLearner(
+        "sklearn.calibration.CalibratedClassifierCV",
+        estimator={"_target_": "sklearn.tree.DecisionTreeClassifier", "max_depth": 4},
+        preprocess="impute",
+    ),
+    "hinge": SklearnLearner("sklearn.linear_model.SGDClassifier", max_levels=3),
+    "discriminant": SklearnLearner("sklearn.discriminant_analysis.LinearDiscriminantAnalysis"),
+}
+
+
+def shipped() -> dict[str, Learner]:
+    learners = {}
+    for path in sorted(CONF.glob("*.yaml")):
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        component = Component.from_plain(plain | CHEAP.get(path.stem, {}))
+        learners[path.stem] = as_learner(build(component))
+    return learners
+
+
+LEARNERS = shipped() | OTHERS
+every_learner = pytest.mark.parametrize("name", LEARNERS)
+
+
+@cache
+def rows(seed: int = 0, size: int = 3000) -> DesignMatrix:
+    """A tenth frauds; missing values, a category, a constant column and an empty one."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(size, 5)).astype(np.float32)
+    values[:, 2] = rng.integers(2, 9, size)
+    values[:, 3] = 7.0
+    signal = values[:, 0] + (values[:, 2] == 4) - 0.5 * values[:, 1]
+    label = (signal + rng.logistic(size=size) * 0.5 > 2.0).astype(np.int8)
+    values[rng.random(size) < 0.1, 1] = np.nan
+    values[rng.random(size) < 0.05, 2] = 0
+    values[:, 4] = np.nan
+    names = ("amount", "age", "shop", "constant", "empty")
+    return DesignMatrix(values, names, (2,), label=label)
+
+
+@cache
+def fitted(name: str, threads: int = 1, seed: int = 0) -> FittedLearner:
+    return LEARNERS[name].fit(rows(), FitContext(seed=seed, threads=threads))
+
+
+def columns(names: tuple[str, ...], *values: Any, label: Any = None) -> DesignMatrix:
+    matrix = np.column_stack([np.asarray(column, dtype=np.float32) for column in values])
+    return DesignMatrix(np.ascontiguousarray(matrix), names, label=label)
+
+
+def saved_bytes(model: FittedLearner, folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    facts = json.dumps(model.save(folder), sort_keys=True).encode()
+    return {path.name: path.read_bytes() for path in folder.iterdir()} | {"facts": facts}
+
+
+@every_learner
+def test_margins_are_finite_and_rank_frauds(name: str) -> None:
+    test = rows(seed=1)
+    margin = fitted(name).margin(test)
+    assert margin.dtype == np.float64
+    assert margin.shape == (len(test),)
+    assert np.isfinite(margin).all()
+    assert average_precision_score(test.y, margin) > 3 * test.y.mean()
+
+
+@every_learner
+def test_margin_of_a_row_depends_on_the_row_alone(name: str) -> None:
+    model, test = fitted(name), rows(seed=1, size=5000)
+    whole = model.margin(test)
+    for start, end in ((0, 1), (77, 78), (3, 1200), (1200, 5000)):
+        part = model.margin(test.take(np.arange(start, end)))
+        np.testing.assert_array_equal(part, whole[start:end])
+    order = np.random.default_rng(0).permutation(len(test))
+    shuffled = replace(test, values=test.values[order], label=test.y[order])
+    np.testing.assert_array_equal(model.margin(shuffled), whole[order])
+
+
+@every_learner
+def test_no_rows_have_no_margins(name: str) -> None:
+    assert fitted(name).margin(rows().take(np.arange(0))).shape == (0,)
+
+
+@every_learner
+def test_saved_and_loaded_model_has_the_same_bits(name: str, tmp_path: Path) -> None:
+    model, test = fitted(name), rows(seed=1)
+    facts = json.loads(json.dumps(model.save(tmp_path)))
+    again = load_learner(model.kind, tmp_path, facts, threads=2)
+    np.testing.assert_array_equal(again.margin(test), model.margin(test))
+    assert again.rounds == model.rounds
+    assert saved_bytes(again, tmp_path / "again") == saved_bytes(model, tmp_path / "first")
+
+
+@every_learner
+def test_same_seed_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    again = LEARNERS[name].fit(rows(), FitContext(seed=0))
+    assert saved_bytes(again, tmp_path / "a") == saved_bytes(fitted(name), tmp_path / "b")
+
+
+@every_learner
+def test_threads_do_not_change_margins(name: str) -> None:
+    test = rows(seed=1, size=9000)
+    np.testing.assert_array_equal(fitted(name, 2).margin(test), fitted(name, 1).margin(test))
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "random_forest", "balanced_forest", "hinge"])
+def test_another_seed_gives_another_model(name: str) -> None:
+    assert (fitted(name, seed=1).margin(rows()) != fitted(name).margin(rows())).any()
+
+
+@every_learner
+def test_settings_survive_json(name: str) -> None:
+    learner = LEARNERS[name]
+    again = type(learner)(**json.loads(json.dumps(learner.to_dict())))
+    assert again == learner
+    assert hash(again) == hash(learner)
+
+
+@every_learner
+def test_unseen_category_is_scored(name: str) -> None:
+    values = rows(seed=1).values.copy()
+    values[:, 2] = UNSEEN_CODE
+    assert np.isfinite(fitted(name).margin(replace(rows(seed=1), values=values))).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(LEARNERS) - {"discriminant"}))
+def test_weights_count(name: str) -> None:
+    weighted = rows().with_weight(np.where(rows().values[:, 0] > 1, 20.0, 1.0))
+    model = LEARNERS[name].fit(weighted, FitContext())
+    assert (model.margin(rows()) != fitted(name).margin(rows())).any()
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "logistic"])
+def test_weight_of_frauds_raises_margins(name: str) -> None:
+    weighted = rows().with_weight(np.where(rows().y == 1, 20.0, 1.0))
+    model = LEARNERS[name].fit(weighted, FitContext())
+    assert model.margin(rows()).mean() > fitted(name).margin(rows()).mean() + 0.5
+
+
+@every_learner
+def test_other_columns_are_refused(name: str) -> None:
+    matrix = rows()
+    order = [1, 0, 2, 3, 4]
+    swapped = DesignMatrix(matrix.values[:, order], tuple(matrix.names[i] for i in order), (2,))
+    with pytest.raises(DataError, match="same columns in another order, from 'age' on"):
+        fitted(name).margin(swapped)
+    fewer = DesignMatrix(matrix.values[:, :4], matrix.names[:4], (2,))
+    with pytest.raises(DataError, match="5 columns and is given 4: missing 'empty', new none"):
+        fitted(name).margin(fewer)
+
+
+@every_learner
+def test_rows_without_anything_to_learn_are_refused(name: str) -> None:
+    learner, matrix = LEARNERS[name], rows()
+    with pytest.raises(DataError, match=r"labels '0'\. It needs both"):
+        learner.fit(replace(matrix, label=np.zeros(len(matrix), np.int8)), FitContext())
+    with pytest.raises(DataError, match="no feature to learn from"):
+        learner.fit(replace(matrix, values=matrix.values[:, :0], names=()), FitContext())
+    wrong = np.ones(len(matrix))
+    wrong[[5, 9]] = -1.0, np.nan
+    with pytest.raises(DataError, match=r"2 of 3,000 weights .* \(first at row 5\)"):
+        learner.fit(matrix.with_weight(wrong), FitContext())
+
+
+@every_learner
+def test_deadline_before_the_first_round(name: str) -> None:
+    with pytest.raises(BudgetError, match="time was over"):
+        LEARNERS[name].fit(rows(), FitContext(deadline=Deadline(0)))
+
+
+@every_learner
+def test_device_that_the_learner_does_not_run_on(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"device is 'cuda'.*runs on 'cpu'"):
+        LEARNERS[name].fit(rows(), FitContext(device="cuda"))
+
+
+@every_learner
+def test_progress_rises_to_one(name: str) -> None:
+    seen: list[float] = []
+    LEARNERS[name].fit(rows(), FitContext(progress=lambda _, share: seen.append(share)))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "logistic", "hinge", "discriminant"])
+def test_contributions_sum_to_the_margin(name: str) -> None:
+    test = rows(seed=1)
+    parts = fitted(name).contributions(test)
+    assert parts.shape == (len(test), len(test.names) + 1)
+    np.testing.assert_allclose(parts.sum(axis=1), fitted(name).margin(test), atol=1e-9)
+    assert (parts[:, -1] == parts[0, -1]).all()
+    assert (parts[:, 3:5] == 0).all(), "a constant and an empty column say nothing"
+
+
+def test_contributions_of_other_estimators_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no reasons for RandomForestClassifier.*lightgbm"):
+        fitted("random_forest").contributions(rows())
+
+
+@every_learner
+def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
+    model = fitted(name)
+    facts = model.save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"tree\n"):
+        file.write_bytes(damaged)
+        with pytest.raises(BundleError):
+            load_learner(model.kind, tmp_path, facts)
+    file.write_bytes(content)
+    with pytest.raises(BundleError):
+        load_learner(model.kind, tmp_path, facts | {"names": ["amount"]})
+    with pytest.raises(BundleError):
+        load_learner(model.kind, tmp_path, {})
+    file.unlink()
+    with pytest.raises(BundleError):
+        load_learner(model.kind, tmp_path, facts)
+
+
+@pytest.mark.parametrize("kind", ["os", "protocol", "../lightgbm", "fraudml.learners.lightgbm", ""])
+def test_bundle_names_kinds_and_no_modules(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="does not know"):
+        load_learner(kind, tmp_path, {})
+
+
+def test_learners_import_their_libraries_late() -> None:
+    code = (
+        "import sys; from fraudml.learners import learner_kinds; learner_kinds();"
+        "from fraudml.learners.lightgbm import LightGBM; LightGBM(num_leaves=4);"
+        "print([m for m in ('lightgbm', 'sklearn', 'imblearn', 'skops') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert learner_kinds() == ("lightgbm", "sklearn")
+
+
+# LightGBM
+
+
+class Countdown:
+    """A deadline that passes after it was asked so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    @property
+    def expired(self) -> bool:
+        self.times -= 1
+        return self.times < 0
+
+
+def test_unknown_refused_and_wrong_parameters_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        LightGBM(num_leafs=3, scale_pos_weight=9, n_jobs=2, num_leaves=1, learning_rate="fast")  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert message.startswith("5 problems in learner.")
+    assert "learner.num_leafs is no parameter of LightGBM. Did you mean 'num_leaf'" in message
+    assert "scale_pos_weight is not the learner's to set: set weighting=… instead" in message
+    assert "learner.n_jobs is not the learner's to set: set threads=… instead" in message
+    assert "learner.num_leaves is 1. It is a whole number from 2 to" in message
+    assert "learner.learning_rate is 'fast'. It is a number" in message
+
+
+def test_refused_parameters_are_lightgbm_parameters() -> None:
+    assert set(_REFUSED) <= set(_aliases().values())
+
+
+def test_aliases_mean_their_parameter() -> None:
+    assert LightGBM(min_child_samples=7, reg_alpha=2.0) == LightGBM(
+        min_data_in_leaf=7, lambda_l1=2.0
+    )
+    with pytest.raises(ConfigError, match=r"learner.colsample_bytree and .*feature_fraction"):
+        LightGBM(feature_fraction=0.4, colsample_bytree=0.8)
+    with pytest.raises(ConfigError, match=r"learner.lambda_l1 and another name of 'lambda_l1'"):
+        LightGBM(reg_alpha=1.0, lambda_l1=2.0)
+
+
+def test_replace_keeps_other_parameters() -> None:
+    learner = LightGBM(max_depth=4, interaction_constraints=[[0], [1, 2]])
+    changed = replace(learner, num_leaves=5)
+    assert changed == LightGBM(num_leaves=5, max_depth=4, interaction_constraints=[[0], [1, 2]])
+    assert changed.to_dict()["interaction_constraints"] == [[0], [1, 2]]
+
+
+def test_value_that_lightgbm_refuses_is_an_error_of_the_config() -> None:
+    with pytest.raises(ConfigError, match=r"LightGBM refuses.*max_depth should be of type int"):
+        LightGBM(max_depth="deep").fit(rows(), FitContext())
+
+
+def test_model_text_holds_the_trees_alone(tmp_path: Path) -> None:
+    fitted("lightgbm").save(tmp_path)
+    text = (tmp_path / "model.txt").read_text(encoding="utf-8")
+    assert text.startswith("tree\n")
+    assert "parameters" not in text
+    assert "num_threads" not in text
+    assert "/" not in text
+
+
+def test_rounds_of_a_model_are_models() -> None:
+    learner, test = LEARNERS["lightgbm"], rows(seed=1)
+    ten = learner.fit(rows(), FitContext(), rounds=10)
+    assert ten.rounds == 10
+    np.testing.assert_array_equal(fitted("lightgbm").margin(test, 10), ten.margin(test))
+    staged = staged_margins(fitted("lightgbm"), test, [10, 30, 99])
+    np.testing.assert_array_equal(staged[0], ten.margin(test))
+    np.testing.assert_array_equal(staged[1], fitted("lightgbm").margin(test))
+    np.testing.assert_array_equal(staged[2], staged[1])
+
+
+def test_deadline_keeps_a_tenth_of_the_rounds_or_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    learner = LEARNERS["lightgbm"]
+    with pytest.raises(BudgetError, match="after 2 of 30 rounds"):
+        learner.fit(rows(), FitContext(deadline=Countdown(2)))  # type: ignore[arg-type]
+    with caplog.at_level(logging.WARNING):
+        model = learner.fit(rows(), FitContext(deadline=Countdown(3)))  # type: ignore[arg-type]
+    assert model.rounds == 3
+    assert "3 of 30 rounds" in caplog.text
+    np.testing.assert_array_equal(model.margin(rows()), fitted("lightgbm").margin(rows(), 3))
+
+
+@pytest.mark.parametrize("size", [2, 3, 19, 50])
+def test_few_rows_are_fitted(size: int) -> None:
+    x = np.arange(size)
+    label = (x >= size - 1).astype(np.int8)
+    model = LightGBM(num_iterations=5).fit(columns(("x",), x, label=label), FitContext())
+    assert np.isfinite(model.margin(columns(("x",), x))).all()
+
+
+@pytest.mark.parametrize("value", [3.0, np.nan])
+def test_columns_that_say_nothing_give_the_base_rate(value: float) -> None:
+    label = np.array([1] * 10 + [0] * 90, np.int8)
+    train = columns(("a", "b"), np.full(100, value), np.full(100, value), label=label)
+    model = LightGBM(num_iterations=400).fit(train, FitContext())
+    margin = model.margin(train)
+    assert (margin == margin[0]).all()
+    assert margin[0] == pytest.approx(np.log(0.1 / 0.9), abs=0.05)
+    assert model.rounds >= 1
+
+
+def test_matrix_is_not_changed_by_a_fit() -> None:
+    before = rows().values.copy()
+    LEARNERS["lightgbm"].fit(rows(), FitContext())
+    np.testing.assert_array_equal(rows().values, before)
+
+
+def test_rows_of_weight_zero_teach_nothing() -> None:
+    """Beside them stand their opposites: were they counted, nothing could be learnt."""
+    train = rows()
+    both = DesignMatrix(
+        np.concatenate([train.values, train.values]),
+        train.names,
+        train.categorical,
+        label=np.concatenate([train.y, 1 - train.y]).astype(np.int8),
+        weight=np.repeat([1.0, 0.0], len(train)),
+    )
+    margin = LEARNERS["lightgbm"].fit(both, FitContext()).margin(rows(seed=1))
+    assert average_precision_score(rows(seed=1).y, margin) > 3 * rows(seed=1).y.mean()
+
+
+# scikit-learn
+
+
+def test_linear_model_is_the_one_of_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    train = columns(("a", "b"), *np.random.default_rng(0).normal(size=(2, 400)))
+    train = replace(train, label=(train.values[:, 0] > 0.8).astype(np.int8))
+    learner = SklearnLearner("sklearn.linear_model.LogisticRegression", preprocess="none", C=0.3)
+    reference = LogisticRegression(C=0.3).fit(train.values, train.y)
+    margin = learner.fit(train, FitContext()).margin(train)
+    np.testing.assert_allclose(margin, reference.decision_function(train.values), rtol=1e-5)
+
+
+def test_shares_of_zero_and_one_have_finite_margins_in_order() -> None:
+    x = np.repeat([0.0, 1.0, 2.0], 40)
+    label = np.where(x == 2, 1, np.where(x == 1, np.arange(120) % 2, 0)).astype(np.int8)
+    train = columns(("x",), x, label=label)
+    learner = SklearnLearner("sklearn.tree.DecisionTreeClassifier", preprocess="none")
+    low, middle, high = learner.fit(train, FitContext()).margin(columns(("x",), [0, 1, 2]))
+    assert -20 < low < middle < high < 20
+    assert middle == pytest.approx(0.0, abs=1e-9)
+    assert low == pytest.approx(-high)
+
+
+def test_unknown_estimators_and_arguments_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no such estimator.*Did you mean 'LogisticRegression'"):
+        SklearnLearner("sklearn.linear_model.LogisticRegresion")
+    with pytest.raises(ConfigError, match="no parameter of LogisticRegression"):
+        SklearnLearner("sklearn.linear_model.LogisticRegression", max_iters=3)
+    with pytest.raises(ConfigError, match="no classifier"):
+        SklearnLearner("sklearn.linear_model.LinearRegression")
+    with pytest.raises(ConfigError, match="classifier of sklearn or imblearn"):
+        SklearnLearner("os.system")
+    with pytest.raises(ConfigError, match=r"sklearn\.no_such_module"):
+        SklearnLearner("sklearn.no_such_module.Thing")
+    with pytest.raises(ConfigError) as caught:
+        SklearnLearner(
+            "sklearn.tree.DecisionTreeClassifier",
+            preprocess="scale",  # type: ignore[arg-type]
+            random_state=1,
+            max_levels=0,
+        )
+    for part in ("3 problems", "set seed=…", "'impute_scale'", "learner.max_levels is 0"):
+        assert part in str(caught.value)
+
+
+def test_classifier_objects_are_wrapped() -> None:
+    part = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=3, n_jobs=4)
+    learner = as_learner(part)
+    assert learner.to_dict() == {
+        "classifier": "sklearn.calibration.CalibratedClassifierCV",
+        "preprocess": "impute_scale",
+        "max_levels": 50,
+        "cv": 3,
+        "estimator": {"_target_": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2},
+    }
+    assert as_learner(learner) is learner
+    assert as_learner(GaussianNB) == as_learner(GaussianNB())
+    with pytest.raises(ConfigError, match=r"learner.classifier is 3\."):
+        as_learner(3)
+
+
+def test_estimator_that_takes_no_weights() -> None:
+    learner = LEARNERS["discriminant"]
+    with pytest.raises(ConfigError, match="takes no weights"):
+        learner.fit(rows().with_weight(np.ones(len(rows()))), FitContext())
+
+
+def test_estimator_that_refuses_missing_values_says_what_helps() -> None:
+    learner = SklearnLearner("sklearn.linear_model.LogisticRegression", preprocess="none")
+    with pytest.raises(DataError, match=r"contains NaN.*learner.preprocess=impute_scale"):
+        learner.fit(rows(), FitContext())
+
+
+def test_what_scikit_learn_warns_of_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    learner = SklearnLearner("sklearn.linear_model.LogisticRegression", max_iter=1)
+    with caplog.at_level(logging.WARNING):
+        learner.fit(rows(), FitContext())
+    assert "LogisticRegression says: lbfgs failed to converge" in caplog.text
+
+
+def test_estimator_that_cannot_be_read_back_is_refused_at_its_fit() -> None:
+    learner = SklearnLearner("sklearn.neighbors.KNeighborsClassifier")
+    with pytest.raises(ConfigError, match=r"cannot be saved.*KDTree"):
+        learner.fit(rows(), FitContext())
+
+
+class Strange:
+    """A type that no list knows."""
+
+    made = 0
+
+    def __setstate__(self, state: Any) -> None:
+        type(self).made += 1
+
+
+def test_types_that_are_not_trusted_are_not_loaded() -> None:
+    model = DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1])
+    model.helper_ = Strange()
+    with pytest.raises(BundleError, match=r"not trusted: .*Strange"):
+        read_archive(skops.io.dumps(model))
+    assert Strange.made == 0
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_archive(io.BytesIO(b"PK no archive").getvalue())
