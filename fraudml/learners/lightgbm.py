@@ -172,8 +172,8 @@ class LightGBM:
     def __init__(
         self,
         *,
-        num_iterations: int = 600,
-        learning_rate: float = 0.03,
+        num_iterations: int = 300,
+        learning_rate: float = 0.06,
         num_leaves: int = 8,
         lambda_l2: float = 10.0,
         max_bin: int = 4095,

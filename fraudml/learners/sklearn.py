@@ -460,6 +460,10 @@ def _scores(estimator: Any, columns: NDArray[Any]) -> NDArray[np.float64]:
     if hasattr(estimator, "decision_function"):
         decision: NDArray[np.float64] = np.ravel(estimator.decision_function(columns))
         return decision.astype(np.float64)
-    share = estimator.predict_proba(columns)[:, 1].astype(np.float64)
-    log_odds: NDArray[np.float64] = np.log(share + _EPSILON) - np.log1p(_EPSILON - share)
-    return log_odds
+    share: NDArray[np.floating[Any]] = estimator.predict_proba(columns)[:, 1]
+    return _log_odds(share.astype(np.float64))
+
+
+def _log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    margin: NDArray[np.float64] = np.log(share + _EPSILON) - np.log1p(_EPSILON - share)
+    return margin

@@ -1,0 +1,170 @@
+"""Laws of the learners' parts, over made-up columns, shares, settings and damages."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as nps
+from numpy.typing import NDArray
+
+from fraudml.learners.estimator import Estimator, freeze, thaw
+from fraudml.learners.lightgbm import LightGBM, _damage
+from fraudml.learners.preprocessing import Preprocessing, fit_preprocessing
+from fraudml.learners.protocol import FitContext
+from fraudml.learners.sklearn import _log_odds
+from fraudml.matrix import UNSEEN_CODE, DesignMatrix
+
+SCALED = st.sampled_from(["impute_scale", "impute"])
+NUMBERS = st.floats(-1e6, 1e6, width=32) | st.just(float("nan"))
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> DesignMatrix:
+    """Two numeric columns and a category, at least one row."""
+    size = draw(st.integers(1, 30))
+    numbers = draw(nps.arrays(np.float32, (size, 2), elements=NUMBERS))
+    codes = draw(nps.arrays(np.int64, (size, 1), elements=st.sampled_from([0, 2, 3, 4, 9])))
+    values = np.ascontiguousarray(np.hstack([numbers, codes.astype(np.float32)]))
+    return DesignMatrix(values, ("a", "b", "shop"), (2,))
+
+
+@given(matrices(), SCALED, st.integers(1, 3))
+def test_prepared_columns_are_complete(matrix: DesignMatrix, kind: Any, levels: int) -> None:
+    preprocessing = fit_preprocessing(matrix, kind, levels)
+    columns = preprocessing.transform(matrix.values)
+    assert columns.shape == (len(matrix), len(preprocessing.sources))
+    assert np.isfinite(columns).all()
+    assert len(preprocessing.levels) <= levels
+    assert all(code != UNSEEN_CODE for _, code in preprocessing.levels)
+
+
+@given(matrices(), matrices(), SCALED)
+def test_prepared_row_depends_on_the_row_alone(
+    train: DesignMatrix, test: DesignMatrix, kind: Any
+) -> None:
+    preprocessing = fit_preprocessing(train, kind, 3)
+    whole = preprocessing.transform(test.values)
+    rows = [preprocessing.transform(test.values[i : i + 1]) for i in range(len(test))]
+    np.testing.assert_array_equal(np.vstack(rows), whole)
+
+
+@given(matrices(), matrices(), st.sampled_from(["impute_scale", "impute", "none"]))
+def test_preprocessing_survives_json(train: DesignMatrix, test: DesignMatrix, kind: Any) -> None:
+    preprocessing = fit_preprocessing(train, kind, 3)
+    again = Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict())))
+    assert again == preprocessing
+    np.testing.assert_array_equal(
+        again.transform(test.values), preprocessing.transform(test.values)
+    )
+
+
+@given(nps.arrays(np.int64, st.integers(1, 30), elements=st.integers(-1000, 1000)))
+def test_scaled_columns_have_mean_zero_and_deviation_one(whole: NDArray[np.int64]) -> None:
+    matrix = DesignMatrix(whole.astype(np.float32)[:, None], ("a",))
+    (column,) = fit_preprocessing(matrix, "impute_scale", 3).transform(matrix.values).T
+    assert column.mean() == pytest.approx(0.0, abs=1e-9)
+    assert column.std() == pytest.approx(1.0 if whole.std() > 0 else 0.0)
+
+
+def test_unseen_and_rare_categories_are_all_zeros() -> None:
+    codes = np.array([2, 2, 2, 3, 3, 4, 0, 0], np.float32)[:, None]
+    preprocessing = fit_preprocessing(DesignMatrix(codes, ("shop",), (0,)), "impute", 2)
+    assert preprocessing.levels == ((0, 0), (0, 2)), "ties go to the lower code"
+    probe = np.array([[0], [2], [3], [UNSEEN_CODE], [77]], np.float32)
+    expected = [[1, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
+    np.testing.assert_array_equal(preprocessing.transform(probe), expected)
+
+
+def test_missing_values_become_medians_and_flags() -> None:
+    values = np.array([[1.0, 5.0], [np.nan, 5.0], [9.0, 5.0], [3.0, 5.0]], np.float32)
+    preprocessing = fit_preprocessing(DesignMatrix(values, ("a", "b")), "impute", 2)
+    expected = [[1, 5, 0], [3, 5, 1], [9, 5, 0], [3, 5, 0]]
+    np.testing.assert_array_equal(preprocessing.transform(values), expected)
+    np.testing.assert_array_equal(preprocessing.sources, [0, 1, 0])
+
+
+@given(nps.arrays(np.float64, st.integers(2, 50), elements=st.floats(0, 1), unique=True))
+def test_log_odds_are_finite_and_keep_the_order(shares: NDArray[np.float64]) -> None:
+    shares = np.sort(np.append(shares, [0.0, 1.0]))
+    margin = _log_odds(shares)
+    assert np.isfinite(margin).all()
+    apart = np.diff(shares) > 1e-13
+    assert (np.diff(margin)[apart] > 0).all()
+    assert (np.diff(margin) >= 0).all()
+
+
+@cache
+def model_text() -> str:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 2)).astype(np.float32)
+    label = (values[:, 0] > 1).astype(np.int8)
+    train = DesignMatrix(values, ("a", "b"), label=label)
+    return LightGBM(num_iterations=3).fit(train, FitContext()).text
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_model_text_with_a_piece_missing_is_seen(data: st.DataObject) -> None:
+    text = model_text()
+    end = text.index("end of trees")
+    start = data.draw(st.integers(text.index("Tree=0"), end - 1))
+    stop = data.draw(st.integers(start + 1, end))
+    assert _damage(text, 2) is None
+    assert _damage(text[:stop], 2) is not None
+    assert _damage(text[:start] + text[stop:], 2) is not None
+    assert _damage(text, 3) is not None
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(2, 64),
+    st.floats(0.001, 1.0),
+    st.booleans(),
+    st.lists(st.integers(0, 5), min_size=1, max_size=3),
+)
+def test_lightgbm_settings_survive_json(
+    leaves: int, rate: float, average: bool, constraint: list[int]
+) -> None:
+    learner = LightGBM(
+        num_leaves=leaves,
+        eta=rate,
+        boost_from_average=average,
+        interaction_constraints=[constraint],
+    )
+    again = LightGBM(**json.loads(json.dumps(learner.to_dict())))
+    assert again == learner
+    assert hash(again) == hash(learner)
+    assert again.learning_rate == rate
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+NESTED = st.recursive(
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from("abc"), inner, max_size=2).map(
+            lambda arguments: {"_target_": "sklearn.tree.Thing", **arguments}
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(NESTED)
+def test_arguments_survive_freezing(value: Any) -> None:
+    frozen = freeze(value)
+    hash(frozen)
+    assert thaw(frozen) == value
+    assert freeze(thaw(frozen)) == frozen
+
+
+def test_nested_estimators_are_built() -> None:
+    inner = {"_target_": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2}
+    made = Estimator("sklearn.ensemble.AdaBoostClassifier", (("estimator", freeze(inner)),)).build()
+    assert made.estimator.max_depth == 2
