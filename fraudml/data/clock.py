@@ -25,6 +25,12 @@ _MICROSECONDS = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
+_ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
+_ISO_EXAMPLE = "ISO 8601, as 2026-05-31 23:59:00"
+_EPOCH = datetime(1970, 1, 1)
+# A year is left at either end, so that a delay can be added to any moment.
+_EARLIEST = int((datetime(2, 1, 1) - _EPOCH) / timedelta(microseconds=1))
+_LATEST = int((datetime(9999, 1, 1) - _EPOCH) / timedelta(microseconds=1))
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*(us|ms|s|m|h|d|w)\s*")
 
 
@@ -57,7 +63,51 @@ def parse_duration(text: str | int, key: str) -> timedelta:
             f"Write for example {key}=7d."
         )
     number, unit = match.groups()
-    return timedelta(microseconds=float(number) * _MICROSECONDS[unit])
+    try:
+        return timedelta(microseconds=float(number) * _MICROSECONDS[unit])
+    except OverflowError as error:
+        raise ConfigError(f"{key} is '{text}', longer than any clock. Shorten it.") from error
+
+
+def read_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = None) -> pl.Series:
+    """Turn a column of dates, date-times, numbers or text into moments.
+
+    Parameters
+    ----------
+    column : Series
+        As in `to_moment`, or text: ISO 8601, all of it with an offset or none of it.
+    unit : str
+        The unit of a number.
+    time_format : str, optional
+        How text is written, where it is not ISO 8601; as in strftime.
+
+    Returns
+    -------
+    Series of Datetime('us')
+        Zones are converted to UTC and dropped; nulls stay.
+
+    Raises
+    ------
+    DataError
+        Text that does not parse (counted), and what `to_moment` refuses. Text with the day or the
+        month first is never guessed at: 05/06/2026 has two readings.
+    """
+    if column.dtype != pl.String:
+        return to_moment(column, unit)
+    guessed = ~column.str.contains("" if time_format else _ISO_DATE)
+    try:
+        parsed = column.str.to_datetime(time_format, time_unit="us", strict=False)
+    except pl.exceptions.ComputeError:  # no value is like any format that polars knows
+        parsed = pl.Series(column.name, [None], MOMENT).new_from_index(0, len(column))
+    failed = column.is_not_null() & (parsed.is_null() | guessed)
+    if failed.any():
+        raise DataError(
+            f"column '{column.name}' does not parse as time in {failed.sum():,} of "
+            f"{len(column):,} rows (first at row {failed.arg_max():,}: "
+            f"'{column.filter(failed)[0]}'). Expected {time_format or _ISO_EXAMPLE}. "
+            "Set data.csv.time_format to how it is written, for example '%d/%m/%Y %H:%M'."
+        )
+    return to_moment(parsed, unit)
 
 
 def to_moment(column: pl.Series, unit: TimeUnit) -> pl.Series:
@@ -84,23 +134,36 @@ def to_moment(column: pl.Series, unit: TimeUnit) -> pl.Series:
     if isinstance(kind, pl.Datetime):
         utc = column.dt.convert_time_zone("UTC") if kind.time_zone else column
         return utc.dt.replace_time_zone(None).cast(MOMENT)
-    if kind == pl.Date:
+    if kind in (pl.Date, pl.Null):
         return column.cast(MOMENT)
-    if kind.is_integer():
-        return (column.cast(pl.Int64) * _MICROSECONDS[unit]).cast(MOMENT)
-    if kind.is_float():
-        endless = column.is_infinite().sum() + column.is_nan().sum()
-        if endless:
-            raise DataError(
-                f"column '{column.name}' holds {endless} values that are not finite. "
-                "A time is a finite number. Remove these rows or set them to null."
-            )
-        return (column.cast(pl.Float64) * _MICROSECONDS[unit]).round().cast(pl.Int64).cast(MOMENT)
+    if kind.is_numeric():
+        return _from_numbers(column, unit)
     raise DataError(
         f"column '{column.name}' is of type {kind} and cannot be read as time. Expected a date, a "
-        "date-time or a number. For text in a format of its own set data.csv.time_format, "
-        "for example '%d/%m/%Y %H:%M'."
+        "date-time or a number. Name another column under data.columns."
     )
+
+
+def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
+    floating = column.cast(pl.Float64)
+    endless = int((~floating.is_finite()).sum())
+    if endless:
+        raise DataError(
+            f"column '{column.name}' holds {endless:,} values that are not finite. "
+            "A time is a finite number. Remove these rows or set them to null."
+        )
+    microseconds = floating * _MICROSECONDS[unit]
+    beyond = (microseconds < _EARLIEST) | (microseconds > _LATEST)
+    if beyond.any():
+        first = f"first at row {beyond.arg_max():,}: {column.filter(beyond)[0]}"
+        raise DataError(
+            f"column '{column.name}' is outside the years 2 to 9998 in {beyond.sum():,} of "
+            f"{len(column):,} rows ({first}), read as data.time_unit={unit} since 1970. "
+            "Set data.time_unit to the unit it is in."
+        )
+    if column.dtype.is_integer():
+        return (column.cast(pl.Int64) * _MICROSECONDS[unit]).cast(MOMENT)
+    return microseconds.round().cast(pl.Int64).cast(MOMENT)
 
 
 def parse_moment(text: str, key: str, *, unit: TimeUnit, numeric: bool) -> datetime:
@@ -119,9 +182,9 @@ def parse_moment(text: str, key: str, *, unit: TimeUnit, numeric: bool) -> datet
     """
     try:
         if numeric:
-            return datetime(1970, 1, 1) + timedelta(microseconds=float(text) * _MICROSECONDS[unit])
+            return _EPOCH + timedelta(microseconds=float(text) * _MICROSECONDS[unit])
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         wanted = f"a number (in {unit})" if numeric else "a date such as 2026-05-31"
         raise ConfigError(
             f"{key} is '{text}'. Expected {wanted}, as in the time column."
@@ -134,5 +197,5 @@ def format_moment(moment: datetime | None, *, unit: TimeUnit, numeric: bool) -> 
     if moment is None:
         return None
     if numeric:
-        return (moment - datetime(1970, 1, 1)) / timedelta(microseconds=_MICROSECONDS[unit])
+        return (moment - _EPOCH) / timedelta(microseconds=_MICROSECONDS[unit])
     return moment.isoformat(sep=" ")
