@@ -20,14 +20,28 @@ def as_polars(frame: Any) -> pl.DataFrame:
     Raises
     ------
     DataError
-        It is none of these.
+        It is none of these, or a pandas frame that polars cannot hold: columns of one name, or of
+        mixed values.
     """
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, pl.LazyFrame):
         return frame.collect()
     if type(frame).__module__.partition(".")[0] == "pandas":
-        return pl.from_pandas(frame)
+        return _from_pandas(frame)
     raise DataError(
         f"The table is of the type {type(frame).__name__}. Expected a polars or pandas DataFrame."
     )
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    try:
+        return pl.from_pandas(frame)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"The pandas table cannot be turned into polars: {error}. Expected columns with names "
+            "of their own and values of one type each. Rename or convert them, for example with "
+            "astype(str)."
+        ) from error

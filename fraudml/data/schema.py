@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
-from fraudml.data.clock import MOMENT, to_moment
+from fraudml.data.clock import MOMENT, read_moments
 from fraudml.data.settings import ColumnRoles, DataSettings, TimeUnit
 from fraudml.errors import DataError, all_problems, listing, nearest
 
 _log = logging.getLogger(__name__)
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""What a learner's float32 still holds."""
 
 _SWITCHED_OFF = {
     "time": "blocks by time (they are stratified instead), delays, time parts, alerts per day",
@@ -111,14 +115,15 @@ class Dataset:
         """What is at stake on each row, at least 0 (a refund counts 0); NaN where not known."""
         if self.schema.roles.amount is None:
             return None
-        return np.maximum(self.facts["amount"].cast(pl.Float64).to_numpy(), 0.0)
+        amount: NDArray[np.float64] = self.facts["amount"].cast(pl.Float64).to_numpy()
+        return np.maximum(amount, 0.0)
 
     def entity_codes(self) -> NDArray[np.int64] | None:
         """Return a whole number a card, from 0; a row without one is a card of its own."""
         if self.schema.roles.entity is None:
             return None
         column = self.frame[self.schema.roles.entity]
-        codes = column.rank("dense").cast(pl.Int64)
+        codes = column.rank("dense").cast(pl.Int64) - 1
         alone = pl.int_range(len(column), eager=True) + len(column)
         return codes.fill_null(alone).to_numpy()
 
@@ -157,7 +162,7 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
         name for name in roles.named if name not in frame.columns and name not in roles.exclude
     ]
     if missing:
-        raise DataError(_missing_columns(frame, missing))
+        raise DataError(_missing_columns(frame, missing, "Correct it under data.columns."))
     _say_what_is_off(roles)
     schema = Schema(
         roles=roles,
@@ -171,7 +176,9 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
     _say_refunds(facts, roles)
-    dataset = Dataset(frame.drop(roles.exclude, strict=False), pl.DataFrame(facts), schema)
+    dataset = Dataset(
+        frame.drop(cs.by_name(*roles.exclude, require_all=False)), pl.DataFrame(facts), schema
+    )
     return _in_time_order(dataset)
 
 
@@ -190,27 +197,27 @@ def conform_table(frame: pl.DataFrame, schema: Schema, needed: frozenset[str]) -
     Raises
     ------
     DataError
-        Columns are missing (all are named), or a time cannot be read.
+        Columns are missing (all are named), a time cannot be read, or values are infinite.
     """
     missing = sorted(needed - set(frame.columns))
     if missing:
-        raise DataError(_missing_columns(frame, missing))
+        raise DataError(_missing_columns(frame, missing, "The model was trained with it."))
     roles = schema.roles
-    kept = {
+    kept: dict[str, Any] = {
         name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
         for name in ("time", "id", "entity", "amount", "group")
     }
     unlabelled = replace(schema, roles=replace(roles, **kept, label_time=None))
     facts, problems = _facts(frame, unlabelled, labelled=False)
+    problems += list(_endless(frame, needed))
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
     return Dataset(frame, pl.DataFrame(facts), unlabelled)
 
 
-def _missing_columns(frame: pl.DataFrame, missing: list[str]) -> str:
+def _missing_columns(frame: pl.DataFrame, missing: list[str], step: str) -> str:
     problems = [
-        f"column '{name}' is not in the table. {nearest(name, frame.columns)} "
-        "Set the role under data.columns."
+        f"column '{name}' is not in the table. {nearest(name, frame.columns)} {step}"
         for name in missing
     ]
     return all_problems(f"{len(problems)} columns are missing.", problems)
@@ -252,54 +259,56 @@ def _facts(
 def _label(column: pl.Series, schema: Schema) -> pl.Series:
     if column.dtype.is_float():
         column = column.fill_nan(None)
+    elif column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
     values = column.drop_nulls().unique().sort().to_list()
-    positive = schema.positive
-    if positive is not None:
-        known = {str(value): value for value in values}
-        if str(positive) not in known:
-            raise DataError(
-                f"column '{column.name}' never holds data.positive='{positive}'. "
-                f"It holds {listing(values)}."
-            )
-        fraud = column == known[str(positive)]
-    elif column.dtype == pl.Boolean:
-        fraud = column
-    elif {str(value) for value in values} <= {"0", "1", "0.0", "1.0"}:
-        fraud = column.cast(pl.Float64) == 1.0
-    else:
-        raise DataError(
-            f"column '{column.name}' is the label and holds {listing(values)}. Expected 0 and 1, "
-            "true and false, or any two values with data.positive naming the one that is fraud."
-        )
     if len(values) > 2:
         raise DataError(
-            f"column '{column.name}' is the label and holds {len(values)} values: "
-            f"{listing(values)}. A label has two values, and null where it is not known."
+            f"column '{column.name}' is the label and holds {len(values):,} values: "
+            f"{listing(values)}. A label has two values, and null where it is not known. Map the "
+            "others to one of the two or to null at the source, or name another column under "
+            "data.columns.label."
         )
-    if len(values) < 2:
+    fraud = _is_fraud(column, values, schema.positive)
+    if fraud.n_unique() - (fraud.null_count() > 0) < 2:
         raise DataError(
-            f"column '{column.name}' is the label and holds one value alone: {listing(values)}. "
-            "Training needs frauds and legitimate rows."
+            f"column '{column.name}' is the label and holds "
+            f"{'one value alone: ' + listing(values) if values else 'no value'}, in "
+            f"{len(column) - column.null_count():,} of {len(column):,} rows. Training needs frauds "
+            "and legitimate rows. Bring the rows of the other class."
         )
     return fraud.cast(pl.Int8)
 
 
+def _is_fraud(column: pl.Series, values: list[Any], positive: str | int | None) -> pl.Series:
+    if positive is not None:
+        known = {_spelt(value): value for value in values}
+        if _spelt(positive) not in known:
+            raise DataError(
+                f"column '{column.name}' never holds data.positive='{positive}'. "
+                f"It holds {listing(values)}. Set data.positive to the one that is fraud."
+            )
+        return column.eq(known[_spelt(positive)])
+    if column.dtype == pl.Boolean:
+        return column
+    if {_spelt(value) for value in values} <= {"0", "1"}:
+        return column.cast(pl.Float64).eq(1.0)
+    raise DataError(
+        f"column '{column.name}' is the label and holds {listing(values)}. Expected 0 and 1, "
+        "true and false, or any two values with data.positive naming the one that is fraud."
+    )
+
+
+def _spelt(value: object) -> str:
+    """Write a value as a config would: 1 for 1.0, true for True."""
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+
+
 def _time(column: pl.Series, schema: Schema) -> pl.Series:
-    if column.dtype != pl.String:
-        return to_moment(column, schema.time_unit)
-    parsed = column.str.to_datetime(schema.time_format, time_unit="us", strict=False)
-    failed = parsed.is_null() & column.is_not_null()
-    if failed.any():
-        raise DataError(
-            f"column '{column.name}' does not parse as time in {failed.sum():,} of "
-            f"{len(column):,} rows (first at row {_first(failed)}: '{column.filter(failed)[0]}'). "
-            f"Expected {schema.time_format or 'ISO 8601, as 2026-05-31 23:59:00'}. "
-            "Set data.csv.time_format, for example '%d/%m/%Y %H:%M'."
-        )
-    return to_moment(parsed, schema.time_unit)
+    return read_moments(column, schema.time_unit, schema.time_format)
 
 
-def _amount(column: pl.Series, schema: Schema) -> pl.Series:
+def _amount(column: pl.Series, _: Schema) -> pl.Series:
     if not column.dtype.is_numeric():
         raise DataError(
             f"column '{column.name}' is the amount and of type {column.dtype}. Expected a number. "
@@ -310,22 +319,36 @@ def _amount(column: pl.Series, schema: Schema) -> pl.Series:
 
 def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[str]:
     roles = schema.roles
-    if roles.id is not None and (twice := frame[roles.id].is_duplicated().sum()):
-        example = frame[roles.id].filter(frame[roles.id].is_duplicated())[0]
+    if roles.id is not None:
+        yield from _id_problems(frame[roles.id])
+    yield from _endless(frame, frozenset(frame.columns) - frozenset(roles.exclude))
+
+
+def _id_problems(ids: pl.Series) -> Iterator[str]:
+    if empty := ids.null_count():
         yield (
-            f"column '{roles.id}' is the id and {twice:,} of {frame.height:,} rows share theirs "
-            f"with another (first: '{example}'). An id names one row. Remove the copies, or take "
-            "the role away."
+            f"column '{ids.name}' is the id and null in {empty:,} of {len(ids):,} rows (first at "
+            f"row {_first(ids.is_null())}). An id names one row. Fill it, or take the role away."
         )
-    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
-    endless = frame.select(pl.col(floats).is_infinite().sum()).row(0) if floats else ()
-    for name, count in zip(floats, endless, strict=True):
-        if count and name not in roles.exclude:
-            yield (
-                f"column '{name}' is infinite in {count:,} of {frame.height:,} rows (first at row "
-                f"{_first(frame[name].is_infinite())}). Expected finite numbers. Set them to null "
-                "or exclude the column."
-            )
+    again = ids.is_duplicated() & ids.is_not_null()
+    if twice := again.sum():
+        yield (
+            f"column '{ids.name}' is the id and {twice:,} of {len(ids):,} rows share theirs with "
+            f"another (first: '{ids.filter(again)[0]}'). An id names one row. Remove the copies, "
+            "or take the role away."
+        )
+
+
+def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[str]:
+    for column in frame:
+        if column.name in names and column.dtype.is_float():
+            endless = column.is_not_nan() & (column.abs() > _LARGEST)
+            if count := endless.sum():
+                yield (
+                    f"column '{column.name}' is infinite, or beyond 3.4e38, in {count:,} of "
+                    f"{frame.height:,} rows (first at row {_first(endless)}). Expected finite "
+                    "numbers. Set them to null or exclude the column."
+                )
 
 
 def _first(mask: pl.Series) -> int:
