@@ -7,17 +7,18 @@ the rows beside it. `FittedFeatures` turns into JSON and back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
-from fraudml.data.clock import to_moment
+from fraudml.data.clock import read_moments
 from fraudml.data.schema import Dataset, Schema
-from fraudml.errors import ConfigError, DataError, listing
+from fraudml.errors import ConfigError, DataError, all_problems, nearest
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
 
 _log = logging.getLogger(__name__)
@@ -80,22 +81,38 @@ class Feature:
     kind: Kind
     levels: tuple[str, ...] = ()
 
-    def expression(self) -> pl.Expr:
-        """Return the float64 expression over the table's columns and `MOMENT_COLUMN`."""
-        column = pl.col(self.column)
+    def expression(self, dtype: pl.DataType) -> pl.Expr:
+        """Return the float64 expression over the table's columns and `MOMENT_COLUMN`.
+
+        Parameters
+        ----------
+        dtype : DataType
+            What the column holds in this table; a name that is a number is spelt alike in all.
+        """
+        column = cs.by_name(self.column).as_expr()  # pl.col reads '^…$' as a pattern
         if self.kind == "category":
-            codes = column.cast(pl.String).replace_strict(
+            names = _as_name(column, dtype)
+            codes = names.replace_strict(
                 list(self.levels),
                 range(FIRST_LEVEL_CODE, FIRST_LEVEL_CODE + len(self.levels)),
                 default=UNSEEN_CODE,
                 return_dtype=pl.Float64,
             )
-            made = pl.when(column.is_null()).then(float(MISSING_CODE)).otherwise(codes)
+            made = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
         elif self.kind == "age":
             made = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds() / _MICROSECONDS_A_DAY
         else:
             made = column.cast(pl.Float64).fill_nan(None)
         return made.alias(self.name)
+
+
+def _as_name(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Spell 1.0 as 1, for a whole number with missing values is often stored as a float."""
+    if not dtype.is_float():
+        return column.cast(pl.String)
+    number = column.fill_nan(None)
+    whole = pl.when(number == number.floor()).then(number.cast(pl.Int64, strict=False))
+    return pl.coalesce(whole.cast(pl.String), number.cast(pl.String))
 
 
 MOMENT_COLUMN = "\x00time"
@@ -123,8 +140,10 @@ class FittedFeatures:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in order."""
-        made = tuple(feature.name for feature in self.features)
-        return made + (_TIME_PARTS if self.time_parts else ())
+        made = [feature.name for feature in self.features]
+        for part in _TIME_PARTS if self.time_parts else ():
+            made.append(_free_name(part, made))
+        return tuple(made)
 
     @property
     def categorical(self) -> tuple[int, ...]:
@@ -155,23 +174,39 @@ class FittedFeatures:
         -------
         DataFrame of Float64
             One row a row, one column a feature; null is missing, a category is a code.
+
+        Raises
+        ------
+        DataError
+            A column that was a number in the fit is none here, or a date cannot be read.
         """
         del history  # no kind of feature looks back yet; the argument is part of the seam
-        source, parts = table.frame, []
-        if table.has_time:
-            source = source.with_columns(table.facts["time"].alias(MOMENT_COLUMN))
-        dates = [made.column for made in self.features if made.kind == "age"]
-        source = source.with_columns(
-            to_moment(source[name], table.schema.time_unit) for name in dates
-        )
+        source, parts = self._source(table), []
         if self.time_parts:
-            moment = pl.col(MOMENT_COLUMN)
-            hour = moment.dt.hour() + moment.dt.minute() / 60
+            moment, (hour, weekday) = pl.col(MOMENT_COLUMN), self.names[-2:]
+            hours = moment.dt.hour() + moment.dt.minute() / 60
             parts = [
-                hour.cast(pl.Float64).alias(_TIME_PARTS[0]),
-                moment.dt.weekday().cast(pl.Float64).alias(_TIME_PARTS[1]),
+                hours.cast(pl.Float64).alias(hour),
+                moment.dt.weekday().cast(pl.Float64).alias(weekday),
             ]
-        return source.select(*(made.expression() for made in self.features), *parts)
+        made = (feature.expression(source.schema[feature.column]) for feature in self.features)
+        return source.select(*made, *parts)
+
+    def _source(self, table: Dataset) -> pl.DataFrame:
+        """Return the table with its clock, its dates as moments and its numbers as numbers."""
+        schema, kinds = table.schema, {made.column: made.kind for made in self.features}
+        dates = [
+            read_moments(table.frame[name], schema.time_unit, schema.time_format)
+            for name, kind in kinds.items()
+            if kind == "age"
+        ]
+        if table.has_time:
+            dates.append(table.facts["time"].alias(MOMENT_COLUMN))
+        numbers = [table.frame[name] for name, kind in kinds.items() if kind == "number"]
+        problems = [problem for column in numbers if (problem := _no_number(column)) is not None]
+        if problems:
+            raise DataError(all_problems(f"{len(problems)} columns are no numbers.", problems))
+        return table.frame.with_columns(dates)
 
     def matrix(
         self, table: Dataset, rows: NDArray[np.int64] | None = None, history: Dataset | None = None
@@ -186,7 +221,7 @@ class FittedFeatures:
         table : Dataset
             The rows.
         rows : ndarray of int64, optional
-            Which rows; all by default.
+            Which rows, increasing; all by default.
         history : Dataset, optional
             As in `transform`.
         """
@@ -224,6 +259,28 @@ class FittedFeatures:
         return cls(features, content["time_parts"], content["history_needed"])
 
 
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    known = set(taken)
+    while name in known:
+        name = f"{name} of the time"
+    return name
+
+
+def _no_number(column: pl.Series) -> str | None:
+    if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
+        return None
+    wanted = f"column '{column.name}' was a number when the features were fitted and"
+    if column.dtype != pl.String:
+        return f"{wanted} is of type {column.dtype} here. Convert it to a number."
+    failed = column.is_not_null() & column.cast(pl.Float64, strict=False).is_null()
+    if not failed.any():
+        return None
+    return (
+        f"{wanted} is text in {failed.sum():,} of {len(column):,} rows here (first at row "
+        f"{failed.arg_max():,}: '{column.filter(failed)[0]}'). Set these to null or to a number."
+    )
+
+
 def _piece(table: Dataset, rows: NDArray[np.int64]) -> Dataset:
     if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows):
         first, count = int(rows[0]), len(rows)
@@ -259,10 +316,8 @@ def fit_features(
 
     Raises
     ------
-    ConfigError
-        A column that `keys` or `leave_out` names is not there.
     DataError
-        No column is left that varies.
+        A column that `keys` or `leave_out` names is not there, or no column is left that varies.
     """
     schema, frame = dataset.schema, dataset.frame
     _check_named(settings, frame)
@@ -274,11 +329,13 @@ def fit_features(
         if name not in out
         for feature in _feature(fit_rows[name], schema, settings)
     )
+    features = _named_apart(features)
     time_parts = settings.time_parts and dataset.has_time and not schema.numeric_time
     if not features and not time_parts:
         raise DataError(
-            "No column is left to learn from: every one has a role, one value alone, or names "
-            "every row. Check data.columns and features.leave_out."
+            f"No column is left to learn from: each of the {frame.width} columns has a role, one "
+            f"value alone in the {len(rows):,} rows of the development window, or names every row. "
+            "Bring columns that vary, or check data.columns and features.leave_out."
         )
     return FittedFeatures(features, time_parts)
 
@@ -286,22 +343,36 @@ def fit_features(
 def _check_named(settings: FeatureSettings, frame: pl.DataFrame) -> None:
     named = [("keys", name) for name in settings.keys]
     named += [("leave_out", name) for name in settings.leave_out]
-    missing = [f"features.{key} names '{name}'" for key, name in named if name not in frame.columns]
-    if missing:
-        raise DataError(
-            f"{'; '.join(missing)}, which is not in the table. It has {listing(frame.columns, 12)}."
-        )
+    problems = [
+        f"features.{key} names column '{name}', which is not in the table. "
+        f"{nearest(name, frame.columns)} Correct it under features.{key}."
+        for key, name in named
+        if name not in frame.columns
+    ]
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} columns are missing.", problems))
+
+
+def _named_apart(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Rename what was made where a column of the table has that name already."""
+    taken = [made.name for made in features if made.kind != "age"]
+    apart = []
+    for made in features:
+        free = made if made.kind != "age" else replace(made, name=_free_name(made.name, taken))
+        apart.append(free)
+        taken += [free.name] if made.kind == "age" else []
+    return tuple(apart)
 
 
 def _feature(column: pl.Series, schema: Schema, settings: FeatureSettings) -> Iterator[Feature]:
     name, kind = column.name, column.dtype
-    if column.null_count() == len(column) or (
-        not column.null_count() and column.min() == column.max()
-    ):
+    if kind.is_nested() or kind in (pl.Object, pl.Binary, pl.Duration, pl.Time):
+        _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
+    elif _has_one_value(column):
         _log.info("Column '%s' has one value and is left out.", name)
     elif name in schema.roles.categorical:
         yield Feature(name, name, "category", _levels(column))
-    elif kind.is_integer() and _names_every_row(column):
+    elif kind.is_integer() and name != schema.roles.amount and _names_every_row(column):
         _log.warning("Column '%s' has another value in nearly every row: left out.", name)
     elif kind.is_numeric() or kind == pl.Boolean:
         yield Feature(name, name, "number")
@@ -313,10 +384,17 @@ def _feature(column: pl.Series, schema: Schema, settings: FeatureSettings) -> It
         _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
 
 
+def _has_one_value(column: pl.Series) -> bool:
+    """Whether all rows hold the same, or all nothing: what is missing may tell rows apart."""
+    known = column.fill_nan(None) if column.dtype.is_float() else column
+    missing = known.null_count()
+    return missing == len(known) or (not missing and bool(known.min() == known.max()))
+
+
 def _category(column: pl.Series, settings: FeatureSettings) -> Iterator[Feature]:
     if _names_every_row(column):
         _log.warning("Column '%s' has another value in nearly every row: left out.", column.name)
-    elif (levels := column.n_unique()) > settings.max_levels:
+    elif (levels := column.drop_nulls().n_unique()) > settings.max_levels:
         _log.warning(
             "Column '%s' has %d levels, more than features.max_levels=%d: left out. Name it under "
             "data.columns.categorical to keep it.",
@@ -334,7 +412,8 @@ def _names_every_row(column: pl.Series) -> bool:
 
 
 def _levels(column: pl.Series) -> tuple[str, ...]:
-    return tuple(column.cast(pl.String).drop_nulls().unique().sort().to_list())
+    names = column.to_frame().select(_as_name(pl.first(), column.dtype)).to_series()
+    return tuple(names.drop_nulls().unique().sort().to_list())
 
 
 def _age(name: str, schema: Schema) -> Iterator[Feature]:
