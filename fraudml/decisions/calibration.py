@@ -53,7 +53,9 @@ class FittedCalibrator:
         if self.kind == "isotonic":
             return _interpolate(margin, *np.split(np.array(self.parameters), 2))
         *weights, intercept = self.parameters
-        return np.asarray(_basis(self.kind, margin) @ np.array(weights) + intercept)
+        # No matrix product: BLAS rounds a row by how many stand beside it.
+        columns = zip(weights, _columns(self.kind, margin), strict=True)
+        return np.asarray(sum(weight * column for weight, column in columns) + intercept)
 
     def probability(self, margin: Floats) -> Floats:
         """Return the probability of fraud, in [0, 1]."""
@@ -183,28 +185,27 @@ def prior_offset(beta: float | None) -> float:
     return 0.0 if beta is None else float(np.log(beta))
 
 
-def _basis(kind: Kind, margin: Floats) -> Floats:
-    if kind == "sigmoid":
-        return margin[:, None]
-    return np.column_stack([log_expit(margin), -log_expit(-margin)])
+def _columns(kind: Kind, margin: Floats) -> list[Floats]:
+    return [margin] if kind == "sigmoid" else [log_expit(margin), -log_expit(-margin)]
 
 
 def _fit_linear(kind: Kind, margin: Floats, y_true: Labels) -> FittedCalibrator:
     _need_both(y_true)
-    basis = _basis(kind, margin)
-    weights, intercept = _logistic(basis, y_true)
-    low = weights < MIN_SLOPE
-    if low.any():
+    basis = np.column_stack(_columns(kind, margin))
+    weights = np.full(basis.shape[1], MIN_SLOPE)
+    free = np.ones(basis.shape[1], dtype=bool)
+    while True:
         # The other weights are fitted anew beside those that stand at their bound.
-        fixed = basis[:, low] @ np.full(int(low.sum()), MIN_SLOPE)
-        free, intercept = _logistic(basis[:, ~low], y_true, offset=fixed)
-        weights = np.where(low, MIN_SLOPE, 0.0)
-        weights[~low] = np.maximum(free, MIN_SLOPE)
-    return FittedCalibrator(kind, (*map(float, weights), float(intercept)))
+        found, intercept = _logistic(basis[:, free], y_true, basis[:, ~free] @ weights[~free])
+        low = found < MIN_SLOPE
+        if not low.any():
+            weights[free] = found
+            return FittedCalibrator(kind, (*map(float, weights), intercept))
+        free[np.flatnonzero(free)[low]] = False
 
 
 def _logistic(
-    basis: Floats, y_true: Labels, offset: Floats | float = 0.0, *, steps: int = 50
+    basis: Floats, y_true: Labels, offset: Floats, *, steps: int = 50
 ) -> tuple[Floats, float]:
     """Logistic regression by Newton's method with a ridge that pulls the weights towards 1."""
     design = np.column_stack([basis, np.ones(len(basis))])
