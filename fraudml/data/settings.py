@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fraudml.errors import ConfigError, listing
+from fraudml.errors import ConfigError, all_problems, listing
 
 TimeUnit = Literal["us", "ms", "s", "m", "h", "d"]
 
@@ -63,14 +65,20 @@ class ColumnRoles:
         return tuple(dict.fromkeys(name for name in (*single, *more) if name is not None))
 
 
+def _one_character(text: str | None) -> bool:
+    return text is not None and len(text) == 1 and text.isascii() and text not in "\r\n"
+
+
 @dataclass(frozen=True)
 class CsvSettings:
     """How a delimited text file is written.
 
     Parameters
     ----------
-    separator, quote : str
-        One character each.
+    separator : str, optional
+        One character, or `tab`; by default a tab in `.tsv` files and a comma in all others.
+    quote : str
+        One character; empty where nothing is quoted.
     decimal_comma : bool
         Whether 3,14 is a number.
     null_values : tuple of str
@@ -81,12 +89,32 @@ class CsvSettings:
         As in strftime, for date-times that are not ISO 8601: `%d/%m/%Y %H:%M`.
     """
 
-    separator: str = ","
+    separator: str | None = None
     quote: str = '"'
     decimal_comma: bool = False
     null_values: tuple[str, ...] = ("NA", "NaN", "nan", "NULL", "null", "None")
     encoding: str = "utf8"
     time_format: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ConfigError(all_problems(f"{len(problems)} problems in data.csv.", problems))
+
+    def _problems(self) -> Iterator[str]:
+        if self.separator not in {None, "tab"} and not _one_character(self.separator):
+            yield f"data.csv.separator is '{self.separator}'. It is one ASCII character, or tab."
+        if self.quote and not _one_character(self.quote):
+            yield f"data.csv.quote is '{self.quote}'. It is one ASCII character, or empty."
+        if self.decimal_comma and self.separator == ",":
+            yield "data.csv.decimal_comma is true and data.csv.separator a comma. Set another one."
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            yield (
+                f"data.csv.encoding is '{self.encoding}', which Python does not know. "
+                "Expected a name such as utf8, latin-1, cp1252 or utf-16."
+            )
 
 
 @dataclass(frozen=True)

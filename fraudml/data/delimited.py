@@ -1,0 +1,346 @@
+"""Delimited text: which columns a file has, what they hold, and where it is broken.
+
+Every field is read as text first. A column is then given the narrowest type that all of its values
+fit, whatever the first rows look like; columns that name things stay text, so that 00017 and twenty
+digits survive. Rows that are too short or too long are looked for in the bytes, where there is a
+sign of them. Which files are read is the business of `read`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import gzip
+import io
+import itertools
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+import polars as pl
+
+from fraudml.data.clock import MOMENT
+from fraudml.data.settings import CsvSettings
+from fraudml.errors import DataError, all_problems
+
+_log = logging.getLogger(__name__)
+
+_SAMPLE = 1_000
+_PIECE = 4_194_304
+_CUT = "\0cut"  # whether the last field of a line is missing; no header can hold it
+_SAFE_DIGITS = 18
+_UTF8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
+_CLOCKS = ("", " %H:%M", "T%H:%M", " %H:%M:%S%.f", "T%H:%M:%S%.f")
+_ZONED = (" %H:%M:%S%.f%#z", "T%H:%M:%S%.f%#z")
+
+_Parse = Callable[[pl.Expr], pl.Expr]
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A delimited file whose header has been read.
+
+    Parameters
+    ----------
+    path : Path
+        The file; gzip where its name ends in `.gz`.
+    csv : CsvSettings
+        How it is written.
+    columns : tuple of str
+        The names in its header, as they stand; none in an empty file.
+    """
+
+    path: Path
+    csv: CsvSettings
+    columns: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path, settings: CsvSettings) -> TextFile:
+        """Read the header of a file.
+
+        Raises
+        ------
+        DataError
+            The file is not text in the encoding that was said, or its lines end in no known way.
+        """
+        unread = cls(path, settings, ())
+        try:
+            with unread._text() as text:
+                header = next((row for row in unread._records(text) if row), [])
+        except UnicodeError as error:
+            raise DataError(unread._undecodable()) from error
+        except (csv.Error, EOFError, gzip.BadGzipFile) as error:
+            raise DataError(
+                f"'{path}' cannot be read as delimited text: {error}. Check how it was written."
+            ) from error
+        if any("\r" in name for name in header):
+            raise DataError(
+                f"'{path}' ends its lines with a carriage return alone. Expected a line feed, with "
+                "or without one. Convert the file, for example with mac2unix."
+            )
+        return cls(path, settings, tuple(header))
+
+    @property
+    def separator(self) -> str:
+        """The character between fields."""
+        if self.csv.separator is None:
+            return "\t" if ".tsv" in self.path.name.lower() else ","
+        return "\t" if self.csv.separator == "tab" else self.csv.separator
+
+    def scan(self) -> pl.LazyFrame:
+        """Scan all fields as text; an empty field and a missing value are null.
+
+        A file in another encoding than UTF-8 is decoded in memory, in one go.
+        """
+        return pl.scan_csv(
+            self._source(),
+            schema=dict.fromkeys(self.columns, pl.String),
+            separator=self.separator,
+            quote_char=self.csv.quote or None,
+            null_values=["", *self.csv.null_values],
+            glob=False,
+        )
+
+    def broken(self) -> str | None:
+        """Say what is wrong with the rows of the file; None where nothing is.
+
+        Costs a pass over its bytes, and a slow one only where something is wrong.
+        """
+        try:
+            if not _looks_ragged(self._pieces(), self.separator, self.csv.quote, len(self.columns)):
+                return None
+            return self._ragged()
+        except UnicodeError:
+            return self._undecodable()
+        except (EOFError, gzip.BadGzipFile, csv.Error) as error:
+            return f"'{self.path}' is cut short or damaged: {error}. Copy or write it again."
+
+    def _source(self) -> Path | bytes:
+        if self._is_utf8:
+            return self.path
+        with self._text() as text:
+            return text.read().encode()
+
+    @property
+    def _is_utf8(self) -> bool:
+        return codecs.lookup(self.csv.encoding).name in _UTF8
+
+    def _bytes(self) -> IO[bytes]:
+        if self.path.suffix.lower() == ".gz":
+            return cast(IO[bytes], gzip.open(self.path))
+        return self.path.open("rb")
+
+    def _text(self) -> IO[str]:
+        encoding = "utf-8-sig" if self._is_utf8 else self.csv.encoding
+        return io.TextIOWrapper(self._bytes(), encoding=encoding, newline="\n")
+
+    def _pieces(self) -> Iterator[bytes]:
+        with self._text() as text:
+            while piece := text.read(_PIECE):
+                yield piece.encode()
+
+    def _records(self, text: IO[str]) -> csv.Reader:
+        lines = (line.replace("\r\n", "\n") for line in text)
+        quoting = csv.QUOTE_MINIMAL if self.csv.quote else csv.QUOTE_NONE
+        quote = self.csv.quote or None
+        return csv.reader(lines, delimiter=self.separator, quotechar=quote, quoting=quoting)
+
+    def _ragged(self) -> str | None:
+        expected, rows, wrong, first = len(self.columns), 0, 0, ""
+        with self._text() as text:
+            records, start = self._records(text), 1
+            for record in records:
+                rows += bool(record)
+                if record and len(record) != expected:
+                    wrong += 1
+                    first = first or f"line {start:,}: {len(record)}"
+                start = records.line_num + 1
+        if not wrong:
+            return None
+        return (
+            f"'{self.path}' has other than {expected} fields in {wrong:,} of {rows - 1:,} rows "
+            f"(first at {first}). Expected as many as there are names in the header. Correct these "
+            "rows, or set data.csv.separator and data.csv.quote as the file was written."
+        )
+
+    def _undecodable(self) -> str:
+        decoder = codecs.getincrementaldecoder(self.csv.encoding)()
+        line = 0
+        with self._bytes() as file, contextlib.suppress(UnicodeError):
+            for raw in file:
+                line += 1
+                decoder.decode(raw)
+        return (
+            f"'{self.path}' is not {self.csv.encoding} at line {line:,}. Set data.csv.encoding as "
+            "the file was written, for example to latin-1, cp1252 or utf-16."
+        )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One way to read text as values."""
+
+    parse: _Parse
+    loses: _Parse | None = None  # whether reading a value this way would lose some of it
+
+    def misfits(self, name: str) -> pl.Expr:
+        """How many values cannot be read this way; blanks can."""
+        text = pl.col(name)
+        failed = self.parse(text).null_count() - text.null_count() - (text == "").sum()
+        return failed if self.loses is None else failed + self.loses(text).sum()
+
+
+def scan_typed(
+    files: Sequence[TextFile], kept: Sequence[str], text: Collection[str]
+) -> pl.LazyFrame:
+    """Scan files of the same columns, each column with the narrowest type that holds its values.
+
+    Costs a pass over the files for the types, of which nothing is kept in memory.
+
+    Parameters
+    ----------
+    files : sequence of TextFile
+        At least one, all written alike.
+    kept : sequence of str
+        The columns to read, in this order.
+    text : collection of str
+        Columns that stay text.
+
+    Returns
+    -------
+    LazyFrame
+        Whole numbers are Int64, others Float64, true and false Boolean; dates and date-times in
+        ISO 8601 are Datetime('us'), in UTC where they name a zone; all else is String, and so are
+        numbers with leading zeros or of more than 18 digits. Empty lines are left out.
+
+    Raises
+    ------
+    DataError
+        Rows that are too short or too long: how many and where.
+    """
+    try:
+        return _scan_typed(files, kept, text)
+    except pl.exceptions.PolarsError as error:
+        found = [problem for file in files if (problem := file.broken())]
+        if not found:
+            raise
+        raise DataError(all_problems(f"{len(found)} files are broken.", found)) from error
+
+
+def _scan_typed(
+    files: Sequence[TextFile], kept: Sequence[str], text: Collection[str]
+) -> pl.LazyFrame:
+    cut = pl.concat(
+        file.scan().select(*kept, pl.col(file.columns[-1]).is_null().alias(_CUT)) for file in files
+    )
+    empty = pl.all_horizontal(pl.col(kept).is_null())
+    kinds = _kinds(files[0].csv)
+    fitting, _ = _fitting(cut.head(_SAMPLE), {name: kinds for name in kept if name not in text})
+    fitting, signs = _fitting(cut, fitting, pl.col(_CUT).sum(), empty.sum().alias("empty"))
+    if signs[_CUT] > 0 and (found := [problem for file in files if (problem := file.broken())]):
+        raise DataError(all_problems(f"{len(found)} files are broken.", found))
+    if signs["empty"]:
+        _log.info("%s empty lines are left out.", f"{signs['empty']:,}")
+        cut = cut.filter(~empty)
+    return cut.select(
+        fitting[name][0].parse(_stripped(name)) if fitting.get(name) else name for name in kept
+    )
+
+
+def _fitting(
+    source: pl.LazyFrame, proposed: dict[str, tuple[_Kind, ...]], *signs: pl.Expr
+) -> tuple[dict[str, tuple[_Kind, ...]], dict[str, int]]:
+    """Keep the kinds that hold every value of their column; answer the other questions as well."""
+    questions = [
+        kind.misfits(name).alias(f"{position} {name}")
+        for name, kinds in proposed.items()
+        for position, kind in enumerate(kinds)
+    ]
+    stripped = source.with_columns(_stripped(name) for name in proposed)
+    asked = stripped.select(*questions, *signs).collect(engine="streaming")
+    answers = asked.row(0, named=True) if asked.width else {}
+    fitting = {
+        name: tuple(
+            kind for position, kind in enumerate(kinds) if not answers[f"{position} {name}"]
+        )
+        for name, kinds in proposed.items()
+    }
+    return fitting, answers
+
+
+def _stripped(name: str) -> pl.Expr:
+    return pl.col(name).str.strip_chars()
+
+
+def _kinds(settings: CsvSettings) -> tuple[_Kind, ...]:
+    """The ways to read a column, the narrowest first."""
+    plain = (_Kind(_whole, _has_leading_zero), _Kind(_number, _is_code))
+    numbers = (plain[0], _Kind(_comma_number, _is_comma_code)) if settings.decimal_comma else plain
+    clocks = tuple(_Kind(_moment(f"%Y-%m-%d{clock}")) for clock in (*_CLOCKS, *_ZONED))
+    return (*numbers, _Kind(_truth), *clocks)
+
+
+def _whole(text: pl.Expr) -> pl.Expr:
+    return text.cast(pl.Int64, strict=False)
+
+
+def _number(text: pl.Expr) -> pl.Expr:
+    return text.cast(pl.Float64, strict=False)
+
+
+def _comma_number(text: pl.Expr) -> pl.Expr:
+    return _number(text.str.replace(",", ".", literal=True))
+
+
+def _truth(text: pl.Expr) -> pl.Expr:
+    words = {"true": True, "false": False}
+    return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+
+
+def _moment(written: str) -> _Parse:
+    def parse(text: pl.Expr) -> pl.Expr:
+        moment = text.str.to_datetime(written, time_unit="us", strict=False)
+        return moment.dt.replace_time_zone(None).cast(MOMENT)
+
+    return parse
+
+
+def _has_leading_zero(text: pl.Expr) -> pl.Expr:
+    return text.str.starts_with("0") & (text.str.len_bytes() > 1)
+
+
+def _is_code(text: pl.Expr, point: str = ".") -> pl.Expr:
+    """Whether digits are a name rather than a number: leading zeros, or more than a float holds."""
+    endless = (text.str.len_bytes() > _SAFE_DIGITS) & ~text.str.contains(point, literal=True)
+    return (_has_leading_zero(text) & ~text.str.starts_with("0" + point)) | endless
+
+
+def _is_comma_code(text: pl.Expr) -> pl.Expr:
+    """The same for 3,14; a point there stands between thousands, and 1.234 is not near 1."""
+    return _is_code(text, ",") | text.str.contains(".", literal=True)
+
+
+def _looks_ragged(pieces: Iterator[bytes], separator: str, quote: str, expected: int) -> bool:
+    """Whether a record has another number of fields; may err on a quote inside a plain field."""
+    inside, fields, length, last = 0, 0, 0, 10  # of the record that the end of a piece cuts
+    for piece in itertools.chain(pieces, [b"\n"]):
+        found = np.frombuffer(piece, np.uint8)
+        quotes = found == ord(quote) if quote else np.zeros(len(found), dtype=bool)
+        quoted = (np.cumsum(quotes, dtype=np.uint8) + np.uint8(inside)) & 1 == 1
+        ends = np.flatnonzero((found == 10) & ~quoted)
+        between = np.flatnonzero((found == ord(separator)) & ~quoted)
+        upto = np.searchsorted(between, ends)
+        counts = np.diff(upto, prepend=-fields) + 1
+        lengths = np.diff(ends, prepend=-1 - length) - 1
+        before = np.append(np.uint8(last), found[:-1])[ends]
+        blank = (lengths == 0) | ((lengths == 1) & (before == 13))
+        if np.any((counts != expected) & ~blank):
+            return True
+        inside, last = int(quoted[-1]), int(found[-1])
+        fields = len(between) - (int(upto[-1]) if len(ends) else -fields)
+        length = len(found) - (int(ends[-1]) + 1 if len(ends) else -length)
+    return inside == 1

@@ -1,0 +1,393 @@
+"""Files into a table: where they are, what they are, and whether they belong together.
+
+Everything goes through polars' lazy reader, so that columns that are excluded are never in memory.
+What the columns mean is the business of `schema`; how text is taken apart, of `delimited`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import polars as pl
+
+from fraudml.data.delimited import TextFile, scan_typed
+from fraudml.data.fingerprint import fingerprint
+from fraudml.data.settings import ColumnRoles, DataSettings
+from fraudml.data.simulate import simulate
+from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
+
+__all__ = ["fingerprint", "load_table", "read_table", "reading", "scan_table"]
+
+_log = logging.getLogger(__name__)
+
+_TEXT, _PARQUET, _IPC = "delimited text", "Parquet", "Arrow IPC"
+_FORMATS = {
+    ".csv": _TEXT,
+    ".tsv": _TEXT,
+    ".txt": _TEXT,
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
+    ".arrow": _IPC,
+    ".ipc": _IPC,
+    ".feather": _IPC,
+}
+_STREAM = b"\xff\xff\xff\xff"
+_CONTENTS = {
+    b"PAR1": _PARQUET,
+    b"PARE": "encrypted Parquet",
+    b"ARROW1": _IPC,
+    _STREAM: _IPC,
+    b"FEA1": "Feather version 1",
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of before 2007",
+    b"SQLite format 3": "an SQLite database",
+}
+
+
+def load_table(settings: DataSettings) -> pl.DataFrame:
+    """Simulate the table or read it, as the settings say.
+
+    Raises
+    ------
+    ConfigError
+        There is neither `data.path` nor `data.simulate`, or both.
+    DataError
+        As `read_table`.
+    """
+    if settings.simulate is None:
+        return read_table(settings)
+    if settings.path is not None:
+        raise ConfigError(
+            f"data.path is '{settings.path}' and data.simulate is set too. A table is read or "
+            "simulated. For a table of your own choose data=table."
+        )
+    return simulate(settings.simulate)
+
+
+def read_table(settings: DataSettings) -> pl.DataFrame:
+    """Read the table that `data.path` names, without the columns that are excluded.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        Where it is, how text is written, and which columns must be there.
+
+    Returns
+    -------
+    DataFrame
+        At least one row, in the order of the files, by name, and of their rows.
+
+    Raises
+    ------
+    ConfigError
+        `data.path` is not set, or names no local file.
+    DataError
+        As `scan_table`; the table has no rows.
+    """
+    table = scan_table(settings)
+    with reading(settings):
+        frame = table.collect(engine="streaming")
+    if frame.height == 0:
+        raise DataError(
+            f"'{settings.path}' has a header of {frame.width} columns and no rows. "
+            "Check how it was written."
+        )
+    return frame
+
+
+def scan_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.LazyFrame:
+    """Scan the table that `data.path` names, to be collected within `reading`.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        Where it is and how text is written. In delimited text the columns `id`, `entity` and
+        `categorical` stay text, and so do `time` and `label_time` where there is a `time_format`.
+    needed : collection of str, optional
+        The columns that must be there; by default every column that has a role.
+
+    Returns
+    -------
+    LazyFrame
+        All columns but the excluded ones.
+
+    Raises
+    ------
+    ConfigError
+        `data.path` is not set, or names no local file.
+    DataError
+        There is no such file, it may not be read, it is empty, it is not what its name says, it is
+        damaged; files of one folder that differ in format or columns; columns without a name or
+        with the same; columns that are missing. All that one look shows is reported at once.
+    """
+    files = _files(settings)
+    with reading(settings):
+        refusals = [refusal for path in files if (refusal := _refusal(path))]
+        if refusals:
+            raise DataError(all_problems(f"{len(refusals)} files cannot be read.", refusals))
+        if _format(files[0]) == _TEXT:
+            return _scan_text(files, settings, needed)
+        return _scan_binary(files, settings, needed)
+
+
+@contextlib.contextmanager
+def reading(settings: DataSettings) -> Iterator[None]:
+    """Turn what goes wrong while a scanned table is collected into a `DataError`."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"'{settings.path}' cannot be read: {said}. Check that it is whole and may be read, or "
+            "write it again."
+        ) from error
+
+
+def _files(settings: DataSettings) -> list[Path]:
+    """Find the files, in the order of their names, all of one format."""
+    if settings.path is None:
+        raise ConfigError(
+            "data.path is not set, and nothing is simulated. Set data.path to a Parquet, CSV or "
+            "Arrow IPC file, or choose data=simulated."
+        )
+    if "://" in settings.path:
+        raise ConfigError(
+            f"data.path is '{settings.path}'. Expected a file, a folder or a glob on this machine. "
+            "Fetch the file first."
+        )
+    given = Path(settings.path).expanduser()
+    if given.is_file():
+        found = [given]
+    elif given.is_dir():
+        found = _within(given)
+    else:
+        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))  # noqa: PTH207
+        found = [
+            file for match in matches for file in (_within(match) if match.is_dir() else [match])
+        ]
+        if not matches:
+            raise DataError(_not_found(settings.path, given))
+    known = [path for path in found if _format(path)]
+    if not known:
+        raise DataError(_none_known(settings.path, given, found))
+    if len(found) > len(known):
+        others = [path.name for path in found if not _format(path)]
+        _log.info("Files that are no tables are left out: %s.", listing(others))
+    _refuse_mixed(settings.path, known)
+    return known
+
+
+def _within(folder: Path) -> list[Path]:
+    """Return the files of a folder and its folders, but for hidden ones and those of Spark."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    visible = [
+        path
+        for path in paths
+        if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]
+    values = {part for path in visible for part in path.relative_to(folder).parts if "=" in part}
+    if values:
+        _log.warning("Values in the names of folders do not become columns: %s.", listing(values))
+    return visible
+
+
+def _format(path: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes and suffixes[-1] == ".gz":
+        inner = _FORMATS.get(suffixes[0]) if len(suffixes) == 2 else None
+        return inner if inner == _TEXT else None
+    return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _not_found(path: str, given: Path) -> str:
+    place = given.absolute()
+    there = place.parent
+    message = f"data.path is '{path}', and there is no '{place}'. "
+    root = os.environ.get("FRAUDML_DATA")
+    if root is None and given.parts[:1] == ("data",):
+        return message + "Set FRAUDML_DATA to the folder that holds it, or data.path to the file."
+    if there.is_dir():
+        names = [entry.name for entry in there.iterdir() if not entry.name.startswith(".")]
+        return message + f"In its folder: {nearest(place.name, names)} Correct data.path."
+    hint = f"FRAUDML_DATA is '{root}'. " if root else ""
+    return message + f"Its folder does not exist either. {hint}Correct data.path."
+
+
+def _none_known(path: str, given: Path, found: Sequence[Path]) -> str:
+    known = ", ".join(_FORMATS)
+    if given.is_file():
+        return (
+            f"data.path is '{path}', whose name does not say what it is. Expected a name that ends "
+            f"in {known}, or .gz after the first three. Rename it."
+        )
+    held = f"It holds {listing(file.name for file in found)}." if found else "It is empty."
+    return f"data.path is '{path}' and no file there ends in {known}. {held} Correct data.path."
+
+
+def _refuse_mixed(path: str, files: Sequence[Path]) -> None:
+    counts = Counter(_format(file) for file in files)
+    if len(counts) > 1:
+        mixture = " and ".join(f"{count:,} of {kind}" for kind, count in counts.most_common())
+        raise DataError(
+            f"data.path is '{path}' and holds files of several formats: {mixture}. Expected one "
+            "format. Set data.path to a glob such as folder/*.parquet."
+        )
+
+
+def _refusal(path: Path) -> str | None:
+    """Say why a file is not even opened by a reader."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+            file.seek(-min(8, path.stat().st_size), os.SEEK_END)
+            end = file.read()
+    except PermissionError:
+        return f"'{path}' may not be read by this user. Grant the permission to read it."
+    except OSError as error:
+        return f"'{path}' cannot be opened: {error.strerror}. Check the file."
+    if not start:
+        return f"'{path}' is empty: it has 0 bytes. Write it again."
+    held = next((kind for magic, kind in _CONTENTS.items() if start.startswith(magic)), None)
+    expected = "gzip" if path.suffix.lower() == ".gz" else _format(path)
+    if held != expected and (held, expected) != (None, _TEXT):
+        content = held or "neither by its first bytes"
+        return (
+            f"'{path}' should be {expected} by its name and is {content} by its content. "
+            "Rename it after what it is, or write it again."
+        )
+    if (held == _PARQUET and end[-4:] != b"PAR1") or (
+        start.startswith(b"ARROW1") and end[-6:] != b"ARROW1"
+    ):
+        return f"'{path}' is cut short: its end is missing. Copy or write it again."
+    return None
+
+
+def _scan_text(
+    files: Sequence[Path], settings: DataSettings, needed: Collection[str] | None
+) -> pl.LazyFrame:
+    opened = [TextFile.open(path, settings.csv) for path in files]
+    kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed)
+    roles = settings.columns
+    text = {roles.id, roles.entity, *roles.categorical}
+    if settings.csv.time_format is not None:
+        text |= {roles.time, roles.label_time}
+    return scan_typed(opened, kept, {name for name in text if name is not None})
+
+
+def _scan_binary(
+    files: Sequence[Path], settings: DataSettings, needed: Collection[str] | None
+) -> pl.LazyFrame:
+    scans = {path: _scan_file(path) for path in files}
+    schemas = {path: scan.collect_schema() for path, scan in scans.items()}
+    kept = _kept_columns({path: tuple(found) for path, found in schemas.items()}, settings, needed)
+    problems = list(_type_problems(schemas, kept))
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} columns differ in type.", problems))
+    return pl.concat([scan.select(kept) for scan in scans.values()], how="vertical_relaxed")
+
+
+def _scan_file(path: Path) -> pl.LazyFrame:
+    if _format(path) == _PARQUET:
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    with path.open("rb") as file:
+        if file.read(4) == _STREAM:
+            return pl.read_ipc_stream(path).lazy()
+    return pl.scan_ipc(path, glob=False, hive_partitioning=False)
+
+
+def _kept_columns(
+    headers: Mapping[Path, Sequence[str]],
+    settings: DataSettings,
+    needed: Collection[str] | None,
+) -> list[str]:
+    problems = [problem for path, names in headers.items() for problem in _names(path, names)]
+    problems += _differences(headers)
+    first = next(iter(headers.values()))
+    if not problems:
+        problems += _missing(first, settings, needed)
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} problems with the columns.", problems))
+    return [name for name in first if name not in settings.columns.exclude]
+
+
+def _names(path: Path, names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        yield f"'{path}' has no columns. Expected a header with their names."
+    nameless = [str(position) for position, name in enumerate(names, 1) if not name.strip()]
+    if nameless:
+        yield (
+            f"'{path}' has {len(nameless)} columns without a name (at {listing(nameless)}). Every "
+            "column needs one. An index that pandas wrote is left out by to_csv(index=False)."
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
+    if twice:
+        yield f"'{path}' has several columns of the name {listing(twice)}. Rename all but one."
+
+
+def _differences(headers: Mapping[Path, Sequence[str]]) -> Iterator[str]:
+    (model, expected), *others = headers.items()
+    for path, names in others:
+        lacking = [name for name in expected if name not in names]
+        added = [name for name in names if name not in expected]
+        if lacking or added:
+            lacks = [f"lacks {listing(lacking)}"] if lacking else []
+            has = [f"has {listing(added)} besides"] if added else []
+            yield (
+                f"'{path}' {' and '.join(lacks + has)}, compared with '{model}'. The files of one "
+                "table have the same columns. Correct it, or name fewer files in data.path."
+            )
+
+
+def _missing(
+    names: Sequence[str], settings: DataSettings, needed: Collection[str] | None
+) -> Iterator[str]:
+    for key, name in _wanted(settings.columns) if needed is None else (("", n) for n in needed):
+        if name not in names:
+            where = f"data.columns.{key} is '{name}': this" if key else f"'{name}': this needed"
+            yield (
+                f"{where} column is not in '{settings.path}'. {nearest(name, names)}"
+                f"{_separator_hint(names)}"
+            )
+
+
+def _wanted(roles: ColumnRoles) -> Iterator[tuple[str, str]]:
+    for field in fields(roles):
+        value = getattr(roles, field.name)
+        for name in value if isinstance(value, tuple) else (value,):
+            if name is not None:
+                yield field.name, name
+
+
+def _separator_hint(names: Sequence[str]) -> str:
+    found = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
+    if not found:
+        return ""
+    mark = "tab" if found[0] == "\t" else found[0]
+    return f" The file has this one column alone: set data.csv.separator='{mark}'."
+
+
+def _type_problems(schemas: Mapping[Path, pl.Schema], kept: Sequence[str]) -> Iterator[str]:
+    (model, expected), *others = schemas.items()
+    for path, found in others:
+        for name in kept:
+            if not _alike(expected[name], found[name]):
+                yield (
+                    f"column '{name}' is {expected[name]} in '{model}' and {found[name]} in "
+                    f"'{path}'. Expected one type. Write one of them again."
+                )
+
+
+def _alike(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether two types have one that holds the values of both."""
+    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
+        return one.time_zone == other.time_zone
+    numbers = one.is_numeric() and other.is_numeric()
+    return one == other or numbers or pl.Null in (one, other)
