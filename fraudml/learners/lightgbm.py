@@ -21,7 +21,12 @@ from fraudml.errors import (
     BundleError,
     ConfigError,
     all_problems,
-    nearest,
+)
+from fraudml.learners.lightgbm_parameters import (
+    as_json,
+    import_lightgbm,
+    translate,
+    wrong_values,
 )
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
 from fraudml.matrix import DesignMatrix
@@ -39,74 +44,6 @@ _USABLE_SHARE = 0.1
 
 _ONE_THREAD_ROWS = 256
 """Up to here a second thread costs more than it helps."""
-
-_TWO_CLASSES = "fraudml fits two classes, with the loss of the loss group"
-_REASONS: tuple[tuple[str, str], ...] = (
-    (
-        _TWO_CLASSES,
-        "objective num_class sigmoid reg_sqrt alpha fair_c poisson_max_delta_step "
-        "tweedie_variance_power auc_mu_weights multi_error_top_k label_gain eval_at objective_seed "
-        "lambdarank_norm lambdarank_position_bias_regularization lambdarank_truncation_level "
-        "bagging_by_query group_column",
-    ),
-    ("set weighting=… instead", "is_unbalance scale_pos_weight weight_column"),
-    ("set data.columns.categorical=[…] instead", "categorical_feature"),
-    ("set data.columns… instead", "label_column ignore_column header"),
-    ("set seed=… instead, which every part of a run derives its own from", "seed"),
-    (
-        "it follows from seed=…",
-        "bagging_seed data_random_seed drop_seed extra_seed feature_fraction_seed",
-    ),
-    ("set threads=… instead", "num_threads"),
-    ("set device=… instead", "device_type"),
-    ("fraudml reports progress itself", "verbosity"),
-    (
-        "it is fixed, so that the same rows give the same model on any number of threads",
-        "deterministic force_col_wise force_row_wise feature_pre_filter",
-    ),
-    (
-        "rounds are chosen on out-of-fold scores, or set by num_iterations",
-        "early_stopping_round early_stopping_min_delta metric metric_freq first_metric_only "
-        "is_provide_training_metric",
-    ),
-    (
-        "only in plain boosting are the first rounds of a model themselves a model",
-        "boosting drop_rate max_drop skip_drop uniform_drop xgboost_dart_mode",
-    ),
-    ("such trees have no contributions and no export", "linear_tree linear_lambda"),
-    (
-        "fraudml reads and writes its files itself",
-        "config convert_model convert_model_language data forcedbins_filename "
-        "forcedsplits_filename input_model output_model output_result parser_config_file "
-        "precise_float_parser refit_decay_rate save_binary saved_feature_importance_type "
-        "snapshot_freq task two_round valid",
-    ),
-    (
-        "fraudml fits on one machine",
-        "local_listen_port machine_list_filename machines num_machines pre_partition time_out "
-        "top_k tree_learner",
-    ),
-    (
-        "a row has the same score however it is asked for",
-        "num_iteration_predict start_iteration_predict pred_early_stop pred_early_stop_freq "
-        "pred_early_stop_margin predict_contrib predict_disable_shape_check predict_leaf_index "
-        "predict_raw_score",
-    ),
-)
-_REFUSED = {name: reason for reason, names in _REASONS for name in names.split()}
-"""LightGBM's parameters that are not the learner's to set, each with the reason."""
-
-_WHOLE, _NUMBER = "a whole number", "a number"
-_RANGES: dict[str, tuple[str, float, float]] = {
-    "num_iterations": (_WHOLE, 1, math.inf),
-    "learning_rate": (_NUMBER, 1e-6, math.inf),
-    "num_leaves": (_WHOLE, 2, 131072),
-    "lambda_l2": (_NUMBER, 0, math.inf),
-    "max_bin": (_WHOLE, 2, 65535),
-    "min_data_in_leaf": (_WHOLE, 0, math.inf),
-    "min_sum_hessian_in_leaf": (_NUMBER, 0, math.inf),
-    "feature_fraction": (_NUMBER, 1e-6, 1),
-}
 
 
 @dataclass(frozen=True, init=False)
@@ -195,8 +132,9 @@ class LightGBM:
             "feature_fraction": feature_fraction,
             "boost_from_average": boost_from_average,
         }
-        rest, problems = _translate(named, {**dict(other), **more})
-        problems += _wrong_values(named)
+        defaults = type(self).__init__.__kwdefaults__ or {}
+        named, rest, problems = translate({**dict(other), **more}, named, defaults)
+        problems += wrong_values(named)
         if problems:
             raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
         for name, value in named.items():
@@ -212,7 +150,7 @@ class LightGBM:
         """Return all parameters under LightGBM's names; `LightGBM(**…)` makes an equal learner."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         del own["other"]
-        return {**own, **{name: _as_json(value) for name, value in self.other}}
+        return {**own, **{name: as_json(value) for name, value in self.other}}
 
     def fit(
         self,
@@ -255,7 +193,7 @@ class LightGBM:
         return FittedLightGBM(_model_text(booster), train.names, context.threads)
 
     def _boost(self, train: DesignMatrix, context: FitContext, rounds: int) -> lgb.Booster:
-        library = _import_lightgbm()
+        library = import_lightgbm()
         parameters = self._parameters(context)
         rows = library.Dataset(
             train.values,
@@ -312,7 +250,7 @@ class FittedLightGBM:
         self.text = text
         self.names = names
         self.threads = threads
-        self._booster = _import_lightgbm().Booster(model_str=text)
+        self._booster = import_lightgbm().Booster(model_str=text)
 
     @property
     def rounds(self) -> int:
@@ -390,7 +328,7 @@ def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLigh
         raise BundleError(f"'{path}' is damaged: {problem}. Write the bundle again.")
     try:
         return FittedLightGBM(text, names, threads)
-    except _import_lightgbm().basic.LightGBMError as error:
+    except import_lightgbm().basic.LightGBMError as error:
         raise BundleError(f"'{path}' is no model of LightGBM's: {error}.") from error
 
 
@@ -407,73 +345,6 @@ def _damage(text: str, columns: int) -> str | None:
             return f"tree {number} of {len(sizes)} is not where it should be"
         start += int(size)
     return None if trees.startswith("end of trees\n", start) else "it ends too early"
-
-
-def _import_lightgbm() -> Any:
-    try:
-        import lightgbm
-    except OSError as error:
-        raise ConfigError(
-            f"LightGBM is installed and cannot be loaded: {error}. It needs an OpenMP runtime: "
-            "'brew install libomp' on macOS, 'apt-get install libgomp1' on Debian and Ubuntu."
-        ) from error
-    return lightgbm
-
-
-def _aliases() -> dict[str, str]:
-    """Every name that LightGBM knows, to the one that it documents."""
-    known: Mapping[str, list[str]] = (
-        _import_lightgbm().basic._ConfigAliases._get_all_param_aliases()
-    )
-    return {alias: name for name, aliases in known.items() for alias in aliases}
-
-
-def _translate(named: dict[str, Any], more: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Put aliases of fields into `named`; return the other parameters and what is wrong."""
-    if not more:
-        return {}, []
-    aliases = _aliases()
-    defaults = LightGBM.__init__.__kwdefaults__ or {}
-    rest: dict[str, Any] = {}
-    problems = []
-    for given, value in more.items():
-        name = aliases.get(given)
-        if name is None:
-            problems.append(
-                f"learner.{given} is no parameter of LightGBM. {nearest(given, aliases)}"
-            )
-        elif name in _REFUSED:
-            problems.append(f"learner.{given} is not the learner's to set: {_REFUSED[name]}.")
-        elif name in rest or (name in named and named[name] != defaults[name]):
-            problems.append(f"learner.{given} and another name of '{name}' are both set.")
-        elif name in named:
-            named[name] = value
-        else:
-            rest[name] = _frozen(value)
-    return rest, problems
-
-
-def _wrong_values(named: Mapping[str, Any]) -> list[str]:
-    problems = []
-    for name, (sort, low, high) in _RANGES.items():
-        value = named[name]
-        whole = isinstance(value, int) or (sort == _NUMBER and isinstance(value, float))
-        if not whole or isinstance(value, bool) or not low <= value <= high:
-            span = f"from {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
-            problems.append(f"learner.{name} is {value!r}. It is {sort} {span}.")
-    if not isinstance(named["boost_from_average"], bool):
-        problems.append(
-            f"learner.boost_from_average is {named['boost_from_average']!r}. It is true or false."
-        )
-    return problems
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-def _as_json(value: Any) -> Any:
-    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _stop_early(done: int, rounds: int) -> None:

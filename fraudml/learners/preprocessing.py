@@ -5,7 +5,7 @@ What was learnt from the fit rows is plain numbers, and a row's result depends o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,6 +91,18 @@ class Preprocessing:
         ):
             result[:, column] = values[:, position] == code
         return result
+
+    def named(self, names: Sequence[Any]) -> tuple[str, ...]:
+        """Return the names of the design matrix's columns, when there are as many.
+
+        Raises
+        ------
+        ValueError
+            There are more or fewer.
+        """
+        if len(names) != self.features:
+            raise ValueError(f"{len(names)} names for {self.features} columns")
+        return tuple(map(str, names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON; floats keep every bit."""

@@ -1,14 +1,13 @@
 """Any scikit-learn classifier as a learner, with the preprocessing that it needs.
 
-Nothing is pickled: linear models are saved as coefficients in JSON, other estimators by skops.
+Nothing is pickled: linear models become coefficients (`linear`), other estimators skops archives.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError, all_problems, nearest
-from fraudml.files import write_json
 from fraudml.learners.archive import read_archive, write_archive
 from fraudml.learners.estimator import Estimator, describe_estimator, freeze, thaw
+from fraudml.learners.linear import FittedLinear
 from fraudml.learners.preprocessing import KINDS, Kind, Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import (
     FitContext,
@@ -34,7 +33,6 @@ from fraudml.matrix import DesignMatrix
 _log = logging.getLogger(__name__)
 
 KIND = "sklearn"
-LINEAR_FILE = "linear.json"
 ESTIMATOR_FILE = "estimator.skops"
 
 _FROM_THE_RUN = {"random_state": "set seed=… instead", "n_jobs": "set threads=… instead"}
@@ -161,7 +159,7 @@ class SklearnLearner:
         estimator = self._fitted_estimator(train, preprocessing, context)
         context.progress("fit", 1.0)
         if _is_linear(estimator):
-            coefficients = estimator.coef_.ravel().astype(np.float64)
+            coefficients = np.ravel(estimator.coef_).astype(np.float64)
             intercept = float(np.ravel(estimator.intercept_)[0])
             return FittedLinear(preprocessing, coefficients, intercept, train.names)
         return FittedEstimator(preprocessing, estimator, train.names, context.threads)
@@ -190,72 +188,6 @@ class SklearnLearner:
         for message in sorted({str(warning.message) for warning in caught}):
             _log.warning("learner: %s says: %s", _class_name(self.classifier), message)
         return estimator
-
-
-class FittedLinear:
-    """A linear model: margins are sums of coefficient × value, added column by column.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing
-        What makes the columns.
-    coefficients : ndarray of float64
-        One for each resulting column.
-    intercept : float
-        The margin where all of them are 0.
-    names : tuple of str
-        The columns of the fit, in their order.
-    """
-
-    kind = KIND
-    rounds = None
-
-    def __init__(
-        self,
-        preprocessing: Preprocessing,
-        coefficients: NDArray[np.float64],
-        intercept: float,
-        names: tuple[str, ...],
-    ) -> None:
-        self.preprocessing = preprocessing
-        self.coefficients = coefficients
-        self.intercept = intercept
-        self.names = names
-
-    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:  # noqa: ARG002
-        """Return the decision function, one float64 a row; the same bits in any batch."""
-        check_score_columns(self.names, X)
-        columns = self.preprocessing.transform(X.values)
-        margin = np.full(len(X), self.intercept)
-        for coefficient, column in zip(self.coefficients, columns.T, strict=True):
-            margin += coefficient * column
-        return margin
-
-    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
-        """Return coefficient × value, summed by feature; shape (n_rows, n_features + 1).
-
-        Scaled values are 0 at their mean, so a contribution counts from the mean; the last column
-        is the intercept.
-        """
-        check_score_columns(self.names, X)
-        columns = self.preprocessing.transform(X.values)
-        parts = np.zeros((len(X), len(self.names) + 1))
-        parts[:, -1] = self.intercept
-        for source, coefficient, column in zip(
-            self.preprocessing.sources, self.coefficients, columns.T, strict=True
-        ):
-            parts[:, source] += coefficient * column
-        return parts
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write `linear.json`; return the names of the columns and the form of the file."""
-        content = {
-            "preprocessing": self.preprocessing.to_dict(),
-            "coefficients": self.coefficients.tolist(),
-            "intercept": self.intercept,
-        }
-        write_json(folder / LINEAR_FILE, content)
-        return {"form": "linear", "names": list(self.names)}
 
 
 class FittedEstimator:
@@ -328,7 +260,6 @@ class FittedEstimator:
         """Write `estimator.skops`; return the preprocessing and the names of the columns."""
         (folder / ESTIMATOR_FILE).write_bytes(self._archive)
         return {
-            "form": "skops",
             "names": list(self.names),
             "preprocessing": self.preprocessing.to_dict(),
         }
@@ -341,13 +272,13 @@ class FittedEstimator:
         return margin[: len(rows)]
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLearner:
-    """Read back what `save` wrote, running nothing and importing nothing that a file names.
+def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedEstimator:
+    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded.
 
     Parameters
     ----------
     folder : Path
-        Holds `linear.json` or `estimator.skops`.
+        Holds `estimator.skops`.
     facts : mapping
         What `save` returned.
     threads : int
@@ -356,43 +287,18 @@ def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLear
     Raises
     ------
     BundleError
-        A file is missing or not what it should be, or holds types that are not trusted (named).
+        The file is missing or not what it should be, or holds types that are not trusted (named).
     """
-    readers: dict[str, Callable[..., FittedLearner]] = {
-        "linear": _load_linear,
-        "skops": _load_estimator,
-    }
+    path = folder / ESTIMATOR_FILE
     try:
-        return readers[facts["form"]](folder, facts, threads)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"Cannot read the model in '{folder}': {error!r}. Write the bundle again."
-        ) from error
-
-
-def _load_linear(folder: Path, facts: Mapping[str, Any], _threads: int) -> FittedLinear:
-    content = json.loads((folder / LINEAR_FILE).read_text(encoding="utf-8"))
-    preprocessing = Preprocessing.from_dict(content["preprocessing"])
-    coefficients = np.array(content["coefficients"], dtype=np.float64)
-    if len(coefficients) != len(preprocessing.sources):
-        raise ValueError(f"{len(coefficients)} coefficients, {len(preprocessing.sources)} columns")
-    names = _names(facts, preprocessing)
-    return FittedLinear(preprocessing, coefficients, float(content["intercept"]), names)
-
-
-def _load_estimator(folder: Path, facts: Mapping[str, Any], threads: int) -> FittedEstimator:
-    estimator = read_archive((folder / ESTIMATOR_FILE).read_bytes())
-    preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-    if estimator.n_features_in_ != len(preprocessing.sources):
-        raise ValueError(f"{estimator.n_features_in_} columns, not {len(preprocessing.sources)}")
-    return FittedEstimator(preprocessing, estimator, _names(facts, preprocessing), threads)
-
-
-def _names(facts: Mapping[str, Any], preprocessing: Preprocessing) -> tuple[str, ...]:
-    names = tuple(map(str, facts["names"]))
-    if len(names) != preprocessing.features:
-        raise ValueError(f"{len(names)} names for {preprocessing.features} columns")
-    return names
+        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
+        names = preprocessing.named(facts["names"])
+        estimator = read_archive(path.read_bytes())
+        if estimator.n_features_in_ != len(preprocessing.sources):
+            raise ValueError(f"it is for {estimator.n_features_in_} columns")
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+    return FittedEstimator(preprocessing, estimator, names, threads)
 
 
 def _is_linear(estimator: Any) -> bool:

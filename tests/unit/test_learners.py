@@ -25,7 +25,8 @@ from fraudml.config.components import Component, build
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import as_learner, learner_kinds, load_learner
 from fraudml.learners.archive import read_archive
-from fraudml.learners.lightgbm import _REFUSED, LightGBM, _aliases
+from fraudml.learners.lightgbm import LightGBM
+from fraudml.learners.lightgbm_parameters import REFUSED, parameter_names
 from fraudml.learners.protocol import FitContext, FittedLearner, Learner, staged_margins
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import UNSEEN_CODE, DesignMatrix
@@ -274,7 +275,7 @@ def test_learners_import_their_libraries_late() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert learner_kinds() == ("lightgbm", "sklearn")
+    assert learner_kinds() == ("lightgbm", "linear", "sklearn")
 
 
 # LightGBM
@@ -305,7 +306,7 @@ def test_unknown_refused_and_wrong_parameters_are_named_at_once() -> None:
 
 
 def test_refused_parameters_are_lightgbm_parameters() -> None:
-    assert set(_REFUSED) <= set(_aliases().values())
+    assert set(REFUSED) <= set(parameter_names().values())
 
 
 def test_aliases_mean_their_parameter() -> None:
