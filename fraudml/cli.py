@@ -175,7 +175,7 @@ def read_line(arguments: Sequence[str]) -> Line:
         if not word.startswith("-"):
             words.append(word)
         elif name in _VALUES:
-            setattr(line, _VALUES[name], value if equals else _next(rest, name))
+            setattr(line, _VALUES[name], _value(name, value if equals else next(rest, "")))
         elif word in _FLAGS:
             setattr(line, _FLAGS[word], True)
         else:
@@ -184,15 +184,15 @@ def read_line(arguments: Sequence[str]) -> Line:
         line.command = words.pop(0)
     elif words:
         raise ConfigError(
-            f"'{words[0]}' stands where a command is expected: {', '.join(COMMANDS)}."
+            f"'{words[0]}' stands where a command is expected: {', '.join(COMMANDS)}. "
+            f"Try: python -m fraudml {next(iter(COMMANDS))} {words[0]}"
         )
     line.overrides = tuple(words)
     return line
 
 
-def _next(rest: Iterator[str], name: str) -> str:
-    value = next(rest, None)
-    if value is None or value.startswith("-"):
+def _value(name: str, value: str) -> str:
+    if not value or value.startswith("-"):
         wanted = "the word 'job'" if name in ("--cfg", "-c") else "a value"
         raise ConfigError(f"{name} takes {wanted}, and there is none.")
     return value
@@ -284,11 +284,9 @@ def _attempt(work: Callable[[], int]) -> int:
     except FraudmlError as error:
         return _failed(error, str(error))
     except MemoryError as error:
-        return _failed(
-            MachineError(),
-            f"Out of memory. {error} Take fewer rows, or a machine with more.",
-            error,
-        )
+        reason = f" ({error})" if str(error) else ""
+        message = f"Out of memory{reason}. Take fewer rows, or a machine with more memory."
+        return _failed(MachineError(), message, error)
     except OSError as error:
         if error.errno not in _MACHINE and not isinstance(error, ConnectionError):
             return _defect()
@@ -308,7 +306,7 @@ _MACHINE = {
 def _failed(error: FraudmlError, message: str, cause: BaseException | None = None) -> int:
     if os.environ.get("FRAUDML_DEBUG") == "1":
         traceback.print_exception(cause or error)
-    _write(f"error: {' '.join(message.split(' ')).strip()}", error=True)
+    _write(f"error: {message}", error=True)
     return error.exit_code
 
 

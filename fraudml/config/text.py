@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,9 +118,9 @@ def to_yaml(plain: Mapping[str, Any]) -> str:
             return True
 
     def represent(dumper: Any, text: str) -> Any:
-        safe = text.replace("${", "\\${")
-        style = "'" if _is_ambiguous(text) else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", safe, style=style)
+        # What OmegaConf would take for an interpolation, and the backslashes before it.
+        safe = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", safe, style=_style(text))
 
     Dumper.add_representer(str, represent)
     return str(
@@ -127,10 +128,16 @@ def to_yaml(plain: Mapping[str, Any]) -> str:
     )
 
 
-def _is_ambiguous(text: str) -> bool:
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+
+
+def _style(text: str) -> str | None:
+    """Say which quotes a text needs, besides those that YAML itself asks for."""
+    if _UNSEEN.search(text):
+        return '"'
     # OmegaConf takes 1e3 for a number, YAML 1.1 does not.
     try:
         float(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return "'"
