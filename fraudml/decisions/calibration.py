@@ -67,8 +67,16 @@ class FittedCalibrator:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FittedCalibrator:
-        """Make a calibrator from what `to_dict` gave."""
-        return cls(content["kind"], tuple(float(value) for value in content["parameters"]))
+        """Make a calibrator from what `to_dict` gave; a ValueError where it did not."""
+        kind, parameters = content["kind"], tuple(float(value) for value in content["parameters"])
+        count = len(parameters)
+        if kind == "isotonic":
+            right = count >= 4 and count % 2 == 0
+        else:
+            right = count == {"identity": 0, "sigmoid": 2, "beta": 3}.get(kind)
+        if not right:
+            raise ValueError(f"no calibrator is of the kind {kind!r} with {count} parameters")
+        return cls(kind, parameters)
 
 
 class Calibration(Protocol):
@@ -250,9 +258,18 @@ def _fit_isotonic(margin: Floats, y_true: Labels) -> FittedCalibrator:
     # Half a fraud a step keeps log-odds finite and may turn neighbours round: make them rise again.
     height = np.maximum.accumulate(np.log(rate / (1 - rate)))
     height = height + MIN_SLOPE * (middle - middle[0])
-    if len(middle) == 1:
-        middle, height = np.append(middle, middle + 1), np.append(height, height + MIN_SLOPE)
-    return FittedCalibrator("isotonic", (*map(float, middle), *map(float, height)))
+    knots, height = _to_the_ends(middle, height, scores)
+    # Smoothing and lines between the steps move the mean: put it back onto the base rate.
+    height = height + _logistic(margin[:, None][:, :0], y_true, np.interp(margin, knots, height))[1]
+    return FittedCalibrator("isotonic", (*map(float, knots), *map(float, height)))
+
+
+def _to_the_ends(middle: Floats, height: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    """Hold the first and the last step out to the lowest and the highest score."""
+    low, high = min(scores[0], middle[0] - 1e-6), max(scores[-1], middle[-1] + 1e-6)
+    first = height[0] - MIN_SLOPE * (middle[0] - low)
+    last = height[-1] + MIN_SLOPE * (high - middle[-1])
+    return np.r_[low, middle, high], np.r_[first, height, last]
 
 
 def _interpolate(margin: Floats, middle: Floats, height: Floats) -> Floats:
