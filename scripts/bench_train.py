@@ -65,7 +65,7 @@ def stages(path: Path, out: Path) -> None:
     from dataclasses import replace
 
     from fraudml.data.fingerprint import fingerprint
-    from fraudml.data.read import read_table
+    from fraudml.data.read import load_table
     from fraudml.data.schema import check_table
     from fraudml.features.plan import fit_features
     from fraudml.learners.lightgbm import LightGBM
@@ -75,7 +75,7 @@ def stages(path: Path, out: Path) -> None:
     from fraudml.split import split_blocks
 
     settings = _settings(path, out)
-    table = read_table(settings.data)
+    table = load_table(settings.data)
     fingerprint(table)
     dataset = check_table(table, settings.data)
     blocks = split_blocks(dataset, settings.split, settings.data, 0)

@@ -20,7 +20,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.audit import refuse_leaks
 from fraudml.data.frames import as_polars
 from fraudml.data.fingerprint import fingerprint
-from fraudml.data.read import read_table
+from fraudml.data.read import load_table
 from fraudml.data.schema import Dataset, check_table
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
 from fraudml.errors import FraudmlError, RefusedError
@@ -127,7 +127,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Run:
         Whom to tell where it is.
     """
     with run_folder(settings) as place:
-        return write_run(_train(lambda: read_table(settings.data), settings, progress), place)
+        return write_run(_train(lambda: load_table(settings.data), settings, progress), place)
 
 
 @dataclass(frozen=True)
