@@ -6,9 +6,10 @@ Rows are positions in a `Dataset`. Nothing is fitted here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -29,6 +30,8 @@ Rows = NDArray[np.int64]
 
 MIN_FRAUDS = 10
 """Fewer frauds than this in a block, and no number about it means anything."""
+
+_SHARES = tuple(percent / 100 for percent in range(5, 75, 5))
 
 
 @dataclass(frozen=True)
@@ -158,29 +161,55 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
     Raises
     ------
     ConfigError
-        `split=time` without a time column, or a `test_start` that is no moment.
+        `split=time` or a `test_start` without a time column, or one that is no moment.
     DataError
-        Under 10 frauds in the test block, or in what the steps score.
+        Under 10 frauds in the test block, or in what the steps score; the message names a share
+        that gives more, where there is one.
     """
-    kind = (
-        settings.kind if settings.kind != "auto" else ("time" if dataset.has_time else "stratified")
-    )
-    if kind == "time" and not dataset.has_time:
-        raise ConfigError(
-            "split=time needs data.columns.time. Name the column, or split=stratified."
-        )
+    kind = _kind(dataset, settings)
     known_at = _known_at(dataset, settings.delay)
     usable = _usable(dataset, known_at, data)
-    if kind == "time":
-        cut = _by_time(dataset, known_at, usable, settings)
-    else:
+
+    def cut_as(asked: SplitSettings) -> Split:
+        if kind == "time":
+            return _by_time(dataset, known_at, usable, asked)
+        return _stratified(dataset, usable, asked, seed)
+
+    cut = cut_as(settings)
+    if (problem := _too_few(dataset, cut)) is not None:
+        frauds = int((dataset.label[usable] == 1).sum())
+        raise DataError(
+            f"{problem} Of {len(dataset):,} rows {len(usable):,} have a label that is known by "
+            f"now, {frauds:,} of them frauds. {_next_step(dataset, settings, data, cut_as)}"
+        )
+    _say_what_gave_way(dataset, cut, settings)
+    return cut
+
+
+def _kind(dataset: Dataset, settings: SplitSettings) -> Literal["time", "stratified"]:
+    if not dataset.has_time and (settings.kind == "time" or settings.test_start is not None):
+        key = "split=time" if settings.kind == "time" else "split.test_start"
+        raise ConfigError(
+            f"{key} needs data.columns.time, which is not set. Name the column, or set "
+            "split=stratified."
+        )
+    if settings.kind == "auto":
+        return "time" if dataset.has_time else "stratified"
+    return settings.kind
+
+
+def _say_what_gave_way(dataset: Dataset, cut: Split, settings: SplitSettings) -> None:
+    if cut.kind == "stratified":
         _log.info(
             "Blocks are stratified at random%s: they say nothing about the future.",
             " by entity" if dataset.schema.roles.entity else "",
         )
-        cut = _stratified(dataset, usable, settings, seed)
-    _check_frauds(dataset, cut, usable, settings)
-    return cut
+    elif not cut.delay_kept:
+        _log.warning(
+            "The development window is too short for labels to arrive inside the out-of-fold "
+            "steps: they go without the label delay (%s).",
+            settings.label_delay,
+        )
 
 
 def _known_at(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | None:
@@ -212,7 +241,7 @@ def _microseconds(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _to_microseconds(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1)) / timedelta(microseconds=1))
+    return (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
 def _by_time(
@@ -226,20 +255,16 @@ def _by_time(
     development = before[known_at[before] <= cutoff]
     steps = _cutoffs(time[development], settings)
     folds = tuple(_forward(time, known_at, development, steps))
-    delay_kept = _enough(dataset, folds)
-    if not delay_kept and settings.delay:
-        _log.warning(
-            "The development window is too short for a label delay of %s inside the "
-            "out-of-fold steps: they go without it.",
-            settings.label_delay,
-        )
-        folds = tuple(_forward(time, time + 1, development, steps))
+    late = bool((known_at[development] > time[development]).any())
+    delay_kept = not late or _enough(dataset, folds)
+    if not delay_kept:
+        folds = tuple(_forward(time, time, development, steps))
     return Split(
         "time",
         _block("development", dataset, development),
         _block("test", dataset, test),
         folds,
-        delay_kept=delay_kept or not settings.delay,
+        delay_kept=delay_kept,
         left_out=len(dataset) - len(development) - len(test),
     )
 
@@ -248,7 +273,7 @@ def _test_cutoff(
     dataset: Dataset, time: NDArray[np.int64], usable: Rows, settings: SplitSettings
 ) -> int:
     if settings.test_start is None:
-        first = int(np.floor(len(usable) * (1 - settings.test_share)))
+        first = int(np.floor(len(usable) * (1 - settings.test_share) + 1e-9))
         return int(time[usable[min(first, len(usable) - 1)]]) if len(usable) else 0
     schema = dataset.schema
     return _to_microseconds(
@@ -267,7 +292,7 @@ def _cutoffs(time: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int
     if not len(time):
         return np.empty(0, np.int64)
     starts = time[(shares * len(time)).astype(np.int64)]
-    return np.unique(np.append(starts, time[-1] + 1))
+    return np.unique(np.append(starts[starts > time[0]], time[-1] + 1))
 
 
 def _forward(
@@ -353,30 +378,47 @@ def _block(name: str, dataset: Dataset, rows: Rows) -> Block:
     return Block(name, rows, time.min(), time.max())  # type: ignore[arg-type]
 
 
-def _check_frauds(dataset: Dataset, cut: Split, usable: Rows, settings: SplitSettings) -> None:
+def _too_few(dataset: Dataset, cut: Split) -> str | None:
     label = dataset.label
-    total, test = int((label[usable] == 1).sum()), int((label[cut.test.rows] == 1).sum())
-    scored = sum(int((label[fold.score] == 1).sum()) for fold in cut.folds)
+    frauds = [int((label[fold.score] == 1).sum()) for fold in cut.folds]
     fitted = min((int((label[fold.fit] == 1).sum()) for fold in cut.folds), default=0)
-    where = f"Of {len(usable):,} rows with a known label {total:,} are frauds"
+    test = int((label[cut.test.rows] == 1).sum())
     if test < MIN_FRAUDS:
-        raise DataError(
+        return (
             f"The test block has {test} frauds in {len(cut.test.rows):,} rows; at least "
-            f"{MIN_FRAUDS} are needed. {where}. {_larger_share(label[usable], settings)}"
+            f"{MIN_FRAUDS} are needed."
         )
-    if scored < MIN_FRAUDS or fitted < 2:
-        raise DataError(
-            f"The development window has too few frauds to tune and calibrate on: {scored} in the "
-            f"rows that its out-of-fold steps score (at least {MIN_FRAUDS} are needed), {fitted} "
-            f"in the rows of a step's fit (at least 2). {where}. Bring more rows, a shorter "
-            "split.label_delay, or a smaller split.test_share."
+    if not len(cut.development.rows):
+        return (
+            "The development window is empty: no row with a label that was known in time comes "
+            "before the test block."
         )
+    if sum(frauds) < MIN_FRAUDS or fitted < 2:
+        return (
+            f"The development window has too few frauds to tune and calibrate on: {sum(frauds)} in "
+            f"the rows that its out-of-fold steps score (at least {MIN_FRAUDS} are needed), "
+            f"{fitted} in the rows of a step's fit (at least 2)."
+        )
+    return None
 
 
-def _larger_share(label: NDArray[np.int8], settings: SplitSettings) -> str:
-    frauds = np.flatnonzero(label == 1)
-    if len(frauds) >= 3 * MIN_FRAUDS and settings.kind != "stratified":
-        share = np.ceil(100 * (1 - frauds[-MIN_FRAUDS] / len(label))) / 100
-        if settings.test_share < share < 0.7:
-            return f"Set split.test_share={share:.2f}."
-    return "Bring more rows: about 30 frauds in all are the least."
+def _next_step(
+    dataset: Dataset,
+    settings: SplitSettings,
+    data: DataSettings,
+    cut_as: Callable[[SplitSettings], Split],
+) -> str:
+    """Name a share that was tried and gives frauds enough, the one nearest to what was asked."""
+    asked = settings.test_share
+    for share in sorted(_SHARES, key=lambda share: abs(share - asked)):
+        with contextlib.suppress(DataError):
+            if _too_few(dataset, cut_as(replace(settings, test_share=share, test_start=None))):
+                continue
+            also = "" if settings.test_start is None else " and split.test_start=null"
+            return f"Set split.test_share={share:.2f}{also}."
+    if dataset.has_time and settings.delay and not data.labels_complete:
+        return (
+            "No other split.test_share helps. Bring more rows, or, if every label has arrived, set "
+            "data.labels_complete=true."
+        )
+    return "No other split.test_share helps. Bring more rows: about 30 frauds are the least."
