@@ -156,6 +156,7 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
         twice.
     """
     roles = settings.columns
+    frame = frame.drop(cs.by_name(*roles.exclude, require_all=False))
     if frame.height == 0:
         raise DataError("The table has no rows. Check data.path and how the file was written.")
     missing = [
@@ -163,6 +164,12 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     ]
     if missing:
         raise DataError(_missing_columns(frame, missing, "Correct it under data.columns."))
+    if patterns := [name for name in frame.columns if name[:1] == "^" and name[-1:] == "$"]:
+        # polars takes such a name for a regular expression over all the names
+        raise DataError(
+            f"{len(patterns):,} of {frame.width:,} columns have a name that begins with ^ and ends "
+            f"in $: {listing(patterns)}. Rename them, or exclude them."
+        )
     _say_what_is_off(roles)
     schema = Schema(
         roles=roles,
@@ -176,9 +183,7 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
     _say_refunds(facts, roles)
-    dataset = Dataset(
-        frame.drop(cs.by_name(*roles.exclude, require_all=False)), pl.DataFrame(facts), schema
-    )
+    dataset = Dataset(frame, pl.DataFrame(facts), schema)
     return _in_time_order(dataset)
 
 
@@ -288,7 +293,8 @@ def _is_fraud(column: pl.Series, values: list[Any], positive: str | int | None) 
                 f"column '{column.name}' never holds data.positive='{positive}'. "
                 f"It holds {listing(values)}. Set data.positive to the one that is fraud."
             )
-        return column.eq(known[_spelt(positive)])
+        chosen: pl.Series = column.eq(known[_spelt(positive)])
+        return chosen
     if column.dtype == pl.Boolean:
         return column
     if {_spelt(value) for value in values} <= {"0", "1"}:
@@ -321,7 +327,7 @@ def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[str]:
     roles = schema.roles
     if roles.id is not None:
         yield from _id_problems(frame[roles.id])
-    yield from _endless(frame, frozenset(frame.columns) - frozenset(roles.exclude))
+    yield from _endless(frame, frozenset(frame.columns))
 
 
 def _id_problems(ids: pl.Series) -> Iterator[str]:

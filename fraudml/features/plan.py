@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 from numpy.typing import NDArray
 
 from fraudml.data.clock import read_moments
@@ -89,7 +88,7 @@ class Feature:
         dtype : DataType
             What the column holds in this table; a name that is a number is spelt alike in all.
         """
-        column = cs.by_name(self.column).as_expr()  # pl.col reads '^…$' as a pattern
+        column = pl.col(self.column)
         if self.kind == "category":
             names = _as_name(column, dtype)
             codes = names.replace_strict(
