@@ -90,7 +90,8 @@ def _thinned(rows: Rows, label: NDArray[np.int8]) -> Rows:
     stride = max(1, len(rows) // _LOOK)
     every = np.zeros(len(rows), dtype=bool)
     every[::stride] = True
-    return rows[every | (label[rows] == 1)]
+    kept: Rows = rows[every | (label[rows] == 1)]
+    return kept
 
 
 def _alone(dataset: Dataset, name: str, blocks: Sequence[Rows]) -> list[float]:
@@ -113,7 +114,7 @@ def _alone(dataset: Dataset, name: str, blocks: Sequence[Rows]) -> list[float]:
 def _numeric_ranks(values: pl.Series) -> list[NDArray[np.float64]]:
     numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
     ranks = []
-    if values.null_count() < len(values):
+    if numbers.null_count() < len(numbers):
         low, high = numbers.min(), numbers.max()
         assert isinstance(low, float)
         assert isinstance(high, float)
