@@ -82,7 +82,7 @@ class _Stream:
             running = np.zeros((LANES, len(pieces) + 1), dtype=np.int64)
             np.cumsum(pieces.T, axis=1, out=running[:, 1:])
             out[word] = running[:, self.ends]
-        return out.reshape(-1, len(self.ends))
+        return out.reshape(len(counts) * LANES, len(self.ends))
 
     def _pieces(self, lanes: NDArray[np.uint64]) -> NDArray[np.uint64]:
         if not len(self.codes):

@@ -170,22 +170,29 @@ def mean_card_precision(days: CardDays, mass: NDArray[Any], k: int) -> Float:
     slot = np.full(days.count, -1)
     slot[days.suspects] = np.arange(len(days.suspects))
     left = np.ones((len(replicates), len(days.suspects)))
-    found = np.zeros(len(replicates))
+    found, seen = np.zeros((2, len(replicates)))
     for day in days.days:
-        found += _check_day(day, replicates, slot, left, k)
-    mean: Float = found / (k * len(days.days))
-    return mean.reshape(mass.shape[:-1])
+        taken, any_card = _check_day(day, replicates, slot, left, k)
+        found += taken
+        seen += any_card
+    return ratio(found, k * seen).reshape(mass.shape[:-1])
 
 
-def _check_day(day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int) -> Float:
-    """Return what the k places of a day find, and take it out of what is left of the suspects."""
+def _check_day(
+    day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int
+) -> tuple[Float, Flags]:
+    """Return what the k places of a day find, and whether there is any card on that day.
+
+    What is found is taken out of what is left of the suspects.
+    """
     length = 2 * k + 32
     while True:
         # Whole runs of ties, and twice as many until every replicate has filled its places.
         end = int(np.searchsorted(day.tie, day.tie[min(length, len(day.tie)) - 1], side="right"))
         hits = day.compromised[: np.searchsorted(day.compromised, end)]
         suspects = slot[day.card[hits]]
-        present = mass[:, day.home[:end]].astype(np.float64)
+        drawn = mass[:, day.home[:end]]
+        present = drawn.astype(np.float64)
         seen = slot[day.card[:end]] >= 0
         present[:, seen] *= left[:, slot[day.card[:end][seen]]]
         filled = np.cumsum(present, axis=1)
@@ -198,8 +205,8 @@ def _check_day(day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: in
     share = np.clip(ratio(k - above, upto - above, otherwise=0.0), 0.0, 1.0)
     share = share[:, day.tie[hits]]
     left[:, suspects] *= 1 - share
-    taken: Float = (present[:, hits] * share).sum(axis=1)
-    return taken
+    any_card: Flags = drawn.any(axis=1)
+    return (present[:, hits] * share).sum(axis=1), any_card
 
 
 def _runs(ordered: Float) -> Codes:

@@ -18,7 +18,15 @@ from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError, nearest
 from fraudml.metrics import _groups, alerts, cards, money, probability, ranking
-from fraudml.metrics._checks import Codes, Flags, Float, checked
+from fraudml.metrics._checks import (
+    Codes,
+    Flags,
+    Float,
+    at_least_one,
+    checked,
+    in_open_range,
+    in_range,
+)
 from fraudml.metrics._groups import FraudGroups, ratio
 
 Direction = Literal["higher", "lower", "none"]
@@ -213,8 +221,7 @@ def find_metric(name: str) -> Metric:
         return _BY_NAME[name]
     found = re.fullmatch(r"(\w+?)_(\d+(?:\.\d+)?)", name)
     if found and found[1] in _FAMILIES:
-        number = float(found[2])
-        return _FAMILIES[found[1]](int(number) if number == int(number) else number)
+        return _FAMILIES[found[1]](float(found[2]))
     if "accuracy" in name:
         raise ConfigError(
             f"{name!r} is no metric here: never alerting is over 99 % accurate. "
@@ -262,6 +269,7 @@ def _ranked(
 
 
 def _recall_at_fpr(cap: float) -> Metric:
+    cap = in_range("cap", cap, 0.0, 1.0)
     return _ranked(
         f"recall_at_fpr_{cap:g}",
         partial(ranking.recall_at_fpr, cap=cap),
@@ -271,6 +279,7 @@ def _recall_at_fpr(cap: float) -> Metric:
 
 
 def _recall_at_precision(floor: float) -> Metric:
+    floor = in_range("floor", floor, 0.0, 1.0)
     return _ranked(
         f"recall_at_precision_{floor:g}",
         partial(ranking.recall_at_precision, floor=floor),
@@ -279,6 +288,7 @@ def _recall_at_precision(floor: float) -> Metric:
 
 
 def _partial_auc(max_fpr: float) -> Metric:
+    max_fpr = in_open_range("max_fpr", max_fpr, 1.0)
     return _ranked(
         f"partial_auc_{max_fpr:g}",
         partial(ranking.partial_auc, max_fpr=max_fpr),
@@ -287,6 +297,8 @@ def _partial_auc(max_fpr: float) -> Metric:
 
 
 def _precision_at(k: int) -> Metric:
+    k = at_least_one("k", k)
+
     return _ranked(
         f"precision_at_{k}",
         partial(ranking.precision_at_k, k=k),
@@ -296,6 +308,8 @@ def _precision_at(k: int) -> Metric:
 
 
 def _card_precision_at(k: int) -> Metric:
+    k = at_least_one("k", k)
+
     def attainable(rows: ScoredRows) -> float:
         return cards.attainable_card_precision_at_k(rows.y_true, rows.day, rows.entity, k)
 
