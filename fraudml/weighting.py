@@ -21,6 +21,11 @@ class Weighting(Protocol):
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
         """Return the matrix with weights, and the share of negatives that they amount to.
 
+        Parameters
+        ----------
+        train : DesignMatrix
+            With rows of both classes.
+
         Returns
         -------
         matrix : DesignMatrix
@@ -45,14 +50,16 @@ class ClassWeight:
     ratio: float | None = None
 
     def __post_init__(self) -> None:
-        if self.ratio is not None and not self.ratio > 0:
-            raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0.")
+        if self.ratio is not None and not 0 < self.ratio < np.inf:
+            raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0 and finite.")
 
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
         """Multiply the weights of the frauds."""
         ratio = self.ratio
         if ratio is None:
-            ratio = float(np.sqrt((len(train) - train.frauds) / max(train.frauds, 1)))
+            # Kept rows count for those that were thinned away.
+            weight = _times(train, np.ones(len(train)))
+            ratio = float(np.sqrt(weight[train.y == 0].sum() / weight[train.y == 1].sum()))
         factor = np.where(train.y == 1, ratio, 1.0)
         return train.with_weight(_times(train, factor)), 1.0 / ratio
 
@@ -78,8 +85,8 @@ class CostWeight:
     most: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.ratio > 0:
-            raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0.")
+        if not 0 < self.ratio < np.inf:
+            raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0 and finite.")
         if not 0 < self.least <= 1 <= self.most:
             raise ConfigError(
                 f"weighting.least is {self.least} and weighting.most {self.most}. "
@@ -91,10 +98,13 @@ class CostWeight:
         assert train.amount is not None, "the workflow gives every row what is at stake"
         fraud = train.y == 1
         stake = train.amount[fraud]
-        mean = float(stake.mean()) if len(stake) else 0.0
-        share = np.clip(stake / mean, self.least, self.most) if mean > 0 else np.ones(len(stake))
+        share = stake / stake.mean() if stake.any() else np.ones(len(stake))
+        for _ in range(_ROUNDS):
+            # Bounds move the mean, and the mean the bounds: both hold in the end.
+            share = np.clip(share, self.least, self.most)
+            share = share / share.mean()
         factor = np.ones(len(train))
-        factor[fraud] = self.ratio * share / max(float(share.mean()) if len(share) else 1.0, 1e-12)
+        factor[fraud] = self.ratio * share
         return train.with_weight(_times(train, factor)), None
 
 

@@ -40,7 +40,7 @@ def bare(path: Path, out: Path) -> None:
     cut = int(0.8 * len(X))
     rows = lgb.Dataset(np.ascontiguousarray(X[:cut]), y[:cut], params={"max_bin": _max_bin()})
     booster = lgb.train(_parameters(), rows, num_boost_round=_ROUNDS)
-    p = booster.predict(np.ascontiguousarray(X[cut:]))
+    p = np.asarray(booster.predict(np.ascontiguousarray(X[cut:])))
     frame[cut:].select("TRANSACTION_ID").with_columns(score=p).write_parquet(out)
 
 

@@ -1,6 +1,6 @@
 """The tree of settings that all commands share.
 
-Defaults live in the dataclasses of the rooms; `conf/` states what differs. Nothing here knows Hydra.
+Defaults live in the dataclasses of the rooms; `conf/` states what differs.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ costs lives in `fraudml.metrics.money`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -90,6 +91,12 @@ class CostModel(Protocol):
         """
 
 
+def _refuse_endless(where: str, costs: Fixed | Line) -> None:
+    wrong = [f"{name} is {value}" for name, value in asdict(costs).items() if not isfinite(value)]
+    if wrong:
+        raise ConfigError(f"{where} {', '.join(wrong)}. Costs are finite numbers.")
+
+
 @dataclass(frozen=True)
 class Card:
     """A missed fraud costs its amount, an alert its review.
@@ -106,10 +113,10 @@ class Card:
     needs_amount = True
 
     def __post_init__(self) -> None:
-        if self.review_cost is not None and not self.review_cost > 0:
+        if self.review_cost is not None and not 0 < self.review_cost < np.inf:
             raise ConfigError(
-                f"costs.review_cost is {self.review_cost}. It is above 0: where an alert costs "
-                "nothing, alerting every row is best."
+                f"costs.review_cost is {self.review_cost}. It is above 0 and finite: where an "
+                "alert costs nothing, alerting every row is best."
             )
 
     @property
@@ -145,6 +152,7 @@ class Fixed:
     needs_amount = False
 
     def __post_init__(self) -> None:
+        _refuse_endless("costs", self)
         if self.fp_cost <= self.tn_cost:
             raise ConfigError(
                 f"costs.fp_cost is {self.fp_cost} and costs.tn_cost {self.tn_cost}. A false alert "
@@ -221,6 +229,9 @@ class Line:
 
     fixed: float = 0.0
     share: float = 0.0
+
+    def __post_init__(self) -> None:
+        _refuse_endless("A cost's", self)
 
 
 @dataclass(frozen=True)
@@ -318,9 +329,7 @@ def check_amounts(amount: Floats | None, name: str | None, rows: NDArray[np.int6
 
 def describe(costs: CostModel) -> Mapping[str, object]:
     """Return the costs as plain data for `metrics.json` and the bundle."""
-    assert is_dataclass(costs)
-    assert not isinstance(costs, type)
-    return {"kind": type(costs).__name__.lower(), **asdict(costs)}
+    return {"kind": type(costs).__name__.lower(), **asdict(costs)}  # type: ignore[call-overload]
 
 
 COST_KINDS: Mapping[str, Callable[..., CostModel]] = {

@@ -158,7 +158,7 @@ def evaluate(
         for block, names in (("test", TEST_METRICS), ("policy", POLICY_METRICS))
         for metric in find_metrics(names)
     ]
-    money = savings(rows.y_true, rows.alert, **costs.as_mapping())  # type: ignore[arg-type]
+    money = savings(rows.y_true, alert, **costs.as_mapping())
     bound = None if drawn is None else drawn.lower_bound("average_precision", guard_level)
     return Evaluation(
         table=pl.DataFrame(entries, schema=_COLUMNS),
@@ -199,7 +199,10 @@ def _scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatri
         amount=amount,
         entity=scored.optional("entity"),
         day=scored.optional("day"),
-        **costs.as_mapping(),
+        tp_cost=costs.tp_cost,
+        fp_cost=costs.fp_cost,
+        fn_cost=costs.fn_cost,
+        tn_cost=costs.tn_cost,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from dataclasses import dataclass
 
 from fraudml.config.components import build
 from fraudml.config.settings import Settings
+from fraudml.decisions.calibration import Calibration
 from fraudml.decisions.costs import DEFAULT_REVIEW_COST, Card, CostModel, Fixed
+from fraudml.decisions.policies import Policy
 from fraudml.learners.protocol import Learner
 from fraudml.recipe import Recipe
 from fraudml.resampling import sampler_steps
@@ -15,11 +17,43 @@ from fraudml.resampling import sampler_steps
 _log = logging.getLogger(__name__)
 
 
-def build_recipe(settings: Settings) -> Recipe:
-    """Build what fits a model: the learner, the samplers, the weighting."""
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Learner, samplers, weighting.
+    calibration : Calibration
+        How probabilities are made of margins.
+    costs : CostModel
+        What each outcome costs on each row.
+    policy : Policy
+        How alerts are made of both.
+    """
+
+    recipe: Recipe
+    calibration: Calibration
+    costs: CostModel
+    policy: Policy
+
+    @property
+    def costs_count(self) -> bool:
+        """Whether the user set costs, and a policy that goes by them."""
+        return self.policy.uses_costs and not self.costs.is_default
+
+
+def build_parts(settings: Settings) -> Parts:
+    """Build every part of a run, so that what is wrong is found before any work is done."""
     samplers = sampler_steps(settings.resampling.target, settings.resampling.arguments)
     weighting = build(settings.weighting, where="weighting")
-    return Recipe(_learner(settings), samplers, weighting, settings.data.keep_legit)
+    return Parts(
+        recipe=Recipe(_learner(settings), samplers, weighting, settings.data.keep_legit),
+        calibration=build(settings.calibration, where="calibration"),
+        costs=_costs(settings),
+        policy=build(settings.policy, where="policy"),
+    )
 
 
 def _learner(settings: Settings) -> Learner:
@@ -32,8 +66,8 @@ def _learner(settings: Settings) -> Learner:
     return SklearnLearner(target, **settings.learner.arguments)
 
 
-def build_costs(settings: Settings) -> CostModel:
-    """Build the cost model; without an amount, untouched card costs become fixed ones, said."""
+def _costs(settings: Settings) -> CostModel:
+    """Without an amount, card costs as they come become fixed ones, and that is said."""
     costs: CostModel = build(settings.costs, where="costs")
     if isinstance(costs, Card) and costs.is_default and settings.data.columns.amount is None:
         fixed = Fixed()
@@ -47,8 +81,3 @@ def build_costs(settings: Settings) -> CostModel:
     if costs.is_default:
         _log.info("Costs are the built-in ones: an alert costs %g.", DEFAULT_REVIEW_COST)
     return costs
-
-
-def build_decisions(settings: Settings) -> tuple[Any, Any]:
-    """Build how probabilities are calibrated, and the policy that decides by them."""
-    return build(settings.calibration, where="calibration"), build(settings.policy, where="policy")

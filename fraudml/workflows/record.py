@@ -92,9 +92,7 @@ def _block(block: Block, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def closing_table(
-    metrics: dict[str, Any], folder: str | None
-) -> tuple[str, list[tuple[str, str]]]:
+def closing_table(metrics: dict[str, Any], folder: str | None) -> tuple[str, list[tuple[str, str]]]:
     """Return the title and the rows that end a run on the terminal.
 
     Parameters

@@ -18,13 +18,13 @@ import polars as pl
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.audit import refuse_leaks
-from fraudml.data.frames import as_polars
 from fraudml.data.fingerprint import fingerprint
+from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
 from fraudml.data.schema import Dataset, check_table
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
 from fraudml.errors import FraudmlError, RefusedError
-from fraudml.evaluation.guard import Verdict, judge
+from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, out_of_fold
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, evaluate
@@ -33,10 +33,9 @@ from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
-from fraudml.recipe import Recipe
 from fraudml.seeds import child_seed
 from fraudml.split import Split, split_blocks
-from fraudml.workflows.parts import build_costs, build_decisions, build_recipe
+from fraudml.workflows.parts import Parts, build_parts
 from fraudml.workflows.record import closing_table, metrics_record
 from fraudml.workflows.run_folder import run_folder, write_run
 
@@ -144,7 +143,7 @@ class _Prepared:
 
 def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Run:
     started = time.perf_counter()
-    recipe, cost_model = build_recipe(settings), build_costs(settings)
+    parts = build_parts(settings)
     context = FitContext(
         seed=settings.seed,
         threads=settings.threads or granted_threads(),
@@ -152,9 +151,11 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         deadline=Deadline(settings.budget.seconds),
         progress=progress,
     )
-    prepared = _prepare(read, settings, cost_model, progress)
-    scores = out_of_fold(prepared.matrix, prepared.split.folds, recipe, context, settings.rounds)
-    bundle = _fit(prepared, scores, recipe, context, settings, cost_model)
+    prepared = _prepare(read, settings, parts.costs, progress)
+    scores = out_of_fold(
+        prepared.matrix, prepared.split.folds, parts.recipe, context, settings.rounds
+    )
+    bundle = _fit(prepared, scores, parts, context)
     progress("evaluate", 0.0)
     test, alert = _score_test(prepared, bundle)
     evaluation = evaluate(
@@ -167,7 +168,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         threads=context.threads,
     )
     progress("evaluate", 1.0)
-    verdict = _judge(evaluation, settings, cost_model)
+    verdict = _judge(evaluation, parts, settings.guard)
     metrics = metrics_record(
         settings=settings,
         dataset=prepared.dataset,
@@ -223,27 +224,21 @@ def _row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
 
 
 def _fit(
-    prepared: _Prepared,
-    scores: OutOfFold,
-    recipe: Recipe,
-    context: FitContext,
-    settings: Settings,
-    cost_model: CostModel,
+    prepared: _Prepared, scores: OutOfFold, parts: Parts, context: FitContext
 ) -> DecisionBundle:
-    calibration, policy = build_decisions(settings)
     label = prepared.matrix.y[scores.rows]
-    calibrator = calibration.fit(scores.margin, label, scores.step)
+    calibrator = parts.calibration.fit(scores.margin, label, scores.step)
     p_fraud = calibrator.probability(scores.margin)
-    tuned = policy.tune(p_fraud, label, prepared.costs.take(scores.rows))
+    tuned = parts.policy.tune(p_fraud, label, prepared.costs.take(scores.rows))
     development = prepared.matrix.take(prepared.split.development.rows)
-    model = recipe.fit(development, context, rounds=scores.rounds)
+    model = parts.recipe.fit(development, context, rounds=scores.rounds)
     return DecisionBundle(
         schema=prepared.dataset.schema,
         features=prepared.features,
         learner=model.learner,
         offset=model.offset,
         calibrator=calibrator,
-        costs=cost_model,
+        costs=parts.costs,
         policy=tuned,
     )
 
@@ -256,17 +251,15 @@ def _score_test(
     return score_rows(prepared.dataset, rows, made.margin, made.p), made.alert
 
 
-def _judge(evaluation: Evaluation, settings: Settings, cost_model: CostModel) -> Verdict:
-    _, policy = build_decisions(settings)
-    counted = policy.uses_costs and not cost_model.is_default
+def _judge(evaluation: Evaluation, parts: Parts, settings: GuardSettings) -> Verdict:
     return judge(
         average_precision_bound=evaluation.average_precision_bound,
         prevalence=evaluation.prevalence,
         alerts=evaluation.alerts,
         rows=evaluation.rows,
-        settings=settings.guard,
-        cost=evaluation.cost if counted else None,
-        trivial_cost=evaluation.trivial_cost if counted else None,
+        settings=settings,
+        cost=evaluation.cost if parts.costs_count else None,
+        trivial_cost=evaluation.trivial_cost if parts.costs_count else None,
     )
 
 
