@@ -211,7 +211,7 @@ def _counts(matrix: DesignMatrix) -> Counts:
 
 
 def _beta(before: DesignMatrix, after: DesignMatrix) -> float:
-    return _odds(before) / _odds(after)
+    return 1.0 if after is before else _odds(before) / _odds(after)
 
 
 def _odds(matrix: DesignMatrix) -> float:

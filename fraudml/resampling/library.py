@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import ConfigError, DataError
+from fraudml.resampling.matching import matching_rows
 from fraudml.seeds import child_seed
 
 _log = logging.getLogger(__name__)
@@ -118,13 +119,20 @@ def prepared(
     fresh = clone(sampler, safe=False)
     values: dict[str, Any] = {}
     for key, value in sorted(fresh.get_params(deep=True).items()):
-        if value is None and key.rpartition("__")[2] == "random_state":
-            values[key] = child_seed(seed, f"{name}.{key}")
+        if key.rpartition("__")[2] == "random_state":
+            values[key] = _as_seed(value, child_seed(seed, f"{name}.{key}"))
         elif value is None and key == "n_jobs":
             values[key] = threads
     if is_library(fresh):
         values.update(_fitting(fresh, y, name, note=note))
     return fresh.set_params(**values) if values else fresh
+
+
+def _as_seed(value: Any, child: int) -> Any:
+    """Keep a number; a generator gives one, so that its draws can be repeated."""
+    if value is None:
+        return child
+    return int(value.randint(2**31 - 1)) if isinstance(value, np.random.RandomState) else value
 
 
 def _fitting(sampler: Any, y: Labels, name: str, *, note: bool) -> dict[str, Any]:
@@ -186,7 +194,21 @@ def run(
         ) from error
     for text in sorted({str(warning.message) for warning in caught}):
         _log.log(logging.WARNING if note else logging.DEBUG, "%s: %s", name, text)
-    return np.asarray(made), np.asarray(label).astype(np.int64)
+    return _checked(np.asarray(made), np.asarray(label), X, name)
+
+
+def _checked(
+    made: NDArray[Any], label: NDArray[Any], X: NDArray[Any], name: str
+) -> tuple[NDArray[Any], Labels]:
+    """Refuse an answer that cannot be rows of the table."""
+    fits = made.ndim == 2 and made.shape[1] == X.shape[1] and label.shape == (len(made),)
+    if not fits or not np.isfinite(made).all() or not np.isin(label, (0, 1)).all():
+        raise DataError(
+            f"resampling by {name} was given rows of {X.shape[1]} columns and returned shape "
+            f"{made.shape} with {label.shape} labels. fit_resample returns finite rows of the same "
+            "columns, and a label of 0 or 1 for each."
+        )
+    return made, label.astype(np.int64)
 
 
 def kept_rows(sampler: Any) -> Change:
@@ -324,65 +346,15 @@ def made_by_adasyn(sampler: Any, found: list[Rows], made: View, view: View, y: L
 
 
 def made_from_nearest(made: View, label: Labels, view: View, y: Labels) -> Made:
-    """Take the nearest row of the same class for the parent, where nothing else is known.
-
-    Raises
-    ------
-    DataError
-        A row has a class that no given row has.
-    """
+    """Take the nearest row of the same class for the parent, where nothing else is known."""
     from sklearn.neighbors import NearestNeighbors
 
     first = np.zeros(len(made), dtype=np.int64)
     for value in np.unique(label):
         own, new = np.flatnonzero(y == value), label == value
-        if not len(own):
-            raise DataError(f"resampling made rows of class {value}, of which none was given.")
         nearest = NearestNeighbors(n_neighbors=1).fit(view[own])
         first[new] = own[nearest.kneighbors(made[new], return_distance=False)[:, 0]]
     return Made(label=label, first=first, shift=made - view[first])
-
-
-def matching_rows(rows: View, among: View) -> Rows:
-    """Find rows bit by bit: the position in `among` of each, or -1.
-
-    The n-th copy of a row is given the n-th of its copies in `among`, from the first again where
-    they run out.
-
-    Parameters
-    ----------
-    rows, among : ndarray of float32, shapes (n, d) and (m, d)
-        What to find, and where. Costs a sort of each.
-    """
-    wanted, there = _fingerprints(rows), _fingerprints(among)
-    order = np.argsort(there, kind="stable")
-    left = np.searchsorted(there[order], wanted, "left")
-    copies = np.searchsorted(there[order], wanted, "right") - left
-    at = left + _occurrence(wanted) % np.maximum(copies, 1)
-    source = np.where(copies > 0, order[np.minimum(at, len(order) - 1)], -1)
-    found = np.flatnonzero(source >= 0)
-    same = (rows[found] == among[source[found]]).all(axis=1)
-    source[found[~same]] = -1
-    return source.astype(np.int64)
-
-
-def _occurrence(keys: NDArray[np.uint64]) -> Rows:
-    """Count how often each key was there before."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    count = np.empty(len(keys), dtype=np.int64)
-    count[order] = np.arange(len(keys)) - np.searchsorted(ordered, ordered, "left")
-    return count
-
-
-def _fingerprints(rows: View) -> NDArray[np.uint64]:
-    """Mix the bits of each row into one number, a column at a time."""
-    mixed = np.zeros(len(rows), dtype=np.uint64)
-    for column in range(rows.shape[1]):
-        bits = np.ascontiguousarray(rows[:, column], dtype=np.float32).view(np.uint32)
-        mixed = (mixed ^ bits) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
 
 
 def change_by_matching(made: View, label: Labels, view: View, y: Labels) -> Change:
@@ -390,9 +362,8 @@ def change_by_matching(made: View, label: Labels, view: View, y: Labels) -> Chan
     source = np.full(len(made), -1, dtype=np.int64)
     for value in np.unique(label):
         own, out = np.flatnonzero(y == value), np.flatnonzero(label == value)
-        if len(own):
-            found = matching_rows(made[out], view[own])
-            source[out] = np.where(found >= 0, own[found], -1)
+        found = matching_rows(made[out], view[own])
+        source[out] = np.where(found >= 0, own[found], -1)
     kept, times = np.unique(source[source >= 0], return_counts=True)
     new = source < 0
     made_rows = made_from_nearest(made[new], label[new], view, y) if new.any() else None
