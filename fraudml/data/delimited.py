@@ -15,8 +15,10 @@ import gzip
 import io
 import itertools
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -30,10 +32,11 @@ from fraudml.errors import DataError, all_problems
 _log = logging.getLogger(__name__)
 
 _SAMPLE = 1_000
-_PIECE = 4_194_304
+_START, _PIECE = 65_536, 4_194_304
 _CUT = "\0cut"  # whether the last field of a line is missing; no header can hold it
 _SAFE_DIGITS = 18
 _UTF8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
+_CUT_SHORT = (EOFError, gzip.BadGzipFile, zlib.error)
 _CLOCKS = ("", " %H:%M", "T%H:%M", " %H:%M:%S%.f", "T%H:%M:%S%.f")
 _ZONED = (" %H:%M:%S%.f%#z", "T%H:%M:%S%.f%#z")
 
@@ -69,26 +72,18 @@ class TextFile:
         """
         unread = cls(path, settings, ())
         try:
-            with unread._text() as text:
-                header = next((row for row in unread._records(text) if row), [])
+            return replace(unread, columns=unread._header())
         except UnicodeError as error:
             raise DataError(unread._undecodable()) from error
-        except (csv.Error, EOFError, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"'{path}' cannot be read as delimited text: {error}. Check how it was written."
-            ) from error
-        if any("\r" in name for name in header):
-            raise DataError(
-                f"'{path}' ends its lines with a carriage return alone. Expected a line feed, with "
-                "or without one. Convert the file, for example with mac2unix."
-            )
-        return cls(path, settings, tuple(header))
+        except (csv.Error, *_CUT_SHORT) as error:
+            raise DataError(unread._damaged(error)) from error
 
     @property
     def separator(self) -> str:
         """The character between fields."""
         if self.csv.separator is None:
-            return "\t" if ".tsv" in self.path.name.lower() else ","
+            stem = self.path.name.lower().removesuffix(".gz")
+            return "\t" if stem.endswith(".tsv") else ","
         return "\t" if self.csv.separator == "tab" else self.csv.separator
 
     def scan(self) -> pl.LazyFrame:
@@ -98,26 +93,31 @@ class TextFile:
         """
         return pl.scan_csv(
             self._source(),
-            schema=dict.fromkeys(self.columns, pl.String),
+            infer_schema=False,
+            new_columns=self.columns,  # polars leaves doubled quotes in a header doubled
             separator=self.separator,
             quote_char=self.csv.quote or None,
             null_values=["", *self.csv.null_values],
             glob=False,
         )
 
-    def broken(self) -> str | None:
-        """Say what is wrong with the rows of the file; None where nothing is.
+    def ragged(self) -> str | None:
+        """Say how many rows are too short or too long, and where; None where none is.
 
-        Costs a pass over its bytes, and a slow one only where something is wrong.
+        Costs a pass over the bytes of the file, and a slow one only where something is wrong.
         """
         try:
-            if not _looks_ragged(self._pieces(), self.separator, self.csv.quote, len(self.columns)):
-                return None
-            return self._ragged()
+            if _looks_ragged(self._pieces(), self.separator, self.csv.quote, len(self.columns)):
+                return self._ragged()
+            return None
         except UnicodeError:
             return self._undecodable()
-        except (EOFError, gzip.BadGzipFile, csv.Error) as error:
-            return f"'{self.path}' is cut short or damaged: {error}. Copy or write it again."
+        except (csv.Error, *_CUT_SHORT) as error:
+            return self._damaged(error)
+
+    def broken(self) -> str | None:
+        """Say why the file could not be parsed; None where nothing is found."""
+        return self.ragged() or self._stray_quote()
 
     def _source(self) -> Path | bytes:
         if self._is_utf8:
@@ -143,11 +143,22 @@ class TextFile:
             while piece := text.read(_PIECE):
                 yield piece.encode()
 
-    def _records(self, text: IO[str]) -> csv.Reader:
+    def _records(self, text: Iterable[str]) -> csv.Reader:
         lines = (line.replace("\r\n", "\n") for line in text)
         quoting = csv.QUOTE_MINIMAL if self.csv.quote else csv.QUOTE_NONE
         quote = self.csv.quote or None
         return csv.reader(lines, delimiter=self.separator, quotechar=quote, quoting=quoting)
+
+    def _header(self) -> tuple[str, ...]:
+        with self._text() as text:
+            start = text.read(_START)
+            if "\r" in start and "\n" not in start:
+                raise DataError(
+                    f"'{self.path}' ends its lines with a carriage return alone. Expected a line "
+                    "feed, with or without one. Convert the file, for example with mac2unix."
+                )
+            lines = itertools.chain(io.StringIO(start + text.readline(), newline="\n"), text)
+            return tuple(next((record for record in self._records(lines) if record), []))
 
     def _ragged(self) -> str | None:
         expected, rows, wrong, first = len(self.columns), 0, 0, ""
@@ -166,6 +177,24 @@ class TextFile:
             f"(first at {first}). Expected as many as there are names in the header. Correct these "
             "rows, or set data.csv.separator and data.csv.quote as the file was written."
         )
+
+    def _stray_quote(self) -> str | None:
+        if not self.csv.quote:
+            return None
+        quote, separator = re.escape(self.csv.quote), re.escape(self.separator)
+        within = re.compile(f"[^{separator}{quote}\r\n]{quote}[^{separator}{quote}\r\n]")
+        with self._text() as text:
+            line = next((n for n, line in enumerate(text, 1) if within.search(line)), None)
+        if line is None:
+            return None
+        return (
+            f"'{self.path}' has a quote within a field at line {line:,}. A field that holds one is "
+            "quoted, and the quote doubled. Write the file again, or, where nothing in it is "
+            "quoted, set data.csv.quote=''."
+        )
+
+    def _damaged(self, error: Exception) -> str:
+        return f"'{self.path}' is cut short or damaged: {error}. Copy or write it again."
 
     def _undecodable(self) -> str:
         decoder = codecs.getincrementaldecoder(self.csv.encoding)()
@@ -224,7 +253,7 @@ def scan_typed(
     """
     try:
         return _scan_typed(files, kept, text)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         found = [problem for file in files if (problem := file.broken())]
         if not found:
             raise
@@ -241,7 +270,7 @@ def _scan_typed(
     kinds = _kinds(files[0].csv)
     fitting, _ = _fitting(cut.head(_SAMPLE), {name: kinds for name in kept if name not in text})
     fitting, signs = _fitting(cut, fitting, pl.col(_CUT).sum(), empty.sum().alias("empty"))
-    if signs[_CUT] > 0 and (found := [problem for file in files if (problem := file.broken())]):
+    if signs[_CUT] > 0 and (found := [problem for file in files if (problem := file.ragged())]):
         raise DataError(all_problems(f"{len(found)} files are broken.", found))
     if signs["empty"]:
         _log.info("%s empty lines are left out.", f"{signs['empty']:,}")

@@ -327,6 +327,9 @@ def _names(path: Path, names: Sequence[str]) -> Iterator[str]:
             f"'{path}' has {len(nameless)} columns without a name (at {listing(nameless)}). Every "
             "column needs one. An index that pandas wrote is left out by to_csv(index=False)."
         )
+    patterns = [name for name in names if name == "*" or (name[:1] == "^" and name[-1:] == "$")]
+    if patterns:
+        yield f"'{path}' has columns whose names are patterns: {listing(patterns)}. Rename them."
     twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
     if twice:
         yield f"'{path}' has several columns of the name {listing(twice)}. Rename all but one."
