@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.learners.protocol import FitContext, FittedLearner, Learner
+from fraudml.decisions.calibration import prior_offset
+from fraudml.learners.protocol import FitContext, FittedLearner, Learner, check_fit_rows
 from fraudml.matrix import DesignMatrix
 from fraudml.resampling import SamplerStep, resample
 from fraudml.seeds import child_generator, child_seed
@@ -39,7 +40,7 @@ class FittedRecipe:
     @property
     def offset(self) -> float:
         """What prior correction adds to a margin (Elkan 2001; Dal Pozzolo et al. 2015)."""
-        return 0.0 if self.beta is None else float(np.log(self.beta))
+        return prior_offset(self.beta)
 
     def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
         """Return margins after prior correction, one a row."""
@@ -93,6 +94,7 @@ class Recipe:
             )
             thinned, beta = resampled.matrix, resampled.beta
         if self.weighting is not None:
+            check_fit_rows(thinned)
             thinned, share = self.weighting.weigh(thinned)
             # Weights and sampling multiply, so that the prior is corrected for both, once.
             beta = None if beta is None or share is None else beta * share

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from fraudml.errors import ConfigError
 from fraudml.matrix import DesignMatrix
 
+_ROUNDS = 100
+
 
 class Weighting(Protocol):
     """How rows are weighted."""
