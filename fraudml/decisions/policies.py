@@ -42,9 +42,11 @@ class TunedPolicy:
 
     def thresholds(self, costs: CostMatrix) -> Floats:
         """Return the threshold of each row; infinite where an alert cannot pay."""
-        if self.threshold is None:
-            return minimum_risk_threshold(**costs.as_mapping()).threshold
-        return np.full(len(costs), self.threshold)
+        if self.threshold is not None:
+            return np.full(len(costs), self.threshold)
+        if not len(costs):
+            return np.empty(0)
+        return minimum_risk_threshold(**costs.as_mapping()).threshold
 
     def alerts(self, p_fraud: Floats, costs: CostMatrix) -> NDArray[np.bool_]:
         """Return whether each row is alerted."""
@@ -56,8 +58,13 @@ class TunedPolicy:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TunedPolicy:
-        """Make a policy from what `to_dict` gave."""
-        return cls(content["kind"], content["threshold"], content["constraint"])
+        """Make a policy from what `to_dict` gave; a ValueError where it did not."""
+        threshold = content["threshold"]
+        return cls(
+            str(content["kind"]),
+            None if threshold is None else float(threshold),
+            content["constraint"],
+        )
 
 
 class Policy(Protocol):
