@@ -185,28 +185,35 @@ def _check_day(
 
     What is found is taken out of what is left of the suspects.
     """
-    length = 2 * k + 32
-    while True:
-        # Whole runs of ties, and twice as many until every replicate has filled its places.
-        end = int(np.searchsorted(day.tie, day.tie[min(length, len(day.tie)) - 1], side="right"))
-        hits = day.compromised[: np.searchsorted(day.compromised, end)]
-        suspects = slot[day.card[hits]]
-        drawn = mass[:, day.home[:end]]
-        present = drawn.astype(np.float64)
-        seen = slot[day.card[:end]] >= 0
-        present[:, seen] *= left[:, slot[day.card[:end][seen]]]
-        filled = np.cumsum(present, axis=1)
-        if end == len(day.tie) or filled[:, -1].min() >= k:
-            break
-        length *= 2
-    last = np.append(np.flatnonzero(np.diff(day.tie[:end])), end - 1)
-    upto = filled[:, last]
+    present, any_card = _leading(day, mass, slot, left, k)
+    end = present.shape[1]
+    upto = np.cumsum(present, axis=1)[:, np.append(np.flatnonzero(np.diff(day.tie[:end])), end - 1)]
     above = np.concatenate([np.zeros((len(mass), 1)), upto[:, :-1]], axis=1)
     share = np.clip(ratio(k - above, upto - above, otherwise=0.0), 0.0, 1.0)
+    hits = day.compromised[: np.searchsorted(day.compromised, end)]
     share = share[:, day.tie[hits]]
-    left[:, suspects] *= 1 - share
-    any_card: Flags = drawn.any(axis=1)
+    left[:, slot[day.card[hits]]] *= 1 - share
     return (present[:, hits] * share).sum(axis=1), any_card
+
+
+def _leading(
+    day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int
+) -> tuple[Float, Flags]:
+    """Return what is left of the leading cards of a day, enough for k places everywhere.
+
+    Runs of ties stay whole, and the number of cards doubles until every replicate has k of them.
+    """
+    length = 2 * k + 32
+    while True:
+        last = day.tie[min(length, len(day.tie)) - 1]
+        end = int(np.searchsorted(day.tie, last, side="right"))
+        drawn = mass[:, day.home[:end]]
+        present: Float = drawn.astype(np.float64)
+        suspect = slot[day.card[:end]]
+        present[:, suspect >= 0] *= left[:, suspect[suspect >= 0]]
+        if end == len(day.tie) or present.sum(axis=1).min() >= k:
+            return present, np.asarray(drawn.any(axis=1))
+        length *= 2
 
 
 def _runs(ordered: Float) -> Codes:
