@@ -311,7 +311,10 @@ def made_by_votes(votes: list[tuple[int, Rows, Rows]], y: Labels) -> Made | None
 
 
 def note_neighbours(sampler: Any) -> list[Rows]:
-    """Make ADASYN keep the neighbours that it finds: of frauds among all, then among frauds."""
+    """Make ADASYN keep the neighbours that it finds: of frauds among all, then among frauds.
+
+    The list stays empty where the user has set a searcher, or a number that ADASYN will refuse.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     found: list[Rows] = []
@@ -321,6 +324,8 @@ def note_neighbours(sampler: Any) -> list[Rows]:
             found.append(super().kneighbors(*args, **named))
             return found[-1]
 
+    if not isinstance(sampler.n_neighbors, int) or sampler.n_neighbors < 1:
+        return found
     searcher = Noted(n_neighbors=sampler.n_neighbors + 1)
     sampler.set_params(n_neighbors=searcher)
     return found

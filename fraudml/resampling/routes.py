@@ -255,14 +255,21 @@ def _by_neighbours(job: Job, sampler: Any) -> Change:
         _check_made(job, len(draws))
         return Change(made=library.made_by_draws(draws, out[len(view) :], view, job.y))
     if is_library(sampler, "ADASYN"):
-        found = library.note_neighbours(sampler)
-        out, _ = job.run(sampler, view, job.y)
-        new = out[len(view) :]
-        return Change(made=library.made_by_adasyn(sampler, found, new, view, job.y))
+        return _adaptive(job, sampler, view)
     out, label = job.run(sampler, view, job.y)
     if is_library(sampler) and hasattr(sampler, "sample_indices_"):
         return library.kept_rows(sampler)
     return library.change_by_matching(out.astype(np.float32, copy=False), label, view, job.y)
+
+
+def _adaptive(job: Job, sampler: Any, view: NDArray[np.float32]) -> Change:
+    """Run ADASYN; a searcher of the user's own is not listened to, so parents are the nearest."""
+    found = library.note_neighbours(sampler)
+    out, label = job.run(sampler, view, job.y)
+    new = out[len(view) :]
+    if found:
+        return Change(made=library.made_by_adasyn(sampler, found, new, view, job.y))
+    return Change(made=library.made_from_nearest(new, label[len(view) :], view, job.y))
 
 
 def _check_cost(job: Job, view: NDArray[np.float32]) -> None:

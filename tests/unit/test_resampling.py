@@ -29,7 +29,7 @@ from fraudml.resampling.view import column_facts, neighbour_view
 CONF = Path(__file__).parents[2] / "conf" / "resampling"
 OVER, UNDER, BOTH = "imblearn.over_sampling.", "imblearn.under_sampling.", "imblearn.combine."
 SMOTE, RANDOM_UNDER = OVER + "SMOTE", UNDER + "RandomUnderSampler"
-SLOW_FILES = ("all_knn", "repeated_enn")
+SLOW_FILES = ("all_knn", "ncr", "repeated_enn", "smote_enn", "smote_tomek", "tomek_links")
 
 
 def matrix(rows: int = 400, frauds: int = 20, seed: int = 0, columns: int = 3) -> DesignMatrix:
@@ -119,9 +119,7 @@ def test_combined_samplers_keep_the_rows_that_the_library_keeps(name):
     step = plain_step(BOTH + name)
     values, _ = step.sampler.fit_resample(train.values, train.y)
     done = resample(train, [step], seed=0)
-    ours, theirs = (
-        np.sort(one.astype(np.float64).sum(axis=1)) for one in (done.matrix.values, values)
-    )
+    ours, theirs = (np.sort(rows.sum(axis=1)) for rows in (done.matrix.values, values))
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     assert 0 < done.synthetic < len(done.matrix)
 
@@ -415,8 +413,18 @@ def test_settings_that_cannot_work_are_refused_at_once(make, words):
 
 def test_an_argument_out_of_range_is_a_matter_of_config():
     step = sampler_step(OVER + "ADASYN", {"n_neighbors": -1})
-    with pytest.raises(ConfigError, match="resampling by ADASYN: .*n_neighbors"):
+    with pytest.raises(ConfigError, match=r"resampling by ADASYN: .*n_neighbors"):
         resample(matrix(), [step], seed=0)
+
+
+def test_adasyn_with_a_searcher_of_its_own_finds_parents_by_distance():
+    from sklearn.neighbors import NearestNeighbors
+
+    train = matrix()
+    step = sampler_step(OVER + "ADASYN", {"n_neighbors": NearestNeighbors(n_neighbors=4)})
+    done = resample(train, [step], seed=0)
+    assert done.synthetic > 300
+    assert (train.y[done.parents[len(train) :]] == 1).all()
 
 
 def test_what_the_library_refuses_is_told_with_the_counts():
@@ -476,12 +484,12 @@ def test_an_answer_that_is_no_table_is_refused():
 
 
 def test_warnings_of_a_sampler_go_to_the_log(caplog):
-    class Warning_:
+    class Warns:
         def fit_resample(self, X, y):
             warnings.warn("half of it is made up", UserWarning, stacklevel=1)
             return X, y
 
-    done = resample(matrix(), [SamplerStep(Warning_(), "Odd")], seed=0)
+    done = resample(matrix(), [SamplerStep(Warns(), "Odd")], seed=0)
     assert len(done.matrix) == 400
     assert "Odd: half of it is made up" in caplog.text
 
