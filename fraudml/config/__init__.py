@@ -1,5 +1,5 @@
 """Settings: their shape (`settings`), the strict way in (`parse`), their parts (`components`), and
-the composition of YAML files (`compose`, the only module that knows Hydra).
+the composition of YAML files (`compose` and `overrides`, the only modules that know Hydra).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def load_settings(
 
 def read_settings(plain: dict[str, object]) -> Settings:
     """Read a composed, plain config into settings, with every part checked and complete."""
-    from fraudml.config.components import check_tree
+    from fraudml.config.checks import check_tree
     from fraudml.config.parse import parse
     from fraudml.config.settings import Settings
     from fraudml.config.targets import ALLOWED

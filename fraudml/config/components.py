@@ -1,19 +1,18 @@
 """Parts that a config names by `_target_`, with their arguments beside it.
 
-A component is plain data until it is built. It is checked as soon as it is read: the target is
-imported, the arguments are bound to its signature and, where it is fraudml's own or follows
-scikit-learn, their values are checked too. So a slip is found before any work is done.
+A component is plain data until it is built. `fraudml.config.checks` finds what is wrong with it
+as soon as it is read.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from fraudml.config.parse import Place, Problems, dump, read_section, shape_of
+from fraudml.config.parse import Place, Problems, dump, read_section
+from fraudml.config.shape import shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
 from fraudml.errors import ConfigError, all_problems, nearest
 
@@ -176,7 +175,7 @@ def build(
         return None
     target = find_target(component.target, where, allowed)
     arguments = {
-        name: _build_inner(value, f"{where}.{name}", allowed, context)
+        name: build_inner(value, f"{where}.{name}", allowed, context)
         for name, value in component.arguments.items()
     }
     offered = {
@@ -185,249 +184,63 @@ def build(
         if name not in arguments and _accepts(target, name)
     }
     try:
-        return _call(target, component.target, {**arguments, **offered}, where)
+        return call(target, component.target, {**arguments, **offered}, where)
     except Problems as problems:
-        raise ConfigError(_joined(problems.found, where)) from problems.__cause__
+        raise ConfigError(joined(problems.found, where)) from problems.__cause__
 
 
-def check(
-    component: Component,
-    *,
-    where: str = "component",
-    allowed: Collection[str] = ALLOWED,
-    context: Collection[str] = (),
-) -> Component:
-    """Find what is wrong with a component, before it is needed.
-
-    Parameters
-    ----------
-    component : Component
-        What will be built.
-    where, allowed
-        As for `build`.
-    context : collection of str
-        Names that `build` will be given, so that they may be missing here.
-
-    Returns
-    -------
-    Component
-        The same; one of fraudml's own with every default written out.
-
-    Raises
-    ------
-    ConfigError
-        As `build` would.
-    """
-    try:
-        return _check(component, where, allowed, context)
-    except Problems as problems:
-        raise ConfigError(_joined(problems.found, where)) from problems.__cause__
-
-
-def check_tree(
-    settings: T,
-    allowed: Collection[str] = ALLOWED,
-    builders: Mapping[str, Callable[[Component], Iterable[Any]]] | None = None,
-) -> T:
-    """Check every component in a tree of settings, and write out the defaults of fraudml's own.
-
-    Parameters
-    ----------
-    settings : dataclass instance
-        The tree.
-    allowed : collection of str
-        What a target may begin with.
-    builders : mapping, optional
-        For sections that are not built by `build`, by dotted path: what makes their objects from
-        the component, or raises `ConfigError`.
-
-    Raises
-    ------
-    ConfigError
-        What is wrong with any of them, all of it at once.
-    """
-    problems: list[str] = []
-    checked = _check_below(settings, "", _Checks(allowed, builders or {}), problems)
-    if problems:
-        raise ConfigError(all_problems(f"{len(problems)} problems in the config.", problems))
-    result: T = checked
-    return result
-
-
-@dataclass(frozen=True)
-class _Checks:
-    """What the check of a tree goes by."""
-
-    allowed: Collection[str]
-    builders: Mapping[str, Callable[[Component], Iterable[Any]]]
-
-
-def _check_below(value: Any, path: str, checks: _Checks, problems: list[str]) -> Any:
-    if isinstance(value, Component):
-        try:
-            if path in checks.builders and not _is_own(value, path, checks.allowed):
-                return _check_built(value, path, checks)
-            return _check(value, path, checks.allowed, ())
-        except Problems as wrong:
-            problems += wrong.found
-            return value
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return value
-    changed = {}
-    for one in dataclasses.fields(value):
-        old = getattr(value, one.name)
-        new = _check_below(old, f"{path}.{one.name}" if path else one.name, checks, problems)
-        if new is not old:
-            changed[one.name] = new
-    return dataclasses.replace(value, **changed) if changed else value
-
-
-def _is_own(component: Component, where: str, allowed: Collection[str]) -> bool:
-    """Say whether a component makes one of fraudml's own parts by itself."""
-    if component.target is None:
-        return True
-    return isinstance(
-        _found(component.target, where, allowed), type
-    ) and component.target.startswith("fraudml.")
-
-
-def _check_built(component: Component, where: str, checks: _Checks) -> Component:
-    """Check a component that its room builds in a way of its own."""
-    for name, inner in _inner_components(component.arguments, where):
-        _found(str(inner.target), name, checks.allowed)
-    try:
-        for made in checks.builders[where](component):
-            _validate(made, where)
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-    return component
-
-
-def _found(target: str, where: str, allowed: Collection[str]) -> Any:
-    try:
-        return find_target(target, where, allowed)
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-
-
-def _check(
-    component: Component, where: str, allowed: Collection[str], context: Collection[str]
-) -> Component:
-    if component.target is None:
-        return component
-    target = _found(component.target, where, allowed)
-    arguments = dict(component.arguments)
-    problems: list[str] = []
-    for name, inner in _inner_components(arguments, where):
-        try:
-            _check(inner, name, allowed, context)
-        except Problems as wrong:
-            problems += wrong.found
-    if problems:
-        raise Problems(problems)
-    if _own(target):
-        return _complete(component, target, where, allowed, context)
-    _bind(target, component.target, arguments, where, context)
-    _check_values(target, arguments, where)
-    return component
-
-
-def _inner_components(value: Any, path: str) -> Iterator[tuple[str, Component]]:
+def inner_components(value: Any, path: str) -> Iterator[tuple[str, Component]]:
+    """List the components inside of a value, each with its dotted path."""
     if isinstance(value, Component):
         yield path, value
     elif isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _inner_components(inner, f"{path}.{name}")
+            yield from inner_components(inner, f"{path}.{name}")
     elif isinstance(value, tuple):
         for position, inner in enumerate(value):
-            yield from _inner_components(inner, f"{path}[{position}]")
+            yield from inner_components(inner, f"{path}[{position}]")
 
 
-def _complete(
-    component: Component,
-    target: Any,
-    where: str,
-    allowed: Collection[str],
-    context: Collection[str],
-) -> Component:
-    """Make one of fraudml's own parts, and write out its defaults where that makes it again."""
-    assert component.target is not None
-    lacking = _required(target) - set(component.arguments)
-    if lacking and lacking <= set(context):
-        return component
-    made = _made(component, target, where, allowed)
-    full = _written(made, target)
-    if full is None:
-        return component
-    built = {name: part for name, part in component.arguments.items() if not _is_plain(part)}
-    completed = Component(component.target, {**full, **built})
-    try:
-        again = _made(completed, target, where, allowed)
-    except Problems:
-        return component
-    # Objects of other libraries are equal to themselves alone.
-    return completed if again == made or built else component
-
-
-def _made(component: Component, target: Any, where: str, allowed: Collection[str]) -> Any:
-    try:
-        arguments = _build_inner(component.arguments, where, allowed, {})
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-    return _call(target, str(component.target), arguments, where)
-
-
-def _written(made: Any, target: Any) -> Mapping[str, Any] | None:
-    """Write down all arguments of one of fraudml's own parts, where that can be known."""
-    if not shape_of(target).open:
-        return {
-            name: dump(getattr(made, name))
-            for name in shape_of(target).parameters
-            if hasattr(made, name)
-        }
-    written = made.to_dict() if hasattr(made, "to_dict") else None
-    return written if isinstance(written, Mapping) and TARGET not in written else None
-
-
-def _required(target: Any) -> set[str]:
+def required(target: Any) -> set[str]:
+    """List the arguments that a target has no default for."""
     parameters = shape_of(target).parameters
     return {name for name, parameter in parameters.items() if parameter.default is None}
 
 
-def _build_inner(
+def build_inner(
     value: Any, where: str, allowed: Collection[str], context: Mapping[str, Any]
 ) -> Any:
+    """Build the components inside of a value, and make its tuples the lists that YAML has."""
     if isinstance(value, Component):
         return build(value, where=where, allowed=allowed, **context)
     if isinstance(value, Mapping):
         return {
-            name: _build_inner(part, f"{where}.{name}", allowed, context)
+            name: build_inner(part, f"{where}.{name}", allowed, context)
             for name, part in value.items()
         }
     if isinstance(value, tuple):
-        # Other libraries mean lists where YAML has them.
         return [
-            _build_inner(part, f"{where}[{position}]", allowed, context)
+            build_inner(part, f"{where}[{position}]", allowed, context)
             for position, part in enumerate(value)
         ]
     return value
 
 
-def _call(target: Any, name: str, arguments: Mapping[str, Any], where: str) -> Any:
+def call(target: Any, name: str, arguments: Mapping[str, Any], where: str) -> Any:
     """Call a target whose arguments were read from plain data; raise `Problems`."""
     _refuse_reserved(arguments, where)
-    if _own(target):
+    if is_own(target):
         return read_section(target, arguments, Place(where, target, f"is no argument of {name}"))
-    _bind(target, name, arguments, where, ())
+    bind(target, name, arguments, where, ())
     try:
         made = target(**arguments)
     except (TypeError, ValueError) as error:
         raise Problems([f"{where}: {name} refuses its arguments: {error}"]) from error
-    _validate(made, where)
+    validate(made, where)
     return made
 
 
-def _bind(
+def bind(
     target: Any,
     name: str,
     arguments: Mapping[str, Any],
@@ -442,7 +255,7 @@ def _bind(
         for argument in arguments
         if not shape.open and argument not in shape.parameters
     ]
-    missing = _required(target) - set(arguments) - set(context)
+    missing = required(target) - set(arguments) - set(context)
     problems += [f"{where}.{one} is required by {name}." for one in sorted(missing)]
     if problems:
         raise Problems(problems)
@@ -459,23 +272,8 @@ def _refuse_reserved(arguments: Mapping[str, Any], where: str) -> None:
         raise Problems(problems)
 
 
-def _check_values(target: Any, arguments: Mapping[str, Any], where: str) -> None:
-    """Check the values too where the class follows scikit-learn: its constructors only store."""
-    if isinstance(target, type) and hasattr(target, "_parameter_constraints"):
-        plain = {name: value for name, value in arguments.items() if _is_plain(value)}
-        if not _required(target) - set(plain):
-            _validate(target(**_listed(plain)), where)
-
-
-def _is_plain(value: Any) -> bool:
-    return next(_inner_components(value, ""), None) is None
-
-
-def _listed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _build_inner(value, "", (), {}) for name, value in arguments.items()}
-
-
-def _validate(made: Any, where: str) -> None:
+def validate(made: Any, where: str) -> None:
+    """Check the values of what follows scikit-learn as its `fit` would; raise `Problems`."""
     validate = getattr(made, "_validate_params", None)
     if validate is None or not hasattr(made, "_parameter_constraints"):
         return
@@ -485,7 +283,8 @@ def _validate(made: Any, where: str) -> None:
         raise Problems([f"{where}: {error}"]) from error
 
 
-def _own(target: Any) -> bool:
+def is_own(target: Any) -> bool:
+    """Say whether a class or function is fraudml's own."""
     return str(getattr(target, "__module__", "")).startswith("fraudml.")
 
 
@@ -494,5 +293,6 @@ def _accepts(target: Any, name: str) -> bool:
     return any(name in shape_of(one).parameters for one in classes)
 
 
-def _joined(problems: list[str], where: str) -> str:
+def joined(problems: list[str], where: str) -> str:
+    """Write the problems of one component as the text of an error."""
     return all_problems(f"{len(problems)} problems in {where}.", problems)

@@ -6,12 +6,13 @@ import dataclasses
 import inspect
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fraudml.config.components import Component
-from fraudml.config.parse import dump, shape_of
+from fraudml.config.parse import dump
+from fraudml.config.shape import shape_of
 from fraudml.config.targets import TARGET, find_target
 from fraudml.errors import FraudmlError
 
@@ -109,7 +110,7 @@ def kind_of(hint: Any) -> str:
         return "|".join(map(str, get_args(hint)))
     if origin in (Union, types.UnionType):
         return "|".join(kind_of(member) for member in get_args(hint))
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return f"list of {kind_of(get_args(hint)[0])}"
     return "section" if origin in (dict, Mapping) or dataclasses.is_dataclass(hint) else "value"
 

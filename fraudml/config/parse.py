@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import inspect
 import math
 import types
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
+from fraudml.config.shape import MISSING, Parameter, shape_of
 from fraudml.config.text import SCALARS, describe, expected, word
 from fraudml.errors import ConfigError, all_problems, listing, nearest
 
 T = TypeVar("T")
-
-MISSING: Any = dataclasses.MISSING
-"""Stands for 'no default' where None is a value."""
 
 
 class Plain(Protocol):
@@ -81,7 +76,8 @@ def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
     ----------
     cls : type
         A dataclass. Its fields are bool, int, float, str, Literal, `X | None` and other unions,
-        tuples, mappings from str, paths, dataclasses, and types with `from_plain`.
+        tuples and sequences (read as tuples), mappings, paths, dataclasses, types with
+        `from_plain`, and what takes anything: Any, object, protocols.
     mapping : mapping
         Plain data, as YAML and JSON have it.
     where : str
@@ -143,81 +139,6 @@ def dump(settings: Any) -> Any:
     if isinstance(settings, (tuple, list)):
         return [dump(value) for value in settings]
     return str(settings) if isinstance(settings, Path) else settings
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """What one key accepts: a type hint, and the default where there is one."""
-
-    hint: Any
-    default: Callable[[], Any] | None
-
-    def initial(self) -> Any:
-        """Return the default, or `MISSING`."""
-        return MISSING if self.default is None else self.default()
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The keys that a class or function takes, and whether it takes any other."""
-
-    parameters: Mapping[str, Parameter]
-    open: bool = False
-
-
-@functools.cache
-def shape_of(target: Any) -> Shape:
-    """Read the fields of a dataclass, or the signature of anything else that can be called."""
-    if dataclasses.is_dataclass(target) and _has_own_fields(target):
-        hints = typing.get_type_hints(target)
-        fields = [field for field in dataclasses.fields(target) if field.init]
-        return Shape(
-            {field.name: Parameter(hints[field.name], _field_default(field)) for field in fields}
-        )
-    return _signature_shape(target)
-
-
-def _has_own_fields(target: Any) -> bool:
-    """Say whether a dataclass is called with its fields, and has no other `__init__`."""
-    return bool(target.__dataclass_params__.init)
-
-
-def _field_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    return None if field.default is dataclasses.MISSING else lambda: field.default
-
-
-def _signature_shape(target: Any) -> Shape:
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except ValueError:
-        return Shape({}, open=True)
-    hints = _hints_or_none(
-        getattr(target, "__init__", target) if isinstance(target, type) else target
-    )
-    by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    named = {
-        one.name: Parameter(
-            hints.get(one.name, Any),
-            None if one.default is one.empty else functools.partial(_same, one.default),
-        )
-        for one in parameters
-        if one.kind in by_name
-    }
-    return Shape(named, any(one.kind is one.VAR_KEYWORD for one in parameters))
-
-
-def _same(value: T) -> T:
-    return value
-
-
-def _hints_or_none(function: Any) -> dict[str, Any]:
-    # Third-party annotations may name what only their type checker imports.
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):
-        return {}
 
 
 def read_section(cls: Any, value: Any, place: Place, base: Any = None) -> Any:
@@ -309,8 +230,8 @@ def read(hint: Any, value: Any, place: Place, base: Any = None) -> Any:
 
 def _is_open(hint: Any) -> bool:
     """Say whether anything goes: Any, object, type variables, protocols and callables."""
-    open_hint = hint in (Any, object) or isinstance(hint, TypeVar)
-    return open_hint or getattr(hint, "_is_protocol", False) or get_origin(hint) is not None
+    named = hint in (Any, object) or isinstance(hint, TypeVar)
+    return named or getattr(hint, "_is_protocol", False) or get_origin(hint) is Callable
 
 
 def _read_plain(hint: type[Plain], value: Any, place: Place, base: Any) -> Any:
@@ -392,7 +313,7 @@ def _read_union(hint: Any, value: Any, place: Place, base: Any) -> Any:
 
 def _read_tuple(hint: Any, value: Any, place: Place, _: Any) -> tuple[Any, ...]:
     hints = get_args(hint)
-    repeated = len(hints) == 2 and hints[1] is Ellipsis
+    repeated = get_origin(hint) is not tuple or hints[1:] == (Ellipsis,)
     if not isinstance(value, (list, tuple)):
         raise place.wrong(
             hint, value, "" if isinstance(value, Mapping) else f" Write [{word(value)}]."
@@ -414,7 +335,7 @@ def _read_mapping(hint: Any, value: Any, place: Place, _: Any) -> dict[Any, Any]
     )
 
 
-def _collect(hints: typing.Sequence[Any], values: list[Any], places: list[Place]) -> list[Any]:
+def _collect(hints: Sequence[Any], values: list[Any], places: list[Place]) -> list[Any]:
     result: list[Any] = []
     problems: list[str] = []
     for hint, value, place in zip(hints, values, places, strict=True):
@@ -441,7 +362,7 @@ _READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any, Place, Any], An
     (lambda hint: hint is Path, _read_path),
     (_of(Literal), _read_literal),
     (_of(Union, types.UnionType), _read_union),
-    (_of(tuple), _read_tuple),
+    (_of(tuple, Sequence), _read_tuple),
     (_of(dict, Mapping), _read_mapping),
     (dataclasses.is_dataclass, _read_nested),
     (_is_open, _read_anything),

@@ -31,7 +31,7 @@ EXTRAS = {
 """Which extra of fraudml brings a library."""
 
 
-def find_target(path: str, where: str, allowed: Collection[str] = ALLOWED) -> Any:
+def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
     """Import what a dotted path names.
 
     Parameters
@@ -52,6 +52,8 @@ def find_target(path: str, where: str, allowed: Collection[str] = ALLOWED) -> An
         The library is installed and cannot be loaded.
     """
     key = f"{where}.{TARGET}"
+    if not isinstance(path, str):
+        raise ConfigError(f"{key} is {path!r}. It is a dotted path, or null.")
     roots = tuple(prefix.rstrip(".") + "." for prefix in allowed)
     if not path.startswith(roots):
         begins = ", ".join(f"'{root}'" for root in roots)

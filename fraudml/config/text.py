@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -38,7 +38,7 @@ def expected(hint: Any) -> str:
         return f"one of {', '.join(word(one, quoted=True) for one in get_args(hint))}"
     if origin in (Union, types.UnionType):
         return " or ".join(expected(member) for member in get_args(hint))
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return "a list"
     if origin in (dict, Mapping) or dataclasses.is_dataclass(hint) or hasattr(hint, "from_plain"):
         return "a section"

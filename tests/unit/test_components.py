@@ -12,13 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
-from fraudml.config.components import (
-    Component,
-    ComponentSettings,
-    build,
-    check,
-    check_tree,
-)
+from fraudml.config.checks import check, check_tree
+from fraudml.config.components import Component, ComponentSettings, build
 from fraudml.config.parse import dump, parse
 from fraudml.config.targets import ALLOWED, find_target
 from fraudml.errors import ConfigError, MachineError
@@ -181,6 +176,13 @@ def test_an_inner_part_is_checked_with_its_place() -> None:
     assert message.startswith("part.k_neighbors.n_neigbors is no argument of sklearn.neighbors")
     steps = [{"_target_": SVC}, {"_target_": "sklearn.svm.SVX"}]
     assert "part.steps[1]._target_ is" in refusal(SMOTE, {"steps": steps})
+
+
+def test_an_inner_part_needs_a_target_that_is_a_text() -> None:
+    message = refusal(SVC, {"kernel": {"_target_": 3}})
+    assert message == "part.kernel._target_ is 3. It is a dotted path, or null."
+    with pytest.raises(ConfigError, match=r"part\.kernel has arguments and no _target_"):
+        check(Component(SVC, {"kernel": {"_target_": None, "x": 1}}), where="part")
 
 
 @pytest.mark.parametrize("name", ["_partial_", "_args_", "_convert_"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -250,6 +250,17 @@ def test_a_rule_of_the_class_is_told_even_beside_an_unknown_key() -> None:
 def test_a_path_may_stand_before_the_keys() -> None:
     with pytest.raises(ConfigError, match=r"^a\.b\.rows is 'x'"):
         parse(Source, {"rows": "x"}, where="a.b")
+
+
+def test_a_sequence_is_read_as_a_tuple() -> None:
+    @dataclass(frozen=True)
+    class Steps:
+        names: Sequence[str] = ()
+
+    # Hints of a class inside a function are resolved here.
+    Steps.__annotations__["names"] = Sequence[str]
+    assert parse(Steps, {"names": ["a", 1]}).names == ("a", "1")
+    assert refusal({"names": "a"}, Steps) == "names is 'a', a text. It is a list. Write [a]."
 
 
 def test_a_hint_that_cannot_be_read_is_a_defect() -> None:
