@@ -24,7 +24,9 @@ _log = logging.getLogger(__name__)
 
 Kind = Literal["number", "category", "age"]
 
-_MICROSECONDS_A_DAY = 86_400e6
+# Factors, for polars divides a column of one row and one of many to different last bits.
+_DAYS_A_MICROSECOND = 1 / 86_400e6
+_HOURS_A_MINUTE = 1 / 60
 _TIME_PARTS = ("hour", "weekday")
 _CHUNK = 500_000
 _NEARLY_EVERY = 0.99
@@ -99,7 +101,8 @@ class Feature:
             )
             made = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
         elif self.kind == "age":
-            made = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds() / _MICROSECONDS_A_DAY
+            age = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds()
+            made = age.cast(pl.Float64) * _DAYS_A_MICROSECOND
         else:
             made = column.cast(pl.Float64).fill_nan(None)
         return made.alias(self.name)
@@ -183,7 +186,7 @@ class FittedFeatures:
         source, parts = self._source(table), []
         if self.time_parts:
             moment, (hour, weekday) = pl.col(MOMENT_COLUMN), self.names[-2:]
-            hours = moment.dt.hour() + moment.dt.minute() / 60
+            hours = moment.dt.hour() + moment.dt.minute() * _HOURS_A_MINUTE
             parts = [
                 hours.cast(pl.Float64).alias(hour),
                 moment.dt.weekday().cast(pl.Float64).alias(weekday),
