@@ -7,6 +7,7 @@ Reading files is `read`, finding what will hurt a model is `audit`.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _LARGEST = float(np.finfo(np.float32).max)
 """What a learner's float32 still holds."""
+
+_PATTERN = re.compile(r"\*|\^.*\$", re.DOTALL)
 
 _SWITCHED_OFF = {
     "time": "blocks by time (they are stratified instead), delays, time parts, alerts per day",
@@ -164,11 +167,10 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     ]
     if missing:
         raise DataError(_missing_columns(frame, missing, "Correct it under data.columns."))
-    if patterns := [name for name in frame.columns if name[:1] == "^" and name[-1:] == "$"]:
-        # polars takes such a name for a regular expression over all the names
+    if patterns := [name for name in frame.columns if _PATTERN.fullmatch(name)]:
         raise DataError(
-            f"{len(patterns):,} of {frame.width:,} columns have a name that begins with ^ and ends "
-            f"in $: {listing(patterns)}. Rename them, or exclude them."
+            f"{len(patterns):,} of {frame.width:,} columns have a name that polars reads as a "
+            f"pattern over all names: {listing(patterns)}. Rename or exclude them."
         )
     _say_what_is_off(roles)
     schema = Schema(

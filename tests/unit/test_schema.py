@@ -26,7 +26,7 @@ AWKWARD = [
     "a,comma",
     "{brace}",
     "^caret",
-    "*",
+    "2*3",
     "",
 ]
 
@@ -268,12 +268,12 @@ def test_awkward_names_play_any_role(name: str) -> None:
 
 
 def test_a_name_that_polars_reads_as_a_pattern_is_refused_unless_excluded() -> None:
-    frame = table(**{"^pattern.*$": [1] * 4})
-    assert "1 of 2 columns" in refusal(frame)
-    assert "'^pattern.*$'. Rename" in refusal(frame)
+    frame = table(**{"^pattern.*$": [1] * 4, "*": [1] * 4})
+    assert "2 of 3 columns" in refusal(frame)
+    assert "'^pattern.*$', '*'. Rename" in refusal(frame)
 
 
-@pytest.mark.parametrize("name", [*AWKWARD, "^.*$"])
+@pytest.mark.parametrize("name", [*AWKWARD, "^.*$", "*"])
 def test_excluding_an_awkward_name_excludes_that_column_alone(name: str) -> None:
     checked = check_table(table(**{name: [1] * 4, "kept": [2] * 4}), settings(exclude=(name,)))
     assert checked.frame.columns == ["label", "kept"]
