@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from fraudml.errors import ConfigError
@@ -25,8 +26,8 @@ class GuardSettings:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        if self.margin < 1:
-            raise ConfigError(f"guard.margin is {self.margin}. It is at least 1.")
+        if not 1 <= self.margin < inf:
+            raise ConfigError(f"guard.margin is {self.margin}. It is at least 1, and finite.")
         if not 0.5 <= self.level < 1:
             raise ConfigError(f"guard.level is {self.level}. It lies in [0.5, 1).")
 

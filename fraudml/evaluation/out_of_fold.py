@@ -96,7 +96,8 @@ def out_of_fold(
     rounds : RoundsSettings
         Whether and when rounds are chosen.
     """
-    folds = sorted(folds, key=lambda fold: int(fold.score[0]))
+    # A table of few entities leaves steps with nobody to score.
+    folds = sorted((one for one in folds if len(one.score)), key=lambda one: int(one.score[0]))
     models = [
         recipe.fit(
             matrix.take(fold.fit),
