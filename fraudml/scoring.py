@@ -11,6 +11,7 @@ import polars as pl
 from fraudml.bundle import DecisionBundle, read_bundle
 from fraudml.data.frames import as_polars
 from fraudml.data.schema import conform_table
+from fraudml.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Scorer:
         Raises
         ------
         DataError
-            Columns are missing (all are named), or an amount or a time cannot be read.
+            Columns are missing (all are named), an amount or a time cannot be read, or the id is
+            named as a column of the scores.
         """
         rows = as_polars(frame)
         table = conform_table(rows, self.bundle.schema, self.bundle.needed_columns)
@@ -51,6 +53,11 @@ class Scorer:
         name = table.schema.roles.id
         named = table.facts["row"] if name is None else rows[name]
         scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}
+        if named.name in scores:
+            raise DataError(
+                f"column '{named.name}' is the id, and a column of the scores has that name. "
+                "Rename it before training and scoring."
+            )
         return pl.DataFrame({named.name: named, **scores})
 
 

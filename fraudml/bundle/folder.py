@@ -20,7 +20,7 @@ from fraudml.data.schema import Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
 from fraudml.decisions.policies import TunedPolicy
-from fraudml.errors import BundleError, listing, nearest
+from fraudml.errors import BundleError, ConfigError, listing, nearest
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
 from fraudml.learners import load_learner
@@ -41,7 +41,8 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
     folder : Path
         Is made; it must not exist. Whole or not at all is the caller's, by `whole_folder`.
     """
-    (folder / _LEARNER).mkdir(parents=True)
+    folder.mkdir(parents=True)
+    (folder / _LEARNER).mkdir()
     facts = bundle.learner.save(folder / _LEARNER)
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -96,7 +97,7 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
             policy=TunedPolicy.from_dict(manifest["policy"]),
             record=manifest["record"],
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"'{folder / _MANIFEST}' is not laid out as format {FORMAT_VERSION} is: {error!r}. "
             "Train again to get a bundle that this fraudml reads."
@@ -115,8 +116,8 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
                 f"'{path}' is not there, or is a link. '{folder}' is no whole bundle."
             )
     try:
-        told = (folder / _DIGEST).read_text(encoding="ascii").strip()
-        same = told == sha256(folder / _MANIFEST)
+        told = (folder / _DIGEST).read_bytes()
+        same = told == f"{sha256(folder / _MANIFEST)}\n".encode()
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8")) if same else None
     except (OSError, ValueError) as error:
         raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
@@ -147,11 +148,14 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     links = [name for name, path in there.items() if path.is_symlink()]
     missing = sorted(set(told) - set(there))
     extra = sorted(set(there) - set(told) - {_MANIFEST, _DIGEST})
-    changed = [
-        name
-        for name in sorted(set(told) & set(there))
-        if name not in links and sha256(there[name]) != told[name]
-    ]
+    try:
+        changed = [
+            name
+            for name in sorted(set(told) & set(there) - set(links))
+            if sha256(there[name]) != told[name]
+        ]
+    except OSError as error:
+        raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
     findings = {"links": links, "missing": missing, "not listed": extra, "changed": changed}
     wrong = [f"{what}: {listing(names)}" for what, names in findings.items() if names]
     if wrong:

@@ -19,8 +19,8 @@ class ScoredFrame:
     ----------
     frame : DataFrame
         `row` (position in the input), `margin`, `p` (calibrated; Float64), `label` (Int8, null =
-        not known), `amount` (Float64, at least 0, null = not known), `day` (Int64, from the first
-        day of the table; null without a clock), `time`, `entity` (a code; null without the role).
+        not known), `amount` (Float64, at least 0, null = not known), `day` (Int64, since
+        1970; null without a clock), `time`, `entity` (a code; null without the role).
     """
 
     frame: pl.DataFrame
