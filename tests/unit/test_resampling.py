@@ -19,6 +19,7 @@ from fraudml.resampling import (
     chain,
     known_samplers,
     resample,
+    resample_frame,
     sampler_step,
     sampler_steps,
 )
@@ -508,6 +509,65 @@ def test_a_random_state_that_is_set_stays():
     step = sampler_step(SMOTE, {"random_state": 3}, fraud_share=0.2)
     a, b = (resample(train, [step], seed=seed).matrix.values for seed in (0, 1))
     np.testing.assert_array_equal(a, b)
+
+
+# Tables.
+
+
+def table(rows: int = 300) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "id": np.arange(rows, dtype=np.int64) + 2**53 - 1_000,
+            "amount": np.exp(rng.normal(size=rows)),
+            "count": rng.poisson(4, rows).astype(np.uint8),
+            "online": rng.random(rows) < 0.3,
+            "shop": rng.choice(["bakery", "kiosk", "travel"], rows),
+            "day": pl.date_range(pl.date(2024, 1, 1), pl.date(2025, 12, 31), eager=True)[:rows],
+            "label": np.arange(rows) < 20,
+        }
+    )
+    gap = pl.int_range(pl.len()) % 7 == 0
+    return frame.with_columns(
+        pl.when(~gap).then(pl.col(name)).alias(name) for name in ("amount", "count", "shop")
+    )
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_a_table_comes_back_with_its_types_and_its_rows(arrow):
+    frame = table()
+    step = sampler_step(SMOTE, fraud_share=0.5)
+    out = resample_frame(frame.to_arrow() if arrow else frame, [step], seed=0)
+    assert out.schema == frame.schema
+    assert out[:300].equals(frame)
+    made = out[300:]
+    assert made.height == 260
+    assert made["label"].all()
+    assert 0 < made["amount"].null_count() < made.height
+    assert made["amount"].max() <= frame["amount"].max()
+    assert made["count"].n_unique() > 2
+    assert set(made["shop"].drop_nulls()) <= {"bakery", "kiosk", "travel"}
+    assert set(made["day"]) <= set(frame["day"][:20])
+
+
+def test_a_table_gets_a_weight_where_rows_would_be_copied():
+    over = sampler_step(OVER + "RandomOverSampler", fraud_share=0.5)
+    out = resample_frame(table(), [over], seed=0)
+    assert out.height == 300
+    assert out.filter(pl.col("label"))["weight"].sum() == pytest.approx(280)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (table().rename({"label": "lable"}), "no label column 'label'. Did you mean 'lable'"),
+        (table().with_columns(label=pl.lit(2)), "values \\['2'\\]"),
+        (table().with_columns(amount=pl.lit(float("inf"))), "'amount' is infinite"),
+    ],
+)
+def test_a_table_that_cannot_be_resampled_is_refused(frame, words):
+    with pytest.raises(DataError, match=words):
+        resample_frame(frame, [sampler_step(SMOTE)], seed=0)
 
 
 # The files of conf/resampling.
