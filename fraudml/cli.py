@@ -250,12 +250,19 @@ def _multirun(line: Line, progress: Callable[[], Any]) -> int:
     for number, (overrides, one) in enumerate(zip(runs, settings, strict=True)):
         _write(f"run {number} of {len(runs)}: {' '.join(overrides)}", error=True)
         codes.append(_attempt(functools.partial(_execute, line, one, progress)))
+    varied = [" ".join(one) for one in _varied(runs)]
     rows = [
-        (str(number), " ".join(overrides), str(code), str(one.output_dir))
-        for number, (overrides, code, one) in enumerate(zip(runs, codes, settings, strict=True))
+        (str(number), what, str(code), str(one.output_dir))
+        for number, (what, code, one) in enumerate(zip(varied, codes, settings, strict=True))
     ]
     terminal.table(f"{len(runs)} runs", rows, ("run", "overrides", "exit", "folder"))
     return next((code for code in codes if code), 0)
+
+
+def _varied(runs: list[tuple[str, ...]]) -> list[list[str]]:
+    """Keep those overrides of each run that are not the same in all of them."""
+    differs = [len(set(column)) > 1 for column in zip(*runs, strict=True)]
+    return [[one for one, kept in zip(run, differs, strict=True) if kept] for run in runs]
 
 
 def _placed(settings: list[Settings]) -> list[Settings]:

@@ -26,6 +26,10 @@ SECONDS_BETWEEN_LINES = 5.0
 """How often, at most, a stage says where it is where there is no terminal."""
 
 
+_WIDTH = 100
+"""How wide tables are where there is no terminal."""
+
+
 def write(text: str, *, error: bool = False) -> None:
     """Write a text and a newline to standard output or standard error.
 
@@ -96,7 +100,13 @@ def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ())
         shown.add_column(header[position] if header else "", overflow="fold")
     for row in rows:
         shown.add_row(*map(Text, row))
-    _console(sys.stdout).print(shown)
+    console = _console(sys.stdout)
+    if not _is_terminal(sys.stdout):
+        console.width = _WIDTH
+    with console.capture() as captured:
+        console.print(shown)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    write("\n".join(line for line in lines if line))
 
 
 @contextmanager
@@ -181,17 +191,16 @@ def _bars(console: Console) -> Iterator[Progress]:
 @contextmanager
 def _lines() -> Iterator[Progress]:
     """Write a line when a stage is first heard of, and then now and again."""
-    seen: set[str] = set()
+    said: dict[str, str] = {}
     last = time.monotonic()
 
     def show(stage: str, share: float) -> None:
         nonlocal last
-        now = time.monotonic()
-        if stage in seen and now - last < SECONDS_BETWEEN_LINES:
+        now, done = time.monotonic(), f" {share:.0%}" if stage in said else ""
+        if stage in said and (now - last < SECONDS_BETWEEN_LINES or said[stage] == done):
             return
-        done = f" {share:.0%}" if stage in seen else ""
         write(f"{time.strftime('%H:%M:%S')} {stage}{done}", error=True)
-        seen.add(stage)
+        said[stage] = done
         last = now
 
     yield show

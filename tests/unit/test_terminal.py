@@ -84,9 +84,12 @@ def test_a_stage_is_a_line_and_then_one_now_and_again(
             show("out of fold", step / 100)
             show("fit", step / 100)
             now += 0.2
+        for _ in range(100):
+            show("fit", 0.99)
+            now += 0.2
     lines = [line[9:] for line in capsys.readouterr().err.splitlines()]
     assert lines[:2] == ["out of fold", "fit"]
-    assert lines[2:] == ["out of fold 25%", "out of fold 50%", "out of fold 75%"]
+    assert lines[2:] == [*("out of fold 25%", "out of fold 50%", "out of fold 75%"), "fit 99%"]
 
 
 def test_stages_are_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

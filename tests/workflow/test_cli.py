@@ -320,6 +320,7 @@ def test_multirun_runs_each_in_its_own_folder(run: Run, work: Work) -> None:
     assert folders == [Path("all", str(number)) for number in range(4)]
     assert "run 3 of 4: seed=2 resampling=smote output_dir=all" in err
     assert "seed=1 resampling=smote" in out
+    assert "output_dir=all" not in out
 
 
 def test_multirun_makes_one_parent_by_default(run: Run, work: Work) -> None:
