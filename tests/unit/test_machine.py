@@ -1,0 +1,51 @@
+"""What the machine is said to be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fraudml import machine
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("150000 100000", 2), ("50000 100000", 1), ("400000 100000", 4), ("max 100000", 64)],
+)
+def test_a_containers_share_bounds_the_threads(
+    text: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text(text + "\n")
+    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert machine.granted_threads() == cores
+
+
+def test_the_process_keeps_to_its_own_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "not there")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert machine.granted_threads() == 3
+
+
+def test_without_an_affinity_the_cores_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "not there")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.granted_threads() == 1
+
+
+def test_versions_name_what_numbers_depend_on() -> None:
+    found = machine.versions()
+    assert {"python", "fraudml", "lightgbm", "numpy", "polars"} <= set(found)
+    assert all(found.values())
+
+
+def test_memory_is_told_in_megabytes() -> None:
+    held = machine.peak_memory_mb()
+    assert held is None or 10 < held < 1e6
