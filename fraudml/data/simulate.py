@@ -15,6 +15,7 @@ Legitimate purchases go to a card's own few terminals, at its own level of amoun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,7 +160,7 @@ def simulate(settings: SimulateSettings) -> pl.DataFrame:
             for i, part in enumerate(parts)
         ]
     ).sort("time", maintain_order=True)
-    return _named(table)
+    return _named(table, settings)
 
 
 def _make_world(settings: SimulateSettings) -> _World:
@@ -223,13 +224,15 @@ def _legitimate(world: _World, settings: SimulateSettings, size: int) -> _Events
 def _usual(rng: np.random.Generator, world: _World, card: _Ints, terminal: _Ints) -> _Floats:
     """Log amounts that are usual for the card at such a shop."""
     shift = np.array([merchant[3] for merchant in _MERCHANTS])[world.category[terminal]]
-    return world.log_amount[card] + shift + rng.normal(0.0, 0.55, len(card))
+    usual: _Floats = world.log_amount[card] + shift + rng.normal(0.0, 0.55, len(card))
+    return usual
 
 
 def _shopping_days(rng: np.random.Generator, days: int, size: int) -> _Ints:
     week = np.array([1.0, 1.0, 1.0, 1.05, 1.25, 1.4, 0.8])
     weight = np.cumsum(week[np.arange(days) % 7])
-    return np.searchsorted(weight, rng.random(size) * weight[-1], side="right")
+    day: _Ints = np.searchsorted(weight, rng.random(size) * weight[-1], side="right")
+    return day
 
 
 def _shopping_hours(rng: np.random.Generator, online: _Bools) -> _Floats:
@@ -397,13 +400,13 @@ def _label(rng: np.random.Generator, events: _Events) -> dict[str, NDArray[np.ge
     return {"label": np.ones(size, np.int8), "label_time": known}
 
 
-def _named(table: pl.DataFrame) -> pl.DataFrame:
+def _named(table: pl.DataFrame, settings: SimulateSettings) -> pl.DataFrame:
     """Replace numbers by names and put the columns in the order of a reader."""
     return table.select(
         pl.int_range(1, pl.len() + 1).alias("transaction_id"),
         pl.col("time").dt.truncate("1s"),
-        _numbered("card", "C").alias("card_id"),
-        _numbered("terminal", "T").alias("terminal_id"),
+        _word("card", _numbered("C", settings.cards)).alias("card_id"),
+        _word("terminal", _numbered("T", settings.terminals)).alias("terminal_id"),
         "amount",
         _word("category", _CATEGORIES).alias("merchant_category"),
         _word("entry", _ENTRY_MODES).alias("entry_mode"),
@@ -416,9 +419,11 @@ def _named(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _numbered(column: str, letter: str) -> pl.Expr:
-    return pl.format(letter + "{}", pl.col(column).cast(pl.String).str.zfill(6))
+def _numbered(letter: str, count: int) -> pl.Series:
+    return pl.select(
+        pl.format(letter + "{}", pl.int_range(count).cast(pl.String).str.zfill(6))
+    ).to_series()
 
 
-def _word(column: str, words: tuple[str, ...]) -> pl.Expr:
+def _word(column: str, words: Sequence[str] | pl.Series) -> pl.Expr:
     return pl.lit(pl.Series(words)).gather(pl.col(column).replace(-1, None))

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fraudml.data.delimited import TextFile
+from fraudml.data.delimited import TextFile, _looks_ragged
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.read import load_table, read_table, reading, scan_table
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings, SimulateSettings
@@ -207,6 +207,10 @@ class TestText:
         assert table["a"].to_list() == [3.14, 2.0]
         assert table["b"].to_list() == ["1.234", "1.000,5"]  # thousands are not decimals
         assert table["c"].dtype == pl.String
+        path = write(tmp_path / "s.csv", "label;a;b\n0;1.234;1,5\n1;12;1.234\n")
+        table = read_table(settings(path, separator=";", decimal_comma=True))
+        assert table["a"].to_list() == ["1.234", "12"]
+        assert table["b"].to_list() == ["1,5", "1.234"]
         path = write(tmp_path / "u.csv", "label;a\n0;3,14\n1;2,5\n")
         assert read_table(settings(path, separator=";"))["a"].dtype == pl.String
 
@@ -364,6 +368,12 @@ class TestText:
             assert "in 1 of 4 rows (first at line 7: 2)" in str(
                 TextFile.open(path, CsvSettings()).ragged()
             )
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 100])
+    def test_empty_lines_are_not_ragged(self, size: int) -> None:
+        raw = b"a,b\r\n\r\n1,2\r\n\r\n\n3,4\r\n\r\n"
+        pieces = (raw[start : start + size] for start in range(0, len(raw), size))
+        assert not _looks_ragged(pieces, ",", '"', 2)
 
     def test_names_that_are_missing_or_stand_twice(self, tmp_path: Path) -> None:
         said = refusal(settings(write(tmp_path / "t.csv", ",label,a,a, \n0,1,2,3,4\n")))
