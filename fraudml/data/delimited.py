@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,9 @@ import polars as pl
 from fraudml.data.clock import MOMENT
 from fraudml.data.settings import CsvSettings
 from fraudml.errors import DataError, all_problems
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 _log = logging.getLogger(__name__)
 
@@ -143,11 +146,11 @@ class TextFile:
             while piece := text.read(_PIECE):
                 yield piece.encode()
 
-    def _records(self, text: Iterable[str]) -> csv.Reader:
+    def _records(self, text: Iterable[str]) -> Reader:
         lines = (line.replace("\r\n", "\n") for line in text)
-        quoting = csv.QUOTE_MINIMAL if self.csv.quote else csv.QUOTE_NONE
-        quote = self.csv.quote or None
-        return csv.reader(lines, delimiter=self.separator, quotechar=quote, quoting=quoting)
+        if not self.csv.quote:
+            return csv.reader(lines, delimiter=self.separator, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, delimiter=self.separator, quotechar=self.csv.quote)
 
     def _header(self) -> tuple[str, ...]:
         with self._text() as text:
