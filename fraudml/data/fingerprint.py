@@ -53,7 +53,7 @@ def _add(digest: hashlib._Hash, values: pl.Series) -> None:
     missing = values.null_count()
     digest.update(missing.to_bytes(8, "little"))
     if missing:
-        digest.update(np.packbits(values.is_null().to_numpy()))
+        digest.update(np.packbits(values.is_null().to_numpy()).tobytes())
     plain = _plain(values)
     if plain.dtype == pl.String:
         present = plain.drop_nulls()
