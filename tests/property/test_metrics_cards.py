@@ -104,6 +104,18 @@ def test_a_card_found_by_half_leaves_by_half() -> None:
     assert card_precision_at_k(y_true, [0.5, 0.5, 0.9, 0.1], day, entity, k=1) == 0.5
 
 
+def test_cards_that_left_make_room_for_the_next_far_down_the_list() -> None:
+    days, cards = (codes.ravel() for codes in np.meshgrid(np.arange(60), np.arange(60)))
+    everywhere = np.ones(len(days))
+    assert card_precision_at_k(everywhere, -cards, days, cards, k=1) == 1.0
+    assert card_precision_at_k(everywhere, -cards, days, cards, k=2) == 0.5
+
+
+def test_attainable_takes_first_who_will_not_be_compromised_again() -> None:
+    # Card 1 is compromised on both days, card 2 on the first alone; one is checked a day.
+    assert attainable_card_precision_at_k([1, 1, 1], [0, 0, 1], [1, 2, 1], k=1) == 1.0
+
+
 @settings(max_examples=60, deadline=None)
 @given(rows(), st.integers(1, 12))
 def test_attainable_bounds_every_score_and_is_reached(sample: Rows, k: int) -> None:

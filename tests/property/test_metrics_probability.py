@@ -70,6 +70,8 @@ def test_a_slope_without_a_finite_best_is_refused() -> None:
         fm.calibration_slope([0, 0, 1], [0.1, 0.2, 0.3])
     with pytest.raises(DataError, match="separates"):
         fm.calibration_slope([1, 1, 0], [0.1, 0.2, 0.2])
+    with pytest.raises(DataError, match="separates"):
+        fm.calibration_slope([0, 0, 1], [0.1, 0.2, 0.2])
     with pytest.raises(DataError, match="the same in every row"):
         fm.calibration_slope([0, 1, 1], [0.5, 0.5, 0.5])
     with pytest.raises(DataError, match="one class only"):
@@ -101,6 +103,12 @@ def test_the_reliability_table_holds_every_row_once(
     assert table.rows.sum() == pytest.approx(weight.sum())
     widths = np.log10(table.high[1:] / table.low[1:])
     assert widths == pytest.approx(np.full(len(widths), 1 / per_decade))
+
+
+def test_a_probability_on_an_edge_belongs_to_the_upper_bin() -> None:
+    table = fm.reliability([0, 0, 1, 1], [0.01, 0.05, 0.1, 1.0], per_decade=1, lowest=0.01)
+    assert table.low.tolist() == [0.01, 0.1]
+    assert table.rows.tolist() == [2.0, 2.0]
 
 
 def test_probabilities_out_of_range_are_refused() -> None:

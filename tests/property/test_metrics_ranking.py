@@ -96,6 +96,14 @@ def test_the_curve_equals_a_loop(sample: tuple[np.ndarray, ...]) -> None:
     assert fm.average_precision(y_true, score) == pytest.approx(area, abs=1e-12)
 
 
+def test_rows_of_no_weight_are_no_points_of_the_curve() -> None:
+    y_true, score = [0, 1, 0, 1], [0.9, 0.8, 0.5, 0.4]
+    curve = fm.precision_recall_curve(y_true, score, weight=[0, 1, 0, 2])
+    assert curve.threshold.tolist() == [0.8, 0.4]
+    assert curve.precision.tolist() == [1.0, 1.0]
+    assert curve.alerts.tolist() == [1.0, 3.0]
+
+
 def gain_area_by_steps(y_true: np.ndarray, score: np.ndarray, steps: int = 1000) -> float:
     """Sum the precision gain over many small steps of the recall gain, on the lines of the ROC."""
     points = np.array(thresholds(y_true, score), dtype=float)

@@ -119,6 +119,8 @@ def test_alerts_of_a_day_are_distinct_cards_where_they_are_known() -> None:
     assert fm.alerts_per_day(alert, day) == 2.0
     assert fm.alerts_per_day(alert, day, entity=[1, 1, 2, 1, 9]) == 1.5
     assert fm.alerts_per_day(alert, day, n_days=0.5) == 8.0
+    weighed = fm.alerts_per_day(alert, day, entity=[1, 1, 2, 1, 9], weight=[1, 3, 2, 0, 1])
+    assert weighed == (3 + 2) / 2
     assert fm.alerts_per_day([0] * 5, day, entity=[1] * 5) == 0.0
 
 

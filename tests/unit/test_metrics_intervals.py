@@ -120,6 +120,17 @@ def test_sums_do_not_overflow_where_many_rows_share_a_cluster() -> None:
             )
 
 
+@pytest.mark.parametrize("alone", [1, 600, 1 << 18])
+def test_products_in_blocks_equal_the_whole_product(
+    monkeypatch: pytest.MonkeyPatch, alone: int
+) -> None:
+    monkeypatch.setattr(replicates, "_BLAS_ALONE", alone)
+    counts = draw(0, range(8), 31)
+    totals = np.random.default_rng(0).normal(size=(31, 5))
+    whole = per_replicate(counts).astype(float) @ totals
+    assert replicates._weighted_totals(counts, totals) == pytest.approx(whole, abs=1e-12)
+
+
 def test_a_cluster_drawn_too_often_for_its_lane_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
