@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fraudml.config.components import Component
+from fraudml.config.components import Component, ComponentSettings
 from fraudml.data.audit import AuditSettings
 from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
@@ -83,6 +83,8 @@ class Settings:
         The parts, each by `_target_` with its arguments beside it.
     rounds, evaluation, guard, budget, device : settings
         How rounds are chosen; intervals; the guard's margin; the budget; the device.
+    components : ComponentSettings
+        Where the targets of parts may come from.
     objective : str
         The metric that choices inside the development window go by.
     proof : bool
@@ -119,6 +121,7 @@ class Settings:
     guard: GuardSettings = field(default_factory=GuardSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    components: ComponentSettings = field(default_factory=ComponentSettings)
     objective: str = "average_precision"
     proof: bool = True
     seed: int = 0

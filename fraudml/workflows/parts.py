@@ -47,28 +47,31 @@ class Parts:
 def build_parts(settings: Settings) -> Parts:
     """Build every part of a run, so that what is wrong is found before any work is done."""
     samplers = sampler_steps(settings.resampling.target, settings.resampling.arguments)
-    weighting = build(settings.weighting, where="weighting")
+    allowed = settings.components.allowed
+    weighting = build(settings.weighting, where="weighting", allowed=allowed)
     return Parts(
         recipe=Recipe(_learner(settings), samplers, weighting, settings.data.keep_legit),
-        calibration=build(settings.calibration, where="calibration"),
+        calibration=build(settings.calibration, where="calibration", allowed=allowed),
         costs=_costs(settings),
-        policy=build(settings.policy, where="policy"),
+        policy=build(settings.policy, where="policy", allowed=allowed),
     )
 
 
 def _learner(settings: Settings) -> Learner:
     target = settings.learner.target
     if target is None or target.startswith("fraudml."):
-        learner: Learner = build(settings.learner, where="learner")
+        learner: Learner = build(
+            settings.learner, where="learner", allowed=settings.components.allowed
+        )
         return learner
     from fraudml.learners.sklearn import SklearnLearner
 
-    return SklearnLearner(target, **settings.learner.arguments)
+    return SklearnLearner(target, **settings.learner.plain_arguments())
 
 
 def _costs(settings: Settings) -> CostModel:
     """Without an amount, card costs as they come become fixed ones, and that is said."""
-    costs: CostModel = build(settings.costs, where="costs")
+    costs: CostModel = build(settings.costs, where="costs", allowed=settings.components.allowed)
     if isinstance(costs, Card) and costs.is_default and settings.data.columns.amount is None:
         fixed = Fixed()
         _log.info(

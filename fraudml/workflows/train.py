@@ -192,6 +192,7 @@ def _prepare(
 ) -> _Prepared:
     progress("read", 0.0)
     table = read()
+    progress("read", 1.0)
     printed = fingerprint(table)
     dataset = check_table(table, settings.data)
     del table
