@@ -203,7 +203,7 @@ def test_a_link_is_refused_though_it_leads_to_the_same_bytes(copy: Path, name: s
     away = copy.parent / "away"
     shutil.move(copy / name, away)
     (copy / name).symlink_to(away)
-    with pytest.raises(BundleError, match="link"):
+    with pytest.raises(BundleError, match=r"is a link|links: '"):
         read_bundle(copy)
 
 
@@ -211,7 +211,7 @@ def test_a_folder_that_is_a_link_is_refused(copy: Path) -> None:
     away = copy.parent / "away"
     shutil.move(copy / "learner", away)
     (copy / "learner").symlink_to(away, target_is_directory=True)
-    with pytest.raises(BundleError, match="link"):
+    with pytest.raises(BundleError, match="links: 'learner'"):
         read_bundle(copy)
 
 
@@ -309,6 +309,19 @@ def test_pieces_are_scored_as_the_whole(bundle: DecisionBundle) -> None:
         assert (
             made["score"].to_numpy().tobytes() == whole["score"][: len(made)].to_numpy().tobytes()
         )
+
+
+def test_a_decision_goes_from_margin_to_probability_to_alert(bundle: DecisionBundle) -> None:
+    data = check_table(table(seed=1), DataSettings(columns=ROLES))
+    decided = bundle.decide(data)
+    margin = bundle.learner.margin(bundle.features.matrix(data)) + bundle.offset
+    assert decided.margin.tobytes() == margin.tobytes()
+    assert decided.p.tobytes() == bundle.calibrator.probability(margin).tobytes()
+    amount = np.maximum(data.frame["amount"].to_numpy(), 1e-9)
+    pays = amount > 4.0
+    assert decided.threshold[pays] == pytest.approx(4.0 / amount[pays])
+    assert np.isinf(decided.threshold[~pays]).all()
+    assert (decided.alert == (decided.p >= decided.threshold)).all()
 
 
 def test_rows_keep_their_order_and_their_id(bundle: DecisionBundle) -> None:

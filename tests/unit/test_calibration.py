@@ -137,6 +137,14 @@ def test_a_line_keeps_the_sigmoid() -> None:
     assert Auto().fit(*made).kind == "sigmoid"
 
 
+def test_noise_does_not_take_the_sigmoid_away() -> None:
+    kinds = []
+    for seed in range(20):
+        margin = margins(6000, seed)
+        kinds.append(Auto().fit(*rows(margin - 4, margin, seed)).kind)
+    assert kinds.count("sigmoid") >= 16
+
+
 def test_a_bend_takes_beta_or_steps() -> None:
     margin = margins(60_000)
     made = rows(np.where(margin > 0, -2.0, -6.0), margin)

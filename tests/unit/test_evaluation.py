@@ -146,6 +146,15 @@ def test_alerts_and_money_are_counted_by_a_slow_loop(full: Evaluation) -> None:
     assert policy["alerts_per_day"]["value"] == pytest.approx(cards / days)
 
 
+@pytest.mark.parametrize(("missed", "cheaper"), [(20.0, "never"), (1000.0, "always")])
+def test_the_trivial_policy_is_the_cheaper_of_two(missed: float, cheaper: str) -> None:
+    made, table = scored()
+    found = evaluated(costs=Fixed(fn_cost=missed).costs(table.frame, None))
+    costs = {"never": missed * made.label.sum(), "always": 10.0 * len(made)}
+    assert min(costs, key=costs.__getitem__) == cheaper
+    assert found.trivial_cost == costs[cheaper]
+
+
 def test_the_table_has_one_row_a_metric_with_its_counts(full: Evaluation) -> None:
     table = full.table
     assert table.columns == [
