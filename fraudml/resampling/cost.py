@@ -57,7 +57,7 @@ def check_cost(
     if seconds >= deadline.left:
         raise BudgetError(
             f"resampling by {name} would take about {seconds:,.0f} s on {len(y):,} rows; the "
-            f"budget leaves {deadline.left:,.0f} s. Its time grows with the square of the rows. "
+            f"budget leaves {deadline.left:,.0f} s. Its time grows faster than the rows. "
             "Thin the legitimate rows with data.keep_legit, put a random_under step before it, "
             "or raise budget.seconds."
         )

@@ -26,6 +26,9 @@ from fraudml.resampling.view import ColumnFacts, neighbour_view, nominal_view
 
 _log = logging.getLogger(__name__)
 
+_ONE_THREAD_ROWS = 5_000
+"""Up to here threads wait for each other longer than they work."""
+
 _SLOW = (
     "ADASYN",
     "AllKNN",
@@ -94,7 +97,8 @@ class Job:
 
     def run(self, sampler: Any, X: NDArray[Any], y: Labels) -> tuple[NDArray[Any], Labels]:
         """Call the sampler with what it needs around it."""
-        return library.run(sampler, X, y, name=self.name, threads=self.threads, note=not self.trial)
+        threads = self.threads if len(X) > _ONE_THREAD_ROWS else 1
+        return library.run(sampler, X, y, name=self.name, threads=threads, note=not self.trial)
 
 
 def class_weights(matrix: DesignMatrix) -> tuple[float, float]:
@@ -177,15 +181,18 @@ def change(job: Job) -> Change:
 
 
 def _wanted_new(job: Job, sampler: Any) -> dict[int, int]:
-    """Ask imbalanced-learn how many rows of each class its `sampling_strategy` adds."""
+    """Say how many rows of each class a `sampling_strategy` adds, as imbalanced-learn reads it."""
+    if job.step.fraud_share is not None:
+        new = sampler.sampling_strategy[1] - job.matrix.frauds
+        return {1: new} if new else {}
     from imblearn.utils import check_sampling_strategy
 
     try:
-        new = check_sampling_strategy(sampler.sampling_strategy, job.y, "over-sampling")
+        added = check_sampling_strategy(sampler.sampling_strategy, job.y, "over-sampling")
     except ValueError as error:
         said = " ".join(str(error).split())
         raise DataError(f"resampling by {job.name}: {said} Change sampling_strategy.") from error
-    return {int(label): int(rows) for label, rows in new.items() if rows}
+    return {int(label): int(rows) for label, rows in added.items() if rows}
 
 
 def _more_weight(job: Job, sampler: Any) -> Change:

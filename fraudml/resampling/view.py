@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fraudml.matrix import DesignMatrix
 
-_SAMPLED_ROWS = 100_000
+_SAMPLED_ROWS = 50_000
 """Medians, spreads and ranges come from at most about this many rows, and all frauds."""
 
 _BLOCK_CELLS = 1_000_000
