@@ -23,7 +23,7 @@ from fraudml.split import Fold
 
 _log = logging.getLogger(__name__)
 
-_CHECKPOINTS = (0.25, 0.5, 0.75, 1.0)
+_CHECKPOINTS = (0.5, 1.0)
 
 
 @dataclass(frozen=True)

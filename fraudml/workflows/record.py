@@ -92,13 +92,17 @@ def _block(block: Block, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def closing_table(metrics: dict[str, Any], folder: str | None) -> tuple[str, list[tuple[str, str]]]:
+def closing_table(
+    metrics: dict[str, Any], level: float, folder: str | None
+) -> tuple[str, list[tuple[str, str]]]:
     """Return the title and the rows that end a run on the terminal.
 
     Parameters
     ----------
     metrics : dict
         The content of `metrics.json`.
+    level : float
+        Confidence of its intervals.
     folder : str, optional
         Where everything is.
     """
@@ -127,7 +131,7 @@ def closing_table(metrics: dict[str, Any], folder: str | None) -> tuple[str, lis
     ]
     if folder is not None:
         rows.append(("everything is in", folder))
-    return "On the test block, with 95 % intervals", rows
+    return f"On the test block, with {100 * level:g} % intervals", rows
 
 
 def _value(entry: dict[str, Any], how: str = "{:.3f}") -> str:

@@ -76,7 +76,7 @@ class Run:
 
     def summary(self) -> tuple[str, list[tuple[str, str]]]:
         """Return a title and the rows of the closing table."""
-        return closing_table(self.metrics, self.folder)
+        return closing_table(self.metrics, self.settings.evaluation.level, self.folder)
 
 
 def train(frame: Any, settings: Settings | None = None) -> Run:
@@ -211,7 +211,10 @@ def _prepare(
     )
     progress("features", 1.0)
     roles = dataset.schema.roles
-    named = {roles.id, roles.time, roles.entity, roles.amount, *cost_model.columns}
+    named = {
+        *(roles.label, roles.id, roles.time, roles.entity, roles.amount),
+        *cost_model.columns,
+    }
     kept = dataset.frame.select(sorted(name for name in named if name is not None))
     slim = replace(dataset, frame=kept)
     return _Prepared(slim, split, features, matrix, costs, printed)

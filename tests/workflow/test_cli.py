@@ -287,7 +287,7 @@ def test_help_of_a_command_shows_groups_keys_and_examples(run: Run, work: Work) 
     assert "experiment= " in out
     for text in ("smote", "baseline", "split.test_share=0.2", "learner.num_leaves=", "float. "):
         assert text in out
-    assert "Share of the rows in the test block" in out
+    assert "Share of the rows in the test block" in " ".join(out.split())
 
 
 def test_every_key_of_the_tree_is_in_the_help_with_words(run: Run) -> None:

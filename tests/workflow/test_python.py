@@ -204,7 +204,6 @@ def test_thinning_changes_the_fit_and_no_measured_row() -> None:
     assert 0.5 < run.metrics["test"]["calibration_in_the_large"]["value"] < 2
 
 
-@pytest.mark.xfail(reason="a table of features alone has no column left for the test block's take")
 def test_without_any_role_but_the_label() -> None:
     rows = table().drop("time", "label_time", "transaction_id", "card_id", "terminal_id")
     settings = replace(SETTINGS, data=DataSettings(), features=FeatureSettings())
