@@ -50,32 +50,32 @@ _ONE_THREAD_ROWS = 256
 class LightGBM:
     """Settings of gradient-boosted trees, under LightGBM's own names.
 
-    The fields are those parameters whose default fraudml chooses; every other parameter of LightGBM
-    can be given beside them, by its name or an alias, and keeps LightGBM's default otherwise.
+    The fields are the parameters that decide how rare events are learnt; every other parameter of
+    LightGBM can be given beside them, by its name or an alias, and keeps LightGBM's default
+    otherwise. docs/defaults.md has the numbers behind each default.
 
     Parameters
     ----------
     num_iterations : int
         Boosting rounds, where they are not chosen on out-of-fold scores. With
-        `boost_from_average=False`, `learning_rate × num_iterations` should not be below 9: until
-        then the margins have not come down to the base rate, and p is too high before calibration.
+        `boost_from_average=False`, `learning_rate × num_iterations` should be 9 or more: until
+        then margins have not come down to the base rate, and p is too high before calibration.
     learning_rate : float
-        Slow: a few hundred frauds are soon learnt by heart.
+        Slow: LightGBM's .1 with its large trees learns a few hundred frauds by heart.
     num_leaves : int
         Small trees, for the same reason.
     lambda_l2 : float
-        L2 of the leaf values. A leaf of frauds that the model already expects weighs little in
-        Hessians; without L2 its value explodes.
+        L2 of the leaf values. Rows that the model is sure of weigh next to nothing in Hessians:
+        without L2 a leaf of them takes an enormous value.
     max_bin : int
-        Fine bins: frauds sit in the tails of amounts and counts, where 255 bins leave none.
+        Fine bins: in histories of cards and terminals, frauds sit in tails that 255 bins merge.
     min_data_in_leaf : int
-        Rows a leaf must have.
-    min_sum_hessian_in_leaf : float
-        Sum of Hessians a leaf must have.
+        Rows a leaf must have; LightGBM's own default.
     feature_fraction : float
-        Share of the features that a tree may use.
+        Share of the features that a tree may use: trees that differ, and half the time.
     boost_from_average : bool
-        Whether margins start at the log-odds of the base rate instead of 0.
+        Whether margins start at the log-odds of the base rate. From there, Hessians are tiny in
+        the first rounds, which costs AP wherever L2 is low; from 0, they are not.
     other : mapping, optional
         More parameters of LightGBM, as `**more`; for `dataclasses.replace`.
     **more
@@ -101,7 +101,6 @@ class LightGBM:
     lambda_l2: float
     max_bin: int
     min_data_in_leaf: int
-    min_sum_hessian_in_leaf: float
     feature_fraction: float
     boost_from_average: bool
     other: tuple[tuple[str, Any], ...]
@@ -115,7 +114,6 @@ class LightGBM:
         lambda_l2: float = 10.0,
         max_bin: int = 4095,
         min_data_in_leaf: int = 20,
-        min_sum_hessian_in_leaf: float = 1e-3,
         feature_fraction: float = 0.5,
         boost_from_average: bool = False,
         other: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
@@ -128,7 +126,6 @@ class LightGBM:
             "lambda_l2": lambda_l2,
             "max_bin": max_bin,
             "min_data_in_leaf": min_data_in_leaf,
-            "min_sum_hessian_in_leaf": min_sum_hessian_in_leaf,
             "feature_fraction": feature_fraction,
             "boost_from_average": boost_from_average,
         }

@@ -72,7 +72,6 @@ _RANGES: dict[str, tuple[str, float, float]] = {
     "lambda_l2": (_NUMBER, 0, math.inf),
     "max_bin": (_WHOLE, 2, 65535),
     "min_data_in_leaf": (_WHOLE, 0, math.inf),
-    "min_sum_hessian_in_leaf": (_NUMBER, 0, math.inf),
     "feature_fraction": (_NUMBER, 1e-6, 1),
 }
 
