@@ -151,7 +151,7 @@ def _timed(name: str, path: Path, out: Path) -> tuple[float, float]:
     return time.perf_counter() - started, 0.0
 
 
-def memory(rows: int, rounds: int) -> None:
+def memory(rows: int, rounds: int, overrides: list[str]) -> None:
     """Train on rows × 30 columns and print the peak memory of the process."""
     import numpy as np
     import polars as pl
@@ -172,6 +172,7 @@ def memory(rows: int, rounds: int) -> None:
             *(sys.executable, "-m", "fraudml", "train", "data=table", f"data.path={path}"),
             *("data.columns.time=time", "data.labels_complete=true"),
             *(f"learner.num_iterations={rounds}", f"output_dir={folder}/run"),
+            *overrides,
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         run = json.loads((Path(folder) / "run" / "metrics.json").read_text())["run"]
@@ -186,9 +187,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", type=int, default=0, metavar="ROWS")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("overrides", nargs="*", help="more settings of the run, with --memory")
     arguments = parser.parse_args()
     if arguments.memory:
-        memory(arguments.memory, arguments.rounds)
+        memory(arguments.memory, arguments.rounds, arguments.overrides)
     else:
         compare(
             Path(os.environ.get("FRAUDML_DATA", "data")) / "handbook.parquet", arguments.repeats
