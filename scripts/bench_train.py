@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 
 _BARE = "bare script"
-_ROUNDS = 100
+_ROUNDS = 300
+"""Those of the default learner."""
 _COLUMNS = ["TX_AMOUNT", "hour", "weekday"]
 
 
@@ -186,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", type=int, default=0, metavar="ROWS")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20, help="with --memory")
     parser.add_argument("overrides", nargs="*", help="more settings of the run, with --memory")
     arguments = parser.parse_args()
     if arguments.memory:
