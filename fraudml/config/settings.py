@@ -15,7 +15,7 @@ from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.evaluation.table import IntervalSettings
-from fraudml.features.plan import FeatureSettings
+from fraudml.features.settings import FeatureSettings
 from fraudml.split import SplitSettings
 
 OBJECTIVES = (

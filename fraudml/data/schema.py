@@ -67,6 +67,13 @@ class Schema:
         named = (roles.label, roles.id, roles.entity, roles.time, roles.label_time, roles.group)
         return frozenset(name for name in (*named, *roles.exclude) if name is not None)
 
+    @property
+    def secret(self) -> frozenset[str]:
+        """The columns that nothing is made of: not known in time, or not to be used."""
+        roles = self.roles
+        named = (roles.label, roles.id, roles.label_time, roles.group, *roles.exclude)
+        return frozenset(name for name in named if name is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; `from_dict` is the way back."""
         return asdict(self)

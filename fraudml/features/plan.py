@@ -1,124 +1,41 @@
-"""The feature plan: which column becomes which feature, and what fitting learnt about it.
+"""The feature plan, fitted: the table's own columns, the clock, and the rows before.
 
 Features are float64 and depend on the row, its past and what was learnt on the fit block, never on
-the rows beside it. `FittedFeatures` turns into JSON and back.
+what comes later. `FittedFeatures` turns into JSON and back; training and scoring run it alike.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fraudml.data.clock import read_moments
-from fraudml.data.schema import Dataset, Schema
-from fraudml.errors import ConfigError, DataError, all_problems, nearest
-from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
+from fraudml.data.schema import Dataset
+from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
+from fraudml.features.columns import (
+    ColumnFeature,
+    as_name,
+    fit_columns,
+    free_name,
+    refuse_text,
+    time_part,
+    with_moments,
+)
+from fraudml.features.history import HistoryPlan, plan_history
+from fraudml.features.settings import FeatureSettings, TimePart
+from fraudml.features.timeline import Timeline
+from fraudml.features.windows import Floats
+from fraudml.matrix import DesignMatrix
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["number", "category", "age"]
-
-# Factors, for polars divides a column of one row and one of many to different last bits.
-_DAYS_A_MICROSECOND = 1 / 86_400e6
-_HOURS_A_MINUTE = 1 / 60
-_TIME_PARTS = ("hour", "weekday")
 _CHUNK = 500_000
-_NEARLY_EVERY = 0.99
-_ENOUGH_TO_NAME = 100
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """What is made into features.
-
-    Parameters
-    ----------
-    time_parts : bool
-        Whether the hour and the weekday of a time with a calendar are features.
-    keys : tuple of str
-        Columns that name somebody besides the entity (a terminal, a device): not features
-        themselves, but what windows look back on.
-    leave_out : tuple of str
-        Columns that are no features, though they play no other role.
-    max_levels : int
-        A text column with more levels is left out, unless it is named under
-        `data.columns.categorical`.
-    """
-
-    time_parts: bool = True
-    keys: tuple[str, ...] = ()
-    leave_out: tuple[str, ...] = ()
-    max_levels: int = 1000
-
-    def __post_init__(self) -> None:
-        if self.max_levels < 1:
-            raise ConfigError(f"features.max_levels is {self.max_levels}. It is at least 1.")
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column of the features.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    column : str
-        The column that it is made from.
-    kind : str
-        `number` (as it is), `category` (a code) or `age` (days from the date to the row's time).
-    levels : tuple of str
-        The known values of a category, sorted; their codes count from `FIRST_LEVEL_CODE`.
-    """
-
-    name: str
-    column: str
-    kind: Kind
-    levels: tuple[str, ...] = ()
-
-    def expression(self, dtype: pl.DataType) -> pl.Expr:
-        """Return the float64 expression over the table's columns and `MOMENT_COLUMN`.
-
-        Parameters
-        ----------
-        dtype : DataType
-            What the column holds in this table; a name that is a number is spelt alike in all.
-        """
-        column = pl.col(self.column)
-        if self.kind == "category":
-            names = _as_name(column, dtype)
-            codes = names.replace_strict(
-                list(self.levels),
-                range(FIRST_LEVEL_CODE, FIRST_LEVEL_CODE + len(self.levels)),
-                default=UNSEEN_CODE,
-                return_dtype=pl.Float64,
-            )
-            made = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
-        elif self.kind == "age":
-            age = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds()
-            made = age.cast(pl.Float64) * _DAYS_A_MICROSECOND
-        else:
-            made = column.cast(pl.Float64).fill_nan(None)
-        return made.alias(self.name)
-
-
-def _as_name(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Spell 1.0 as 1, for a whole number with missing values is often stored as a float."""
-    if not dtype.is_float():
-        return column.cast(pl.String)
-    number = column.fill_nan(None)
-    whole = pl.when(number == number.floor()).then(number.cast(pl.Int64, strict=False))
-    return pl.coalesce(whole.cast(pl.String), number.cast(pl.String))
-
-
-MOMENT_COLUMN = "\x00time"
-"""The name under which the clock stands beside a table's own columns; no file can hold it."""
 
 
 @dataclass(frozen=True)
@@ -127,50 +44,61 @@ class FittedFeatures:
 
     Parameters
     ----------
-    features : tuple of Feature
-        In the order of the design matrix.
-    time_parts : bool
-        Whether hour and weekday follow them.
+    own : tuple of ColumnFeature
+        What columns become by themselves, first in the design matrix.
+    time_parts : tuple of str
+        The parts of the clock that follow them.
+    history : HistoryPlan
+        What is made from the rows before, last.
+    rename : mapping
+        Names of features, where others are wanted.
     history_needed : float
         How many seconds of history before a row its features look at.
     """
 
-    features: tuple[Feature, ...]
-    time_parts: bool
+    own: tuple[ColumnFeature, ...]
+    time_parts: tuple[TimePart, ...] = ()
+    history: HistoryPlan = field(default_factory=HistoryPlan)
+    rename: Mapping[str, str] = field(default_factory=dict)
     history_needed: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in order."""
-        made = [feature.name for feature in self.features]
-        for part in _TIME_PARTS if self.time_parts else ():
-            made.append(_free_name(part, made))
+        made: list[str] = []
+        for name in (*(one.name for one in self.own), *self.time_parts, *self.history.names):
+            made.append(free_name(self.rename.get(name, name), made))
         return tuple(made)
 
     @property
     def categorical(self) -> tuple[int, ...]:
         """Positions of the features that are codes."""
-        return tuple(i for i, made in enumerate(self.features) if made.kind == "category")
+        return tuple(i for i, made in enumerate(self.own) if made.kind == "category")
 
     @property
     def uses_time(self) -> bool:
         """Whether a row needs a time."""
-        return self.time_parts or any(made.kind == "age" for made in self.features)
+        ages = any(made.kind == "age" for made in self.own)
+        return bool(self.time_parts or self.history.features) or ages
 
     @property
     def columns(self) -> frozenset[str]:
         """The table's columns that the features are made from."""
-        return frozenset(feature.column for feature in self.features)
+        return frozenset(feature.column for feature in self.own) | self.history.columns
 
-    def transform(self, table: Dataset, history: Dataset | None = None) -> pl.DataFrame:
+    def transform(
+        self, table: Dataset, history: Dataset | None = None, *, threads: int = 1
+    ) -> pl.DataFrame:
         """Compute the features of each row of a table.
 
         Parameters
         ----------
         table : Dataset
-            The rows, in any order; theirs is kept.
+            The rows, in any order; theirs is kept. They are in each other's past too.
         history : Dataset, optional
-            Earlier rows that features may look back on.
+            Earlier rows, with their labels as far as they are known; none of the table's own.
+        threads : int
+            How many keys are looked at side by side.
 
         Returns
         -------
@@ -182,105 +110,143 @@ class FittedFeatures:
         DataError
             A column that was a number in the fit is none here, or a date cannot be read.
         """
-        del history  # no kind of feature looks back yet; the argument is part of the seam
-        source, parts = self._source(table), []
-        if self.time_parts:
-            moment, (hour, weekday) = pl.col(MOMENT_COLUMN), self.names[-2:]
-            hours = moment.dt.hour() + moment.dt.minute() * _HOURS_A_MINUTE
-            parts = [
-                hours.cast(pl.Float64).alias(hour),
-                moment.dt.weekday().cast(pl.Float64).alias(weekday),
-            ]
-        made = (feature.expression(source.schema[feature.column]) for feature in self.features)
-        return source.select(*made, *parts)
-
-    def _source(self, table: Dataset) -> pl.DataFrame:
-        """Return the table with its clock, its dates as moments and its numbers as numbers."""
-        schema, kinds = table.schema, {made.column: made.kind for made in self.features}
-        dates = [
-            read_moments(table.frame[name], schema.time_unit, schema.time_format)
-            for name, kind in kinds.items()
-            if kind == "age"
-        ]
-        if table.has_time:
-            dates.append(table.facts["time"].alias(MOMENT_COLUMN))
-        numbers = [table.frame[name] for name, kind in kinds.items() if kind == "number"]
-        problems = [problem for column in numbers if (problem := _no_number(column)) is not None]
-        if problems:
-            raise DataError(all_problems(f"{len(problems)} columns are no numbers.", problems))
-        return table.frame.with_columns(dates)
+        own = self._transform_own(table)
+        looked = np.full((len(self.history.features), len(table)), np.nan)
+        self._look_back(table, history, looked.__setitem__, threads)
+        made = [*own.iter_columns(), *(pl.Series(values).fill_nan(None) for values in looked)]
+        named = zip(self.names, made, strict=True)
+        return pl.DataFrame([column.alias(name) for name, column in named])
 
     def matrix(
-        self, table: Dataset, rows: NDArray[np.int64] | None = None, history: Dataset | None = None
+        self,
+        table: Dataset,
+        rows: NDArray[np.int64] | None = None,
+        history: Dataset | None = None,
+        *,
+        looked: NDArray[np.float32] | None = None,
+        threads: int = 1,
     ) -> DesignMatrix:
         """Compute the features and lay them out for a learner, without labels.
 
-        Rows are transformed in pieces, so that the float64 features of the whole table never stand
-        beside the float32 matrix.
+        Rows are transformed in pieces, and what looks back column by column, so that the float64
+        features of the whole table never stand beside the float32 matrix.
 
         Parameters
         ----------
         table : Dataset
             The rows.
         rows : ndarray of int64, optional
-            Which rows, increasing; all by default.
+            Which rows, increasing; all by default. The others are in their past all the same.
         history : Dataset, optional
+            As in `transform`.
+        looked : ndarray of float32, optional
+            What `look_back` gave for this table, where it has been computed already.
+        threads : int
             As in `transform`.
         """
         rows = np.arange(len(table)) if rows is None else rows
         values = np.empty((len(rows), len(self.names)), dtype=np.float32)
+        first = len(self.own) + len(self.time_parts)
         for start in range(0, len(rows), _CHUNK):
             piece = rows[start : start + _CHUNK]
-            made = self.transform(_piece(table, piece), history)
-            values[start : start + len(piece)] = made.cast(pl.Float32).to_numpy()
+            made = self._transform_own(_piece(table, piece))
+            values[start : start + len(piece), :first] = made.cast(pl.Float32).to_numpy()
+
+        def put(position: int, column: Floats) -> None:
+            values[:, first + position] = column[rows]
+
+        if looked is None:
+            self._look_back(table, history, put, threads)
+        else:
+            values[:, first:] = looked[rows]
         return DesignMatrix(values, self.names, self.categorical)
+
+    def look_back(
+        self, table: Dataset, history: Dataset | None = None, *, threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Compute what is made from the rows before, for every row of a table.
+
+        It depends on the plan and the table, not on the rows of a fit: folds share it.
+
+        Parameters
+        ----------
+        table, history, threads
+            As in `transform`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_history_features)
+            NaN is missing.
+        """
+        looked = np.empty((len(table), len(self.history.features)), dtype=np.float32)
+
+        def put(position: int, column: Floats) -> None:
+            looked[:, position] = column
+
+        self._look_back(table, history, put, threads)
+        return looked
+
+    def _transform_own(self, table: Dataset) -> pl.DataFrame:
+        source = with_moments(table, self.own)
+        made = [feature.expression(source.schema[feature.column]) for feature in self.own]
+        # Two of one name may meet here; `names` tells them apart.
+        columns = [*made, *(time_part(part) for part in self.time_parts)]
+        named = [column.alias(str(i)) for i, column in enumerate(columns)]
+        return source.select(named) if named else pl.DataFrame(height=len(table))
+
+    def _look_back(
+        self,
+        table: Dataset,
+        history: Dataset | None,
+        put: Callable[[int, Floats], None],
+        threads: int,
+    ) -> None:
+        if not self.history.features:
+            return
+        refuse_text(table.frame[name] for name in self.history.numbers)
+        both = table if history is None else _together(history, table, self.history)
+        earlier = len(both) - len(table)
+        Timeline(both, self.history).compute(
+            lambda position, values: put(position, values[earlier:]), threads
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; `from_dict` is the way back."""
         return {
-            "features": [
-                {
-                    "name": made.name,
-                    "column": made.column,
-                    "kind": made.kind,
-                    "levels": list(made.levels),
-                }
-                for made in self.features
-            ],
-            "time_parts": self.time_parts,
+            "own": [asdict(made) | {"levels": list(made.levels)} for made in self.own],
+            "time_parts": list(self.time_parts),
+            "history": self.history.to_dict(),
+            "rename": dict(self.rename),
             "history_needed": self.history_needed,
         }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FittedFeatures:
         """Make features from what `to_dict` gave."""
-        features = tuple(
-            Feature(one["name"], one["column"], one["kind"], tuple(one["levels"]))
-            for one in content["features"]
+        return cls(
+            tuple(
+                ColumnFeature(**{**one, "levels": tuple(one["levels"])}) for one in content["own"]
+            ),
+            tuple(content["time_parts"]),
+            HistoryPlan.from_dict(content["history"]),
+            content["rename"],
+            content["history_needed"],
         )
-        return cls(features, content["time_parts"], content["history_needed"])
 
 
-def _free_name(name: str, taken: Iterable[str]) -> str:
-    known = set(taken)
-    while name in known:
-        name = f"{name} of the time"
-    return name
-
-
-def _no_number(column: pl.Series) -> str | None:
-    if column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
-        return None
-    wanted = f"column '{column.name}' was a number when the features were fitted and"
-    if column.dtype != pl.String:
-        return f"{wanted} is of type {column.dtype} here. Convert it to a number."
-    failed = column.is_not_null() & column.cast(pl.Float64, strict=False).is_null()
-    if not failed.any():
-        return None
-    return (
-        f"{wanted} is text in {failed.sum():,} of {len(column):,} rows here (first at row "
-        f"{failed.arg_max():,}: '{column.filter(failed)[0]}'). Set these to null or to a number."
-    )
+def _together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
+    """Put earlier rows before a table's own; a name is the same name whatever its type."""
+    frames = [
+        one.frame.select(
+            pl.col(name).cast(pl.Float64)
+            if name in plan.numbers
+            else as_name(pl.col(name), one.frame[name].dtype)
+            for name in sorted(plan.columns)
+        )
+        for one in (history, table)
+    ]
+    facts = pl.concat([history.facts, table.facts.select(history.facts.columns)])
+    return Dataset(pl.concat(frames), facts, table.schema)
 
 
 def _piece(table: Dataset, rows: NDArray[np.int64]) -> Dataset:
@@ -297,13 +263,15 @@ def fit_features(
     rows: NDArray[np.int64],
     settings: FeatureSettings,
     *,
+    label_delay: timedelta = timedelta(0),
     never: frozenset[str] = frozenset(),
 ) -> FittedFeatures:
     """Decide what each column becomes, and learn its categories from the rows of the fit block.
 
     Numbers and booleans stay as they are; text, and what is named categorical, becomes codes; other
     dates become days before the row's time. Columns that name (nearly) every row, text with more
-    than `max_levels` levels, and columns with one value are left out, and said.
+    than `max_levels` levels, and columns with one value are left out, and said. What looks back
+    learns nothing: it is the same for every fit block of a table.
 
     Parameters
     ----------
@@ -313,38 +281,55 @@ def fit_features(
         The development window.
     settings : FeatureSettings
         What to make.
+    label_delay : timedelta
+        How long a label takes to arrive where the table does not say.
     never : frozenset of str
         Columns that are no features for a reason outside the table, such as costs.
 
     Raises
     ------
+    ConfigError
+        As `plan_history`; or a look names the label, an id, a protected attribute or a cost, or
+        `rename` a feature that is not made.
     DataError
-        A column that `keys` or `leave_out` names is not there, or no column is left that varies.
+        A column that is named is not there, or of the wrong type, or no column is left that varies.
     """
     schema, frame = dataset.schema, dataset.frame
-    _check_named(settings, frame)
+    history = plan_history(settings, schema, label_delay)
+    _refuse_secrets(history, schema.secret | never)
+    _check_named(settings, history, frame)
     out = schema.never_features | never | {*settings.keys, *settings.leave_out}
-    fit_rows = _piece(dataset, rows).frame
-    features = tuple(
-        feature
-        for name in frame.columns
-        if name not in out
-        for feature in _feature(fit_rows[name], schema, settings)
-    )
-    features = _named_apart(features)
-    time_parts = settings.time_parts and dataset.has_time and not schema.numeric_time
-    if not features and not time_parts:
+    own = fit_columns(_piece(dataset, rows).frame, schema, settings, out)
+    calendar = dataset.has_time and not schema.numeric_time
+    time_parts = settings.time_parts if calendar else ()
+    if not own and not time_parts and not history.features:
         raise DataError(
             f"No column is left to learn from: each of the {frame.width} columns has a role, one "
             f"value alone in the {len(rows):,} rows of the development window, or names every row. "
             "Bring columns that vary, or check data.columns and features.leave_out."
         )
-    return FittedFeatures(features, time_parts)
+    told = schema.roles.label_time is not None
+    needed = history.needed(labels_have_times=told)
+    features = FittedFeatures(own, time_parts, history, settings.rename, needed)
+    _check_renamed(features)
+    _say_what_is_short(dataset, history)
+    return features
 
 
-def _check_named(settings: FeatureSettings, frame: pl.DataFrame) -> None:
+def _refuse_secrets(history: HistoryPlan, secret: frozenset[str]) -> None:
+    if named := sorted(history.columns & secret):
+        raise ConfigError(
+            f"features.history looks at {listing(named)}, which is the label, its time, an id, a "
+            "protected attribute or a cost: none of these is ever a feature. Leave it out. Labels "
+            "are looked at as they arrive, by the kinds risk, streak and since_label."
+        )
+
+
+def _check_named(settings: FeatureSettings, history: HistoryPlan, frame: pl.DataFrame) -> None:
     named = [("keys", name) for name in settings.keys]
     named += [("leave_out", name) for name in settings.leave_out]
+    known = {name for _, name in named}
+    named += [("history", name) for name in sorted(history.columns - known)]
     problems = [
         f"features.{key} names column '{name}', which is not in the table. "
         f"{nearest(name, frame.columns)} Correct it under features.{key}."
@@ -353,73 +338,36 @@ def _check_named(settings: FeatureSettings, frame: pl.DataFrame) -> None:
     ]
     if problems:
         raise DataError(all_problems(f"{len(problems)} columns are missing.", problems))
+    problems = [
+        f"features.history makes statistics of column '{name}', which is of type "
+        f"{frame[name].dtype}. Expected a number. Convert it at the source, or look at another."
+        for name in sorted(history.numbers)
+        if not (frame[name].dtype.is_numeric() or frame[name].dtype == pl.Boolean)
+    ]
+    if problems:
+        raise DataError(all_problems(f"{len(problems)} columns are no numbers.", problems))
 
 
-def _named_apart(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
-    """Rename what was made where a column of the table has that name already."""
-    taken = [made.name for made in features if made.kind != "age"]
-    apart = []
-    for made in features:
-        free = made if made.kind != "age" else replace(made, name=_free_name(made.name, taken))
-        apart.append(free)
-        taken += [free.name] if made.kind == "age" else []
-    return tuple(apart)
+def _check_renamed(features: FittedFeatures) -> None:
+    made = {one.name for one in features.own} | {*features.time_parts, *features.history.names}
+    problems = [
+        f"features.rename has '{name}', and no feature is called so. {nearest(name, made)}"
+        for name in features.rename
+        if name not in made
+    ]
+    if problems:
+        raise ConfigError(all_problems(f"{len(problems)} names are unknown.", problems))
 
 
-def _feature(column: pl.Series, schema: Schema, settings: FeatureSettings) -> Iterator[Feature]:
-    name, kind = column.name, column.dtype
-    if kind.is_nested() or kind in (pl.Object, pl.Binary, pl.Duration, pl.Time):
-        _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
-    elif _has_one_value(column):
-        _log.info("Column '%s' has one value and is left out.", name)
-    elif name in schema.roles.categorical:
-        yield Feature(name, name, "category", _levels(column))
-    elif kind.is_integer() and name != schema.roles.amount and _names_every_row(column):
-        _log.warning("Column '%s' has another value in nearly every row: left out.", name)
-    elif kind.is_numeric() or kind == pl.Boolean:
-        yield Feature(name, name, "number")
-    elif kind in (pl.Date, pl.Datetime):
-        yield from _age(name, schema)
-    elif kind in (pl.String, pl.Categorical, pl.Enum):
-        yield from _category(column, settings)
-    else:
-        _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
-
-
-def _has_one_value(column: pl.Series) -> bool:
-    """Whether all rows hold the same, or all nothing: what is missing may tell rows apart."""
-    known = column.fill_nan(None) if column.dtype.is_float() else column
-    missing = known.null_count()
-    return missing == len(known) or (not missing and bool(known.min() == known.max()))
-
-
-def _category(column: pl.Series, settings: FeatureSettings) -> Iterator[Feature]:
-    if _names_every_row(column):
-        _log.warning("Column '%s' has another value in nearly every row: left out.", column.name)
-    elif (levels := column.drop_nulls().n_unique()) > settings.max_levels:
-        _log.warning(
-            "Column '%s' has %d levels, more than features.max_levels=%d: left out. Name it under "
-            "data.columns.categorical to keep it.",
-            column.name,
-            levels,
-            settings.max_levels,
+def _say_what_is_short(dataset: Dataset, history: HistoryPlan) -> None:
+    if not history.features:
+        return
+    first, last = dataset.facts["time"].min(), dataset.facts["time"].max()
+    span = (last - first).total_seconds()  # type: ignore[operator, union-attr]
+    longest = max(made.window for made in history.features) / 1e6
+    if longest > span:
+        _log.info(
+            "The longest look back is %.3g days, and the table %.3g days long: no row sees more.",
+            longest / 86_400,
+            span / 86_400,
         )
-    else:
-        yield Feature(column.name, column.name, "category", _levels(column))
-
-
-def _names_every_row(column: pl.Series) -> bool:
-    known = len(column) - column.null_count()
-    return known >= _ENOUGH_TO_NAME and column.n_unique() > _NEARLY_EVERY * known
-
-
-def _levels(column: pl.Series) -> tuple[str, ...]:
-    names = column.to_frame().select(_as_name(pl.first(), column.dtype)).to_series()
-    return tuple(names.drop_nulls().unique().sort().to_list())
-
-
-def _age(name: str, schema: Schema) -> Iterator[Feature]:
-    if schema.roles.time is None or schema.numeric_time:
-        _log.warning("Column '%s' is a date without a clock to compare it with: left out.", name)
-    else:
-        yield Feature(f"days since {name}", name, "age")

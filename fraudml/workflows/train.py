@@ -200,12 +200,16 @@ def _prepare(
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
     blocks = (split.development.rows, split.test.rows)
     features = fit_features(
-        dataset, blocks[0], settings.features, never=frozenset(cost_model.columns)
+        dataset,
+        blocks[0],
+        settings.features,
+        label_delay=settings.split.delay,
+        never=frozenset(cost_model.columns),
     )
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
     costs = _row_costs(cost_model, dataset)
     matrix = replace(
-        features.matrix(dataset),
+        features.matrix(dataset, threads=settings.threads or granted_threads()),
         label=dataset.label,
         amount=np.maximum(costs.fn_cost - costs.tp_cost, 0.0),
     )

@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 
 from fraudml.data.schema import Dataset, check_table, conform_table
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.features.plan import FeatureSettings, FittedFeatures, fit_features
+from fraudml.features.plan import FittedFeatures, fit_features
+from fraudml.features.settings import FeatureSettings
 from fraudml.matrix import MISSING_CODE, UNSEEN_CODE, DesignMatrix
 
 START = datetime(2026, 1, 1)
@@ -140,7 +141,7 @@ def test_the_order_of_the_rows_changes_no_value(frame: pl.DataFrame, seed: int) 
 def test_missing_and_unseen_names_have_codes_of_their_own(frame: pl.DataFrame) -> None:
     table = checked(frame)
     features = fitted(table)
-    word, shop = (made for made in features.features if made.kind == "category")
+    word, shop = (made for made in features.own if made.kind == "category")
     new = frame.with_columns(word=pl.lit("never seen"), shop=pl.lit(99))
     assert features.transform(to_score(new, table, features))["word"].unique().to_list() == [
         UNSEEN_CODE

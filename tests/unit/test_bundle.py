@@ -24,7 +24,8 @@ from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import BundleError, DataError
-from fraudml.features.plan import FeatureSettings, fit_features
+from fraudml.features.plan import fit_features
+from fraudml.features.settings import FeatureSettings
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner

@@ -14,7 +14,8 @@ import pytest
 from fraudml.data.schema import Dataset, check_table, conform_table
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
-from fraudml.features.plan import FeatureSettings, FittedFeatures, fit_features
+from fraudml.features.plan import FittedFeatures, fit_features
+from fraudml.features.settings import FeatureSettings
 
 START = datetime(2026, 1, 1)
 
@@ -45,7 +46,7 @@ def fitted(table: Dataset, rows: int | None = None, **given: Any) -> FittedFeatu
 
 
 def kinds(table: Dataset, **given: Any) -> dict[str, str]:
-    return {made.column: made.kind for made in fitted(table, **given).features}
+    return {made.column: made.kind for made in fitted(table, **given).own}
 
 
 FOUR: list[Any] = [1, 2, 3, 4]
@@ -130,7 +131,7 @@ def test_near_unique_columns_are_left_out_and_named(caplog: pytest.LogCaptureFix
 
 def test_near_unique_text_that_is_named_categorical_is_kept() -> None:
     table = dataset(200, text=[str(row) for row in range(200)], categorical=("text",))
-    assert len(fitted(table).features[0].levels) == 200
+    assert len(fitted(table).own[0].levels) == 200
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(3, True), (2, False)])
@@ -151,7 +152,7 @@ def test_a_time_with_a_calendar_has_an_hour_and_a_weekday() -> None:
 
 def test_a_time_that_is_a_number_has_no_parts() -> None:
     assert fitted(dataset(b=FOUR, clock=pl.Series(FOUR))).names == ("b",)
-    assert fitted(dataset(b=FOUR), time_parts=False).names == ("b",)
+    assert fitted(dataset(b=FOUR), time_parts=()).names == ("b",)
     assert fitted(dataset(b=FOUR, clock=False)).names == ("b",)
 
 
@@ -208,7 +209,7 @@ def test_a_date_without_a_calendar_to_compare_with_is_left_out(
 def test_a_named_number_is_a_category_and_nan_is_missing() -> None:
     table = dataset(x=[10.0, 2.0, np.nan, 2.5], categorical=("x",))
     features = fitted(table)
-    assert features.features[0].levels == ("10", "2", "2.5")
+    assert features.own[0].levels == ("10", "2", "2.5")
     assert features.transform(table)["x"].to_list() == [2.0, 3.0, 0.0, 4.0]
     assert features.categorical == (0,)
 
@@ -235,7 +236,7 @@ def test_roles_keys_and_what_is_left_out_are_no_features() -> None:
     features = fit_features(
         table,
         np.arange(4),
-        FeatureSettings(keys=("a",), leave_out=("b",), time_parts=False),
+        FeatureSettings(keys=("a",), leave_out=("b",), time_parts=()),
         never=frozenset({"c"}),
     )
     assert features.names == ("d",)

@@ -22,7 +22,7 @@ from fraudml.data.simulate import simulate
 from fraudml.errors import DataError, RefusedError
 from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.table import IntervalSettings
-from fraudml.features.plan import FeatureSettings
+from fraudml.features.settings import FeatureSettings
 from fraudml.files import write_json
 from fraudml.scoring import Scorer
 from fraudml.split import SplitSettings

@@ -277,7 +277,7 @@ def test_an_empty_table(table: Path) -> None:
 def test_a_constant_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = pl.read_csv(table).select("transaction_id", "time", "card_id", "label", amount=1.0)
     kept.with_columns(one=pl.lit(1)).write_csv(table)
-    assert main(own(table, "features.time_parts=false")) == 3
+    assert main(own(table, "features.time_parts=[]")) == 3
     assert "No column is left" in capsys.readouterr().err
 
 

@@ -1,0 +1,312 @@
+"""What to compute from the rows before: looks spelt out into features, one column each.
+
+The plan knows names, windows and how much history it needs; `timeline` computes the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+from fraudml.data.clock import parse_duration
+from fraudml.data.schema import Schema
+from fraudml.errors import ConfigError, listing
+from fraudml.features.settings import FeatureSettings, Look, LookKind
+
+_MICROSECOND = timedelta(microseconds=1)
+_LABEL_KINDS = frozenset({"risk", "streak", "since_label"})
+
+
+@dataclass(frozen=True)
+class HistoryFeature:
+    """One column made from the rows before.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    kind : str
+        As in `Look`.
+    key : str
+        The column whose past is looked at.
+    window : int
+        How far back, in microseconds.
+    column : str, optional
+        The column, or the earlier feature, that a statistic is made of.
+    partner : str, optional
+        The column that names whom the key meets.
+    statistic : str, optional
+        As in `Look`.
+    last : int, optional
+        How many labels a streak looks at.
+    smoothing : float
+        How many labels at the rate of the whole table a rate is mixed with.
+    empty : float, optional
+        The value without any known label; None is missing.
+    present : bool
+        Whether a window takes in the row's own moment.
+    """
+
+    name: str
+    kind: LookKind
+    key: str
+    window: int
+    column: str | None = None
+    partner: str | None = None
+    statistic: str | None = None
+    last: int | None = None
+    smoothing: float = 0.0
+    empty: float | None = None
+    present: bool = True
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether it is made of labels that are known by then."""
+        return self.kind in _LABEL_KINDS
+
+
+@dataclass(frozen=True)
+class HistoryPlan:
+    """All that is made from the rows before, and on which clock.
+
+    Parameters
+    ----------
+    features : tuple of HistoryFeature
+        In the order of the design matrix; one that is made of another comes after it.
+    label_delay : int
+        How long a label takes to arrive where the row does not say, in microseconds.
+    horizon : int
+        How far back anything reaches; a label that takes longer to arrive is never used.
+    """
+
+    features: tuple[HistoryFeature, ...] = ()
+    label_delay: int = 0
+    horizon: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in order."""
+        return tuple(made.name for made in self.features)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The table's columns that they are made from, without the label's."""
+        made = set(self.names)
+        named = [name for one in self.features for name in (one.key, one.partner, one.column)]
+        return frozenset(name for name in named if name is not None and name not in made)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Those of the columns that statistics are made of."""
+        named = {one.column for one in self.features if one.column is not None}
+        return frozenset(named - set(self.names))
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether any is made of labels."""
+        return any(made.uses_labels for made in self.features)
+
+    def needed(self, *, labels_have_times: bool) -> float:
+        """Return how many seconds before a row its features look at.
+
+        Parameters
+        ----------
+        labels_have_times : bool
+            Whether each label has an arrival time of its own, which may be late.
+        """
+        reach: dict[str, int] = {}
+        late = self.horizon if labels_have_times else self.label_delay
+        for made in self.features:
+            below = reach.get(made.column or "", 0)
+            reach[made.name] = made.window + (late if made.uses_labels else 0) + below
+        return max(reach.values(), default=0) / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; `from_dict` is the way back."""
+        return {
+            "features": [asdict(made) for made in self.features],
+            "label_delay": self.label_delay,
+            "horizon": self.horizon,
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> HistoryPlan:
+        """Make a plan from what `to_dict` gave."""
+        features = tuple(HistoryFeature(**made) for made in content["features"])
+        return cls(features, content["label_delay"], content["horizon"])
+
+
+def plan_history(settings: FeatureSettings, schema: Schema, label_delay: timedelta) -> HistoryPlan:
+    """Spell out how rows look back.
+
+    Parameters
+    ----------
+    settings : FeatureSettings
+        The looks, or none for the default plan.
+    schema : Schema
+        The roles that the default plan goes by.
+    label_delay : timedelta
+        How long a label takes to arrive where the table does not say.
+
+    Raises
+    ------
+    ConfigError
+        There is no time, or no key to look back on; two features of one name.
+    """
+    looks = default_looks(settings, schema) if settings.history is None else settings.history
+    if not looks:
+        return HistoryPlan()
+    if schema.roles.time is None:
+        raise ConfigError(
+            "features.history looks back in time, and data.columns.time is not set. Name the "
+            "column, or set features=columns."
+        )
+    features = tuple(made for look in looks for made in _spelt_out(look, settings))
+    names = [made.name for made in features]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"features.history makes {listing(twice)} twice. Leave one of the looks out."
+        )
+    of_key = {made.name: made.key for made in features}
+    for position, made in enumerate(features):
+        if made.column in of_key and made.column not in [
+            one.name for one in features[:position] if one.key == made.key
+        ]:
+            raise ConfigError(
+                f"features.history makes '{made.name}' of the feature '{made.column}', which is of "
+                "another key or comes after it. Name a feature of the same key that stands before."
+            )
+    horizon = parse_duration(settings.horizon, "features.horizon") // _MICROSECOND
+    return HistoryPlan(features, label_delay // _MICROSECOND, horizon)
+
+
+def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Look, ...]:
+    """Make a plan from the roles alone: what tells frauds from the rest on most card tables.
+
+    Parameters
+    ----------
+    settings : FeatureSettings
+        `keys` beside the entity, and the horizon.
+    schema : Schema
+        Entity, amount, time and categorical columns.
+
+    Raises
+    ------
+    ConfigError
+        No entity, no other key and no categorical column is named.
+    """
+    roles = schema.roles
+    keys = tuple(key for key in (roles.entity, *settings.keys) if key is not None)
+    encoded = tuple(name for name in roles.categorical if name not in keys)
+    if not keys and not encoded:
+        raise ConfigError(
+            "features=transactions needs somebody whose past it can look at. Set "
+            "data.columns.entity, or features.keys=[terminal]."
+        )
+    looks = [look for key in keys for look in _looks_at(key, keys, roles.amount, settings)]
+    if encoded:
+        looks += [
+            Look("frequency", encoded),
+            Look(
+                "risk", encoded, windows=(settings.horizon,), statistics=("rate",), smoothing=50.0
+            ),
+        ]
+    return tuple(looks)
+
+
+def _looks_at(
+    key: str, keys: tuple[str, ...], amount: str | None, settings: FeatureSettings
+) -> Iterator[Look]:
+    others = tuple(other for other in keys if other != key)
+    longest = (settings.windows[-1],) if settings.windows else (settings.horizon,)
+    whole = (settings.horizon,)
+    yield Look("trailing", (key,))
+    yield Look("since", (key,))
+    if amount is not None:
+        yield Look("trailing", (key,), columns=(amount,), statistics=("mean",))
+        spread = ("std", "max")
+        yield Look("trailing", (key,), columns=(amount,), statistics=spread, windows=longest)
+        over = ("mean", "median", "max")
+        yield Look("ratio", (key,), columns=(amount,), statistics=over, windows=whole)
+        above = f"{amount} over median {settings.horizon} by {key}"
+        yield Look("trailing", (key,), columns=(above,), statistics=("mean", "max"))
+    if others:
+        yield Look("distinct", (key,), partners=others, windows=longest)
+        yield Look("new", (key,), partners=others)
+    yield Look("risk", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
+    yield Look("streak", (key,), lasts=(1, 2, 3, 5, 10))
+    yield Look("since_label", (key,))
+
+
+def _spelt_out(look: Look, settings: FeatureSettings) -> Iterator[HistoryFeature]:
+    """Every combination of what a look names, one feature each."""
+    windows = _windows(look, settings)
+    lasts = look.lasts if look.kind == "streak" else (None,)
+    said = tuple(_said(look))
+    for key, window, partner, last in product(look.keys, windows, look.partners or (None,), lasts):
+        for statistic, column in said:
+            smoothed = look.kind == "risk" and statistic == "rate"
+            made = HistoryFeature(
+                name="",
+                kind=look.kind,
+                key=key,
+                window=parse_duration(window, "features.windows") // _MICROSECOND,
+                column=column,
+                partner=partner,
+                statistic=statistic,
+                last=last,
+                smoothing=look.smoothing if smoothed else 0.0,
+                empty=look.empty if smoothed or look.kind == "streak" else None,
+                present=look.present,
+            )
+            yield replace(made, name=_name(made, window))
+
+
+def _windows(look: Look, settings: FeatureSettings) -> tuple[str, ...]:
+    if look.kind in ("trailing", "distinct", "risk"):
+        return look.windows or settings.windows
+    return look.windows or (settings.horizon,)
+
+
+def _said(look: Look) -> Iterator[tuple[str | None, str | None]]:
+    """The statistics of a look, each with its column; a count has none."""
+    usual: dict[str, tuple[str, ...]] = {
+        "trailing": ("mean",) if look.columns else ("count",),
+        "ratio": ("mean",),
+        "risk": ("known", "rate"),
+        "since_label": ("fraud", "legitimate"),
+    }
+    for statistic in look.statistics or usual.get(look.kind) or (None,):
+        for column in (None,) if statistic == "count" else look.columns or (None,):
+            yield statistic, column
+
+
+def _name(made: HistoryFeature, window: str) -> str:
+    statistic, partner = made.statistic, made.partner
+    match made.kind:
+        case "trailing":
+            what = statistic if made.column is None else f"{made.column} {statistic}"
+            said = f"{what} {window}{'' if made.present else ' before'}"
+        case "ratio":
+            said = f"{made.column} over {statistic} {window}"
+        case "distinct":
+            said = f"distinct {partner} {window}"
+        case "since":
+            said = "days since last" if partner is None else f"days since last {partner}"
+        case "new":
+            said = f"new {partner}"
+        case "risk":
+            said = f"{_RISK_WORDS[str(statistic)]} {window}"
+        case "streak":
+            said = f"fraud rate of last {made.last}"
+        case "since_label":
+            said = f"days since known {statistic}"
+        case "frequency":
+            said = f"frequency {window}"
+    return f"{said} by {made.key}"
+
+
+_RISK_WORDS = {"known": "known labels", "frauds": "known frauds", "rate": "fraud rate"}

@@ -1,0 +1,344 @@
+"""The rows of a table on the clock, key by key: the values of a plan's history features.
+
+Rows of one moment are together: none is before another. A row without a key has no values and is
+in nobody's past. A label is known from the moment it arrives on, and never at its row's own moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.data.schema import Dataset
+from fraudml.features.history import HistoryFeature, HistoryPlan
+from fraudml.features.windows import NO_KEY, Floats, Ints, Trail, Windows, distinct, extreme
+
+_DAY = 86_400e6
+
+
+class Timeline:
+    """A table's rows by moment, while features are computed from them.
+
+    Parameters
+    ----------
+    table : Dataset
+        With a clock; all rows that may be looked at, in any order.
+    plan : HistoryPlan
+        What to compute, and how long labels take.
+    """
+
+    def __init__(self, table: Dataset, plan: HistoryPlan) -> None:
+        self._table = table
+        self._plan = plan
+        self._usual: dict[int, Floats] = {}
+        self.moment = _microseconds(table.facts["time"])
+
+    def compute(self, put: Callable[[int, Floats], None], threads: int = 1) -> None:
+        """Compute the features one by one, keys side by side.
+
+        Costs a sort a key and a few passes over the rows a feature; what a key needed is let go
+        when the next begins.
+
+        Parameters
+        ----------
+        put : callable
+            Called with a feature's position in the plan and its values, float64 in the order of the
+            table; NaN is missing.
+        threads : int
+            How many keys at a time.
+        """
+        features = list(enumerate(self._plan.features))
+        made_of = frozenset(feature.column for _, feature in features)
+
+        def of_key(key: str) -> None:
+            past = _Past(self, key, made_of)
+            for position, feature in features:
+                if feature.key == key:
+                    put(position, past.values(feature))
+
+        keys = dict.fromkeys(feature.key for _, feature in features)
+        with ThreadPoolExecutor(max(1, min(threads, len(keys)))) as pool:
+            list(pool.map(of_key, keys))
+
+    def codes(self, column: str) -> Ints:
+        """Return a whole number from 0 for each value of a column; `NO_KEY` where it is null."""
+        values = self._table.frame[column]
+        if values.dtype.is_float():
+            values = values.fill_nan(None)
+        if values.dtype in (pl.String, pl.Enum):
+            values = values.cast(pl.Categorical)
+        physical = values.to_physical() if values.dtype == pl.Categorical else values
+        return (physical.rank("dense").cast(pl.Int64) - 1).fill_null(NO_KEY).to_numpy()
+
+    def numbers(self, column: str) -> Floats:
+        """Return a column of the table as float64; NaN is missing."""
+        return self._table.frame[column].cast(pl.Float64).to_numpy()
+
+    @cached_property
+    def everybody(self) -> Trail:
+        """All rows under one key."""
+        return Trail.of(np.zeros(len(self.moment), dtype=np.int64), self.moment)
+
+    @cached_property
+    def fraud(self) -> NDArray[np.bool_]:
+        """Whether a row is known to be a fraud, by whenever."""
+        fraud: NDArray[np.bool_] = self._table.label == 1
+        return fraud
+
+    @cached_property
+    def arrival(self) -> Ints:
+        """When each label arrives; never at the row's own moment."""
+        told = _microseconds(self._table.facts["label_time"].fill_null(strategy="zero"))
+        is_told = self._table.facts["label_time"].is_not_null().to_numpy()
+        arrival = np.where(is_told, told, self.moment + self._plan.label_delay)
+        return np.maximum(arrival, self.moment + 1)
+
+    @cached_property
+    def labelled(self) -> Ints:
+        """Rows with a label that arrives within the horizon; in one order, whatever the table's."""
+        label = self._table.label
+        rows = np.flatnonzero((label >= 0) & (self.arrival - self.moment <= self._reach))
+        return rows[np.lexsort((label[rows], self.moment[rows]))]
+
+    @property
+    def _reach(self) -> int:
+        return max(self._plan.horizon, self._plan.label_delay + 1)
+
+    def share_of_frauds(self, window: int) -> Floats:
+        """Return the share of frauds among all labels that arrived in a window before each row."""
+        if window not in self._usual:
+            labels = Trail.of(np.zeros_like(self.moment), self.arrival, self.labelled)
+            end = labels.until(self.everybody, inclusive=True)
+            windows = Windows.over(labels, self.everybody, window, end)
+            frauds = windows.count(self.fraud[labels.rows])
+            self._usual[window] = self._by_row(_share(frauds, windows.count()))
+        return self._usual[window]
+
+    def rows_within(self, window: int) -> Floats:
+        """Return how many rows there are in the window of each row, itself included."""
+        end = self.everybody.until(self.everybody, inclusive=True)
+        windows = Windows.over(self.everybody, self.everybody, window, end)
+        return self._by_row(windows.count().astype(np.float64))
+
+    def _by_row(self, values: Floats) -> Floats:
+        spread = np.empty(len(values))
+        spread[self.everybody.rows] = values
+        return spread
+
+
+def _microseconds(moments: pl.Series) -> Ints:
+    return moments.dt.epoch("us").to_numpy()
+
+
+class _Past:
+    """The trail of one key, and what several of its features share."""
+
+    def __init__(self, timeline: Timeline, key: str, kept: frozenset[str | None]) -> None:
+        self.timeline = timeline
+        self.code = timeline.codes(key)
+        self.trail = Trail.of(self.code, timeline.moment)
+        self._kept = kept
+        self._made: dict[str, Floats] = {}
+        self._windows: dict[tuple[int, bool], Windows] = {}
+        self._label_windows: dict[int, Windows] = {}
+
+    def values(self, feature: HistoryFeature) -> Floats:
+        """Compute a feature, in the order of the table."""
+        made = _KINDS[feature.kind](self, feature)
+        if feature.name in self._kept:
+            self._made[feature.name] = made
+        return self._spread(self.trail, made)
+
+    def numbers(self, feature: HistoryFeature) -> Floats:
+        """The column, or earlier feature, that a feature is made of, in the order of the trail."""
+        assert feature.column is not None
+        if feature.column in self._made:
+            return self._made[feature.column]
+        return self.timeline.numbers(feature.column)[self.trail.rows]
+
+    @cached_property
+    def _upto_now(self) -> Ints:
+        return self.trail.until(self.trail, inclusive=True)
+
+    @cached_property
+    def _upto_before(self) -> Ints:
+        return self.trail.until(self.trail, inclusive=False)
+
+    def windows(self, length: int, *, present: bool = True) -> Windows:
+        """The windows of every row over the key's events."""
+        if (length, present) not in self._windows:
+            end = self._upto_now if present else self._upto_before
+            self._windows[length, present] = Windows.over(self.trail, self.trail, length, end)
+        return self._windows[length, present]
+
+    @cached_property
+    def labels(self) -> Trail:
+        """The key's labels in the order of their arrival."""
+        return Trail.of(self.code, self.timeline.arrival, self.timeline.labelled)
+
+    @cached_property
+    def _upto_known(self) -> Ints:
+        return self.labels.until(self.trail, inclusive=True)
+
+    def label_windows(self, length: int) -> Windows:
+        """The windows of every row over the labels that arrived."""
+        if length not in self._label_windows:
+            end = self._upto_known
+            self._label_windows[length] = Windows.over(self.labels, self.trail, length, end)
+        return self._label_windows[length]
+
+    @cached_property
+    def is_fraud(self) -> NDArray[np.bool_]:
+        """Whether each label is a fraud, in the order of arrival."""
+        return self.timeline.fraud[self.labels.rows]
+
+    def pairs(self, partner: str | None) -> Trail:
+        """The trail of the key together with a partner; rows without one have no part in it."""
+        other = self.timeline.codes(str(partner))
+        both = self.code * (other.max(initial=0) + 1) + other
+        both[(self.code == NO_KEY) | (other == NO_KEY)] = NO_KEY
+        return Trail.of(both, self.timeline.moment)
+
+    def in_order(self, trail: Trail, values: Floats) -> Floats:
+        """Put the values of another trail over the same table in the order of the key's own."""
+        return self._spread(trail, values)[self.trail.rows]
+
+    def _spread(self, trail: Trail, values: Floats) -> Floats:
+        spread = np.full(len(self.code), np.nan)
+        spread[trail.rows] = values
+        return spread
+
+
+def _trailing(past: _Past, feature: HistoryFeature) -> Floats:
+    if feature.statistic in ("max", "min", "median"):
+        values = past.numbers(feature)
+        return extreme(
+            past.trail, values, feature.window, feature.statistic, present=feature.present
+        )
+    windows = past.windows(feature.window, present=feature.present)
+    if feature.statistic == "count":
+        return windows.count().astype(np.float64)
+    values = past.numbers(feature)
+    if feature.statistic == "std":
+        count, _, squares = windows.moments(values)
+        return _divided(np.sqrt(squares), np.sqrt(count - 1.0), where=count > 1)
+    known = windows.count(~np.isnan(values))
+    total = windows.total(values)
+    if feature.statistic == "sum":
+        return np.where(known > 0, total, np.nan)
+    return _divided(total, known, where=known > 0)
+
+
+def _ratio(past: _Past, feature: HistoryFeature) -> Floats:
+    values = past.numbers(feature)
+    if feature.statistic == "mean":
+        windows = past.windows(feature.window, present=False)
+        known = windows.count(~np.isnan(values))
+        usual = _divided(windows.total(values), known, where=known > 0)
+    else:
+        assert feature.statistic is not None
+        usual = extreme(past.trail, values, feature.window, feature.statistic, present=False)
+    return _divided(values, usual, where=usual > 0)
+
+
+def _distinct(past: _Past, feature: HistoryFeature) -> Floats:
+    partner = past.timeline.codes(str(feature.partner))[past.trail.rows]
+    return distinct(past.trail, partner, feature.window).astype(np.float64)
+
+
+def _since(past: _Past, feature: HistoryFeature) -> Floats:
+    if feature.partner is None:
+        return _days_since_last(past.trail, feature.window)
+    trail = past.pairs(feature.partner)
+    return past.in_order(trail, _days_since_last(trail, feature.window))
+
+
+def _new(past: _Past, feature: HistoryFeature) -> Floats:
+    trail = past.pairs(feature.partner)
+    met = ~np.isnan(_days_since_last(trail, feature.window))
+    return past.in_order(trail, (~met).astype(np.float64))
+
+
+def _days_since_last(trail: Trail, window: int) -> Floats:
+    """Days since the last event of an earlier moment, of each event of a trail."""
+    return _days_since(trail, trail, trail.moment, window=window, inclusive=False)
+
+
+def _days_since(
+    asked: Trail, trail: Trail, happened: Ints, *, window: int, inclusive: bool
+) -> Floats:
+    """Days from what happened at the last event of a trail up to now, where that is in reach."""
+    last = trail.until(asked, inclusive=inclusive) - 1
+    at = np.maximum(last, 0)
+    since = asked.moment - happened[at]
+    found = (last >= 0) & (trail.key[at] == asked.key) & (since < window)
+    return np.where(found, since / _DAY, np.nan)
+
+
+def _risk(past: _Past, feature: HistoryFeature) -> Floats:
+    windows = past.label_windows(feature.window)
+    if feature.statistic == "known":
+        return windows.count().astype(np.float64)
+    frauds = windows.count(past.is_fraud)
+    if feature.statistic == "frauds":
+        return frauds.astype(np.float64)
+    rate = _share(frauds, windows.count(), empty=feature.empty)
+    if not feature.smoothing:
+        return rate
+    usual = past.timeline.share_of_frauds(feature.window)[past.trail.rows]
+    mixed = (frauds + feature.smoothing * usual) / (windows.count() + feature.smoothing)
+    return np.where(np.isnan(usual), rate, mixed)
+
+
+def _streak(past: _Past, feature: HistoryFeature) -> Floats:
+    assert feature.last is not None
+    windows = past.label_windows(feature.window)
+    start = np.maximum(windows.start, windows.end - feature.last)
+    upto = np.concatenate([[0], np.cumsum(past.is_fraud)])
+    return _share(upto[windows.end] - upto[start], windows.end - start, empty=feature.empty)
+
+
+def _since_label(past: _Past, feature: HistoryFeature) -> Floats:
+    """Days since the latest row of a class whose label has arrived, in whatever order they came."""
+    timeline = past.timeline
+    of_class = timeline.fraud[timeline.labelled] == (feature.statistic == "fraud")
+    trail = Trail.of(past.code, timeline.arrival, timeline.labelled[of_class])
+    if not len(trail):
+        return np.full(len(past.trail), np.nan)
+    moments, rank = np.unique(timeline.moment[trail.rows], return_inverse=True)
+    # Keys come one after the other, so that what is highest so far never belongs to another key.
+    highest = np.maximum.accumulate(trail.key * len(moments) + rank) - trail.key * len(moments)
+    return _days_since(past.trail, trail, moments[highest], window=feature.window, inclusive=True)
+
+
+def _frequency(past: _Past, feature: HistoryFeature) -> Floats:
+    rows = past.timeline.rows_within(feature.window)[past.trail.rows]
+    return past.windows(feature.window).count() / rows
+
+
+def _share(part: Ints, whole: Ints, *, empty: float | None = None) -> Floats:
+    share = _divided(part.astype(np.float64), whole, where=whole > 0)
+    return share if empty is None else np.where(whole > 0, share, empty)
+
+
+def _divided(part: Floats, whole: NDArray[np.generic], *, where: NDArray[np.bool_]) -> Floats:
+    divided: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=where)
+    return divided
+
+
+_KINDS: dict[str, Callable[[_Past, HistoryFeature], Floats]] = {
+    "trailing": _trailing,
+    "ratio": _ratio,
+    "distinct": _distinct,
+    "since": _since,
+    "new": _new,
+    "risk": _risk,
+    "streak": _streak,
+    "since_label": _since_label,
+    "frequency": _frequency,
+}
