@@ -34,8 +34,8 @@ class Command:
     """One command: what it does in a line, and where its function lives.
 
     The function is called with the settings and `progress`. What it returns may have `summary()`,
-    a title and rows that are shown at the end, and `refusal`, the error that decides the exit code
-    once everything is written.
+    a title, rows and perhaps a header that are shown at the end, and `refusal`, the error that
+    decides the exit code once everything is written.
     """
 
     text: str
@@ -53,6 +53,15 @@ COMMANDS = {
             "data=table data.path=cards.parquet data.columns.label=is_fraud",
             "resampling=random_under learner.num_leaves=15 seed=1",
             "--multirun seed=0,1,2",
+        ),
+    ),
+    "backtest": Command(
+        "walk a table through time: fit, wait for the labels, test, and on by a step",
+        "fraudml.workflows.backtest",
+        examples=(
+            "features=transactions backtest.folds=3",
+            "+experiment=handbook",
+            "backtest.train_days=28 backtest.refit=never",
         ),
     ),
 }
@@ -221,8 +230,7 @@ def _execute(line: Line, settings: Settings, progress: Callable[[], Any]) -> int
     with progress() as shown:
         outcome = function(settings, progress=shown)
     if hasattr(outcome, "summary"):
-        title, rows = outcome.summary()
-        terminal.table(title, rows)
+        terminal.table(*outcome.summary())
     refusal = getattr(outcome, "refusal", None)
     if refusal is not None:
         raise refusal

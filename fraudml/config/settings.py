@@ -16,7 +16,7 @@ from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.evaluation.table import IntervalSettings
 from fraudml.features.settings import FeatureSettings
-from fraudml.split import SplitSettings
+from fraudml.split import BacktestSettings, SplitSettings
 
 OBJECTIVES = (
     "average_precision",
@@ -81,8 +81,9 @@ class Settings:
         The table; its blocks; its features; what stops it.
     resampling, weighting, learner, calibration, costs, policy : Component
         The parts, each by `_target_` with its arguments beside it.
-    rounds, evaluation, guard, budget, device : settings
-        How rounds are chosen; intervals; the guard's margin; the budget; the device.
+    backtest, rounds, evaluation, guard, budget, device : settings
+        The folds of `backtest`; how rounds are chosen; intervals; the guard's margin; the budget;
+        the device.
     components : ComponentSettings
         Where the targets of parts may come from.
     objective : str
@@ -95,6 +96,8 @@ class Settings:
         How many threads to use; by default as many as the machine grants.
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
+    output : str, optional
+        The file that `features` and `simulate` write.
     run_name : str
         A word for the run.
     """
@@ -116,6 +119,7 @@ class Settings:
     policy: Component = field(
         default_factory=lambda: _component("fraudml.decisions.policies.MinimumCost")
     )
+    backtest: BacktestSettings = field(default_factory=BacktestSettings)
     rounds: RoundsSettings = field(default_factory=RoundsSettings)
     evaluation: IntervalSettings = field(default_factory=IntervalSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
@@ -127,6 +131,7 @@ class Settings:
     seed: int = 0
     threads: int | None = None
     output_dir: str | None = None
+    output: str | None = None
     run_name: str = "train"
 
     def __post_init__(self) -> None:

@@ -59,6 +59,8 @@ class OutOfFold:
         After prior correction where it is valid.
     step : ndarray of int64
         Which step scored the row.
+    frauds : int
+        How many of the rows are frauds.
     rounds : int, optional
         The rounds that the final fit should make; None without rounds.
     tried : dict of int to float
@@ -68,6 +70,7 @@ class OutOfFold:
     rows: NDArray[np.int64]
     margin: NDArray[np.float64]
     step: NDArray[np.int64]
+    frauds: int
     rounds: int | None
     tried: dict[int, float]
 
@@ -116,6 +119,7 @@ def out_of_fold(
         rows[order],
         np.concatenate(margins)[order],
         step[order],
+        sum(X.frauds for X in scored),
         best if best is not None else recipe.learner.max_rounds,
         tried,
     )

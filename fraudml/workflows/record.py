@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
-from fraudml.split import Block, Split
+from fraudml.split import Block, Fold, Split
 
 SCHEMA_VERSION = 1
 """Raised when a reader of `metrics.json` would misread it."""
@@ -44,36 +45,20 @@ def metrics_record(
     threads : int
         How many were used.
     """
-    known = dataset.label >= 0
-    frauds = int((dataset.label == 1).sum())
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": {
-            "command": settings.command,
-            "run_name": settings.run_name,
-            "seed": settings.seed,
-            "seconds": round(seconds, 2),
-            "peak_memory_mb": peak_memory_mb(),
-            "threads": threads,
-            "versions": versions(),
-        },
+        "run": run_record(settings, seconds, threads),
         "data": {
-            "rows": len(dataset),
-            "frauds": frauds,
-            "prevalence": frauds / max(int(known.sum()), 1),
-            "fingerprint": fingerprint,
+            **data_record(dataset, fingerprint),
             "left_out": split.left_out,
             "blocks": {
-                block.name: _block(block, dataset) for block in (split.development, split.test)
+                block.name: block_record(block, dataset)
+                for block in (split.development, split.test)
             },
         },
         "development": {
-            "steps": len(split.folds),
             "label_delay_kept": split.delay_kept,
-            "rows": len(scores.rows),
-            "frauds": int((dataset.label[scores.rows] == 1).sum()),
-            "rounds": scores.rounds,
-            "average_precision_by_rounds": {str(k): v for k, v in scores.tried.items()},
+            **development_record(scores, split.folds),
         },
         "test": evaluation.metrics("test"),
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
@@ -82,7 +67,44 @@ def metrics_record(
     }
 
 
-def _block(block: Block, dataset: Dataset) -> dict[str, Any]:
+def run_record(settings: Settings, seconds: float, threads: int) -> dict[str, Any]:
+    """Return what differs from run to run: times, memory, versions."""
+    return {
+        "command": settings.command,
+        "run_name": settings.run_name,
+        "seed": settings.seed,
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": peak_memory_mb(),
+        "threads": threads,
+        "versions": versions(),
+    }
+
+
+def data_record(dataset: Dataset, fingerprint: str) -> dict[str, Any]:
+    """Return how large a table is, how rare its frauds, and its fingerprint."""
+    known = dataset.label >= 0
+    frauds = int((dataset.label == 1).sum())
+    return {
+        "rows": len(dataset),
+        "frauds": frauds,
+        "prevalence": frauds / max(int(known.sum()), 1),
+        "fingerprint": fingerprint,
+    }
+
+
+def development_record(scores: OutOfFold, folds: Sequence[Fold]) -> dict[str, Any]:
+    """Return what the out-of-fold scores are made of, and the rounds that they chose."""
+    return {
+        "steps": len(folds),
+        "rows": len(scores.rows),
+        "frauds": scores.frauds,
+        "rounds": scores.rounds,
+        "average_precision_by_rounds": {str(k): v for k, v in scores.tried.items()},
+    }
+
+
+def block_record(block: Block, dataset: Dataset) -> dict[str, Any]:
+    """Return the size of a block, and its first and last time as the table has it."""
     unit, numeric = dataset.schema.time_unit, dataset.schema.numeric_time
     return {
         "rows": len(block.rows),
@@ -115,14 +137,14 @@ def closing_table(
         ),
         (
             "average precision",
-            f"{_value(test['average_precision'])}; a random score reaches "
+            f"{value_text(test['average_precision'])}; a random score reaches "
             f"{test['average_precision']['baseline']:.4f}",
         ),
-        ("alerts per day", _value(policy["alerts_per_day"], "{:,.1f}")),
-        ("precision", _value(policy["precision"])),
-        ("recall", _value(policy["recall"])),
-        ("value recall", _value(test["value_recall"])),
-        ("savings", _value(test["savings"])),
+        ("alerts per day", value_text(policy["alerts_per_day"], "{:,.1f}")),
+        ("precision", value_text(policy["precision"])),
+        ("recall", value_text(policy["recall"])),
+        ("value recall", value_text(test["value_recall"])),
+        ("savings", value_text(test["savings"])),
         (
             "accuracy of never alerting",
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
@@ -134,7 +156,8 @@ def closing_table(
     return f"On the test block, with {100 * level:g} % intervals", rows
 
 
-def _value(entry: dict[str, Any], how: str = "{:.3f}") -> str:
+def value_text(entry: dict[str, Any], how: str = "{:.3f}") -> str:
+    """Write a metric with its range, or why there is none."""
     if entry["value"] is None:
         return f"– ({entry['reason']})"
     text = how.format(entry["value"])

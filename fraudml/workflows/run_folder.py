@@ -15,8 +15,11 @@ from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
 from fraudml.files import whole_folder, write_json
+from fraudml.report.over_time import plot_over_time
+from fraudml.workflows.backtest_record import over_time
 
 if TYPE_CHECKING:
+    from fraudml.workflows.backtest import Backtest
     from fraudml.workflows.train import Run
 
 
@@ -74,6 +77,24 @@ def write_run(run: Run, place: Place) -> Run:
     if run.bundle is not None:
         write_bundle(run.bundle, place.partial / "bundle")
     return replace(run, folder=str(place.final))
+
+
+def write_backtest(done: Backtest, place: Place) -> Backtest:
+    """Write everything about a backtest but its log and config, and return it with its folder.
+
+    Parameters
+    ----------
+    done : Backtest
+        What to write; without a bundle where the guard refused the last model.
+    place : Place
+        From `run_folder`.
+    """
+    write_json(place.partial / "backtest.json", done.metrics)
+    done.scores.write_parquet(place.partial / "backtest_scores.parquet", row_group_size=125_000)
+    plot_over_time(over_time(done.metrics), place.partial / "over_time.png")
+    if done.bundle is not None:
+        write_bundle(done.bundle, place.partial / "bundle")
+    return replace(done, folder=str(place.final))
 
 
 @contextmanager

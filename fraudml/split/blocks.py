@@ -167,8 +167,8 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
         that gives more, where there is one.
     """
     kind = _kind(dataset, settings)
-    known_at = _known_at(dataset, settings.delay)
-    usable = _usable(dataset, known_at, data)
+    known_at = label_moments(dataset, settings.delay)
+    usable = usable_rows(dataset, known_at, data)
 
     def cut_as(asked: SplitSettings) -> Split:
         if kind == "time":
@@ -176,7 +176,7 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
         return _stratified(dataset, usable, asked, seed)
 
     cut = cut_as(settings)
-    if (problem := _too_few(dataset, cut)) is not None:
+    if (problem := too_few(dataset, cut.development, cut.test, cut.folds)) is not None:
         frauds = int((dataset.label[usable] == 1).sum())
         raise DataError(
             f"{problem} Of {len(dataset):,} rows {len(usable):,} have a label that is known by "
@@ -212,14 +212,24 @@ def _say_what_gave_way(dataset: Dataset, cut: Split, settings: SplitSettings) ->
         )
 
 
-def _known_at(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | None:
+def label_moments(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | None:
+    """Return when each row's label is known, in microseconds; None without a clock.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its `label_time` comes first.
+    delay : timedelta
+        How long after the row, where there is none.
+    """
     if not dataset.has_time:
         return None
     arrival = pl.coalesce("label_time", pl.col("time") + delay)
     return dataset.facts.select(arrival.dt.epoch("us")).to_series().to_numpy()
 
 
-def _usable(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSettings) -> Rows:
+def usable_rows(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSettings) -> Rows:
+    """Return the rows whose label is known by the moment that the table was taken."""
     known = dataset.label >= 0
     if known_at is not None and not data.labels_complete:
         known &= known_at <= _as_of(dataset, data)
@@ -228,19 +238,21 @@ def _usable(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSett
 
 def _as_of(dataset: Dataset, data: DataSettings) -> int:
     if data.as_of is None:
-        return int(_microseconds(dataset)[-1])
+        return int(row_moments(dataset)[-1])
     schema = dataset.schema
     moment = parse_moment(
         data.as_of, "data.as_of", unit=schema.time_unit, numeric=schema.numeric_time
     )
-    return _to_microseconds(moment)
+    return to_microseconds(moment)
 
 
-def _microseconds(dataset: Dataset) -> NDArray[np.int64]:
+def row_moments(dataset: Dataset) -> NDArray[np.int64]:
+    """Return when each row happened, in microseconds."""
     return dataset.facts["time"].dt.epoch("us").to_numpy()
 
 
-def _to_microseconds(moment: datetime) -> int:
+def to_microseconds(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970."""
     return (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
@@ -248,25 +260,51 @@ def _by_time(
     dataset: Dataset, known_at: NDArray[np.int64] | None, usable: Rows, settings: SplitSettings
 ) -> Split:
     assert known_at is not None
-    time = _microseconds(dataset)
+    time = row_moments(dataset)
     cutoff = _test_cutoff(dataset, time, usable, settings)
     test = usable[time[usable] >= cutoff]
     before = usable[time[usable] < cutoff]
     development = before[known_at[before] <= cutoff]
-    steps = _cutoffs(time[development], settings)
-    folds = tuple(_forward(time, known_at, development, steps))
-    late = bool((known_at[development] > time[development]).any())
-    delay_kept = not late or _enough(dataset, folds)
-    if not delay_kept:
-        folds = tuple(_forward(time, time, development, steps))
+    folds, delay_kept = forward_steps(dataset, known_at, development, settings)
     return Split(
         "time",
-        _block("development", dataset, development),
-        _block("test", dataset, test),
+        block_of("development", dataset, development),
+        block_of("test", dataset, test),
         folds,
         delay_kept=delay_kept,
         left_out=len(dataset) - len(development) - len(test),
     )
+
+
+def forward_steps(
+    dataset: Dataset, known_at: NDArray[np.int64], development: Rows, settings: SplitSettings
+) -> tuple[tuple[Fold, ...], bool]:
+    """Chain out-of-fold steps forward through a development window.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    known_at : ndarray of int64
+        From `label_moments`.
+    development : ndarray of int64
+        The rows of the window, increasing.
+    settings : SplitSettings
+        How many steps, and where the first starts.
+
+    Returns
+    -------
+    tuple
+        The steps, and whether the label delay stands inside them: it does wherever that leaves
+        enough frauds to fit on.
+    """
+    time = row_moments(dataset)
+    steps = _cutoffs(time[development], settings)
+    folds = tuple(_forward(time, known_at, development, steps))
+    late = bool((known_at[development] > time[development]).any())
+    if not late or _enough(dataset, folds):
+        return folds, True
+    return tuple(_forward(time, time, development, steps)), False
 
 
 def _test_cutoff(
@@ -276,7 +314,7 @@ def _test_cutoff(
         first = int(np.floor(len(usable) * (1 - settings.test_share) + 1e-9))
         return int(time[usable[min(first, len(usable) - 1)]]) if len(usable) else 0
     schema = dataset.schema
-    return _to_microseconds(
+    return to_microseconds(
         parse_moment(
             settings.test_start,
             "split.test_start",
@@ -331,8 +369,8 @@ def _stratified(dataset: Dataset, usable: Rows, settings: SplitSettings, seed: i
     )
     return Split(
         "stratified",
-        _block("development", dataset, development),
-        _block("test", dataset, test),
+        block_of("development", dataset, development),
+        block_of("test", dataset, test),
         folds,
         delay_kept=True,
         left_out=len(dataset) - len(usable),
@@ -371,24 +409,28 @@ def _deal(
     return place[inverse]
 
 
-def _block(name: str, dataset: Dataset, rows: Rows) -> Block:
+def block_of(name: str, dataset: Dataset, rows: Rows) -> Block:
+    """Return rows as a block, with its first and last time."""
     if not dataset.has_time or not len(rows):
         return Block(name, rows)
     time = dataset.facts["time"][rows]
     return Block(name, rows, time.min(), time.max())  # type: ignore[arg-type]
 
 
-def _too_few(dataset: Dataset, cut: Split) -> str | None:
+def too_few(
+    dataset: Dataset, development: Block, test: Block, folds: tuple[Fold, ...]
+) -> str | None:
+    """Say which block has too few frauds for any number about it to mean anything, if one has."""
     label = dataset.label
-    frauds = [int((label[fold.score] == 1).sum()) for fold in cut.folds]
-    fitted = min((int((label[fold.fit] == 1).sum()) for fold in cut.folds), default=0)
-    test = int((label[cut.test.rows] == 1).sum())
-    if test < MIN_FRAUDS:
+    frauds = [int((label[fold.score] == 1).sum()) for fold in folds]
+    fitted = min((int((label[fold.fit] == 1).sum()) for fold in folds), default=0)
+    tested = int((label[test.rows] == 1).sum())
+    if tested < MIN_FRAUDS:
         return (
-            f"The test block has {test} frauds in {len(cut.test.rows):,} rows; at least "
+            f"The test block has {tested} frauds in {len(test.rows):,} rows; at least "
             f"{MIN_FRAUDS} are needed."
         )
-    if not len(cut.development.rows):
+    if not len(development.rows):
         return (
             "The development window is empty: no row with a label that was known in time comes "
             "before the test block."
@@ -412,7 +454,8 @@ def _next_step(
     asked = settings.test_share
     for share in sorted(_SHARES, key=lambda share: abs(share - asked)):
         with contextlib.suppress(DataError):
-            if _too_few(dataset, cut_as(replace(settings, test_share=share, test_start=None))):
+            cut = cut_as(replace(settings, test_share=share, test_start=None))
+            if too_few(dataset, cut.development, cut.test, cut.folds):
                 continue
             also = "" if settings.test_start is None else " and split.test_start=null"
             return f"Set split.test_share={share:.2f}{also}."

@@ -1,0 +1,1 @@
+"""What people look at: plots of numbers that were computed elsewhere."""

@@ -1,0 +1,296 @@
+"""Backtest: how a model would have done, refitted as labels came in, period after period.
+
+Read the table, cut it into prequential folds, look back once for all of them; in each fold fit the
+features and the recipe on the training period, tune on its out-of-fold scores and test on what
+follows the label delay; ask the guard about the last model, write the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.bundle import DecisionBundle
+from fraudml.config.settings import Settings
+from fraudml.data.audit import refuse_leaks
+from fraudml.data.fingerprint import fingerprint
+from fraudml.data.frames import as_polars
+from fraudml.data.read import load_table
+from fraudml.data.schema import Dataset, check_table
+from fraudml.decisions.costs import CostModel
+from fraudml.errors import FraudmlError, RefusedError
+from fraudml.evaluation.guard import Verdict
+from fraudml.evaluation.out_of_fold import OutOfFold
+from fraudml.features.plan import FittedFeatures, fit_features
+from fraudml.learners.protocol import FitContext
+from fraudml.progress import Progress, silent
+from fraudml.split import BacktestFold, Fold, prequential_folds
+from fraudml.workflows.backtest_record import backtest_record, backtest_table
+from fraudml.workflows.model import (
+    Prepared,
+    Tested,
+    fit_bundle,
+    fit_context,
+    judge_model,
+    kept_bundle,
+    prepare_rows,
+    try_bundle,
+)
+from fraudml.workflows.parts import Parts, build_parts
+from fraudml.workflows.run_folder import run_folder, write_backtest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fold came to.
+
+    Parameters
+    ----------
+    fold : BacktestFold
+        Its rows.
+    scores : OutOfFold
+        What was tuned on.
+    bundle : DecisionBundle
+        The model.
+    tested : Tested
+        How it did.
+    without_refit : Tested, optional
+        How the first fold's model did on the same rows.
+    """
+
+    fold: BacktestFold
+    scores: OutOfFold
+    bundle: DecisionBundle
+    tested: Tested
+    without_refit: Tested | None = None
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A finished backtest.
+
+    Parameters
+    ----------
+    settings : Settings
+        What decided it, complete.
+    metrics : dict
+        What `backtest.json` holds.
+    scores : DataFrame
+        What `backtest_scores.parquet` holds.
+    verdict : Verdict
+        The guard's, on the last fold's model.
+    bundle : DecisionBundle, optional
+        That model; None where the guard refused it.
+    folder : str, optional
+        Where everything was written; None where nothing was.
+    """
+
+    settings: Settings
+    metrics: dict[str, Any]
+    scores: pl.DataFrame
+    verdict: Verdict
+    bundle: DecisionBundle | None
+    folder: str | None = None
+
+    @property
+    def refusal(self) -> FraudmlError | None:
+        """The error of a backtest whose last model was refused."""
+        if self.verdict.passed:
+            return None
+        return RefusedError(
+            f"The guard refused the last fold's model: {'; '.join(self.verdict.reasons)}."
+        )
+
+    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
+        """Return a title, the rows and the header of the closing table."""
+        return backtest_table(self.metrics, self.folder)
+
+
+def backtest(frame: Any, settings: Settings | None = None) -> Backtest:
+    """Backtest on a table from Python: the same as the command, with no Hydra and no output.
+
+    Parameters
+    ----------
+    frame : polars or pandas DataFrame
+        The table; `settings.data` says what its columns mean.
+    settings : Settings, optional
+        What decides the run. A folder is written only where `output_dir` is set.
+
+    Raises
+    ------
+    FraudmlError
+        The config or the data are wrong; the class says which.
+    """
+    settings = Settings(command="backtest") if settings is None else settings
+    if settings.output_dir is None:
+        return _backtest(lambda: as_polars(frame), settings, silent)
+    with run_folder(settings) as place:
+        return write_backtest(_backtest(lambda: as_polars(frame), settings, silent), place)
+
+
+def run(settings: Settings, *, progress: Progress = silent) -> Backtest:
+    """Run the command: read the table that the settings name, backtest, and write the run folder.
+
+    Parameters
+    ----------
+    settings : Settings
+        What decides the run.
+    progress : Progress
+        Whom to tell where it is.
+    """
+    with run_folder(settings) as place:
+        return write_backtest(
+            _backtest(lambda: load_table(settings.data), settings, progress), place
+        )
+
+
+def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Backtest:
+    started = time.perf_counter()
+    parts = build_parts(settings)
+    context = fit_context(settings, progress)
+    progress("read", 0.0)
+    table = read()
+    progress("read", 1.0)
+    printed = fingerprint(table)
+    dataset = check_table(table, settings.data)
+    del table
+    folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
+    progress("features", 0.0)
+    shared = _Shared.of(dataset, folds, settings, parts.costs, context.threads)
+    progress("features", 1.0)
+    results = _run_folds(shared, folds, parts, context)
+    last = results[-1]
+    verdict = judge_model(last.tested.evaluation, parts, settings.guard)
+    metrics = backtest_record(
+        settings=settings,
+        dataset=dataset,
+        fingerprint=printed,
+        results=results,
+        verdict=verdict,
+        seconds=time.perf_counter() - started,
+        threads=context.threads,
+    )
+    of_last = {
+        "data": metrics["data"],
+        "test": last.tested.evaluation.metrics("test"),
+        "policy": metrics["folds"][-1]["policy"],
+        "guard": metrics["guard"],
+    }
+    bundle = kept_bundle(last.bundle, of_last, verdict)
+    return Backtest(settings, metrics, _scores(results), verdict, bundle)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all folds have in common: the table, and what its rows look back on."""
+
+    dataset: Dataset
+    looked: NDArray[np.float32]
+    settings: Settings
+    costs: CostModel
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        folds: tuple[BacktestFold, ...],
+        settings: Settings,
+        costs: CostModel,
+        threads: int,
+    ) -> _Shared:
+        shared = cls(dataset, np.empty((0, 0), np.float32), settings, costs)
+        features = shared.fit_features(folds[-1])
+        blocks = (folds[-1].train.rows, folds[-1].test.rows)
+        refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
+        return replace(shared, looked=features.look_back(dataset, threads=threads))
+
+    def fit_features(self, fold: BacktestFold) -> FittedFeatures:
+        return fit_features(
+            self.dataset,
+            fold.train.rows,
+            self.settings.features,
+            label_delay=self.settings.backtest.delay(self.settings.split),
+            never=frozenset(self.costs.columns),
+        )
+
+    def prepare(self, rows: NDArray[np.int64], features: FittedFeatures) -> Prepared:
+        piece = self.dataset.take(rows)
+        matrix = features.matrix(piece, looked=self.looked[rows])
+        return prepare_rows(piece, features, matrix, self.costs)
+
+
+def _run_folds(
+    shared: _Shared, folds: tuple[BacktestFold, ...], parts: Parts, context: FitContext
+) -> list[FoldResult]:
+    """Fit and test fold after fold, for as long as the budget lasts."""
+    results: list[FoldResult] = []
+    for fold in folds:
+        if results and context.deadline.expired:
+            _log.warning(
+                "The budget ran out after %d of %d folds: the others are left out.",
+                len(results),
+                len(folds),
+            )
+            break
+        told = replace(context, progress=_reporting(context.progress, len(results), len(folds)))
+        first = results[0].bundle if results else None
+        results.append(_run_fold(shared, fold, parts, told, first))
+    return results
+
+
+def _reporting(progress: Progress, done: int, folds: int) -> Progress:
+    def report(stage: str, share: float) -> None:
+        progress(f"fold {done + 1} of {folds}: {stage}", share)
+
+    return report
+
+
+def _run_fold(
+    shared: _Shared,
+    fold: BacktestFold,
+    parts: Parts,
+    context: FitContext,
+    first: DecisionBundle | None,
+) -> FoldResult:
+    rows = np.concatenate([fold.train.rows, fold.test.rows])
+    prepared = shared.prepare(rows, shared.fit_features(fold))
+    train = np.arange(len(fold.train.rows))
+    test = np.arange(len(fold.train.rows), len(rows))
+    steps = [
+        Fold(*(np.searchsorted(fold.train.rows, part) for part in (step.fit, step.score)))
+        for step in fold.steps
+    ]
+    settings = shared.settings
+    bundle, scores = fit_bundle(prepared, train, steps, parts, context, rounds=settings.rounds)
+    tested = try_bundle(prepared, test, bundle, settings, context)
+    without_refit = None
+    if settings.backtest.refit == "never":
+        # In the first fold they are the same model.
+        old = shared.prepare(fold.test.rows, (first or bundle).features)
+        without_refit = try_bundle(old, np.arange(len(test)), first or bundle, settings, context)
+    return FoldResult(fold, scores, bundle, tested, without_refit)
+
+
+def _scores(results: list[FoldResult]) -> pl.DataFrame:
+    """The columns of `backtest_scores.parquet`."""
+    tables = []
+    for one in results:
+        table = one.tested.table.insert_column(
+            0, pl.Series("fold", [one.fold.number] * one.tested.table.height, dtype=pl.Int64)
+        )
+        if one.without_refit is not None:
+            table = table.with_columns(
+                one.without_refit.table["score"].alias("score_without_refit"),
+                one.without_refit.table["alert"].alias("alert_without_refit"),
+            )
+        tables.append(table)
+    return pl.concat(tables)

@@ -1,0 +1,228 @@
+"""From prepared rows to a model and its worth: once in `train`, in each fold of `backtest`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.bundle import DecisionBundle
+from fraudml.config.settings import Settings
+from fraudml.data.schema import Dataset
+from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
+from fraudml.evaluation.guard import GuardSettings, Verdict, judge
+from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
+from fraudml.evaluation.scored import ScoredFrame, score_rows
+from fraudml.evaluation.table import Evaluation, evaluate
+from fraudml.features.plan import FittedFeatures
+from fraudml.learners.protocol import FitContext
+from fraudml.machine import granted_threads
+from fraudml.matrix import DesignMatrix
+from fraudml.progress import Deadline, Progress
+from fraudml.seeds import child_seed
+from fraudml.split import Fold
+from fraudml.workflows.parts import Parts
+
+Rows = NDArray[np.int64]
+Alerts = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows that are ready to be learnt from.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What is still needed of the table: roles and costs.
+    features : FittedFeatures
+        What made the matrix.
+    matrix : DesignMatrix
+        One row a row of the dataset, with labels and stakes.
+    costs : CostMatrix
+        Of the same rows.
+    """
+
+    dataset: Dataset
+    features: FittedFeatures
+    matrix: DesignMatrix
+    costs: CostMatrix
+
+
+def prepare_rows(
+    dataset: Dataset, features: FittedFeatures, matrix: DesignMatrix, cost_model: CostModel
+) -> Prepared:
+    """Give a matrix its labels and costs, and let go the columns behind it."""
+    costs = _row_costs(cost_model, dataset)
+    stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
+    matrix = replace(matrix, label=dataset.label, amount=stake)
+    return Prepared(slim(dataset, cost_model), features, matrix, costs)
+
+
+def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
+    """Keep those columns of a table alone that scores and costs are made of."""
+    roles = dataset.schema.roles
+    named = {
+        *(roles.label, roles.id, roles.time, roles.entity, roles.amount),
+        *cost_model.columns,
+    }
+    kept = dataset.frame.select(sorted(name for name in named if name is not None))
+    return replace(dataset, frame=kept)
+
+
+def _row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
+    if cost_model.needs_amount:
+        roles, rows = dataset.schema.roles, dataset.facts["row"].to_numpy()
+        check_amounts(dataset.amount, roles.amount, rows)
+    return cost_model.costs(dataset.frame, dataset.amount)
+
+
+def fit_context(settings: Settings, progress: Progress) -> FitContext:
+    """Say what every fit of a run is told."""
+    return FitContext(
+        seed=settings.seed,
+        threads=settings.threads or granted_threads(),
+        device=settings.device.kind,
+        deadline=Deadline(settings.budget.seconds),
+        progress=progress,
+    )
+
+
+def fit_bundle(
+    prepared: Prepared,
+    rows: Rows,
+    folds: Sequence[Fold],
+    parts: Parts,
+    context: FitContext,
+    *,
+    rounds: RoundsSettings,
+) -> tuple[DecisionBundle, OutOfFold]:
+    """Score a development window out of fold, tune on these scores, and fit on the whole window.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The rows.
+    rows : ndarray of int64
+        The development window.
+    folds : sequence of Fold
+        Its out-of-fold steps.
+    parts : Parts
+        What the model is made of.
+    context : FitContext
+        Seed, threads, device, deadline, progress.
+    rounds : RoundsSettings
+        Whether and when rounds are chosen.
+    """
+    scores = out_of_fold(prepared.matrix, folds, parts.recipe, context, rounds)
+    label = prepared.matrix.y[scores.rows]
+    calibrator = parts.calibration.fit(scores.margin, label, scores.step)
+    p_fraud = calibrator.probability(scores.margin)
+    tuned = parts.policy.tune(p_fraud, label, prepared.costs.take(scores.rows))
+    model = parts.recipe.fit(prepared.matrix.take(rows), context, rounds=scores.rounds)
+    bundle = DecisionBundle(
+        schema=prepared.dataset.schema,
+        features=prepared.features,
+        learner=model.learner,
+        offset=model.offset,
+        calibrator=calibrator,
+        costs=parts.costs,
+        policy=tuned,
+    )
+    return bundle, scores
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A model on rows that it has not seen.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The columns of `test_scores.parquet`.
+    evaluation : Evaluation
+        What the scores and alerts are worth.
+    """
+
+    table: pl.DataFrame
+    evaluation: Evaluation
+
+
+def try_bundle(
+    prepared: Prepared, rows: Rows, bundle: DecisionBundle, settings: Settings, context: FitContext
+) -> Tested:
+    """Score rows and evaluate the scores.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The rows, with the features of the bundle.
+    rows : ndarray of int64
+        Those that are tested on.
+    bundle : DecisionBundle
+        The model.
+    settings : Settings
+        Intervals, guard and seed.
+    context : FitContext
+        Threads.
+    """
+    context.progress("evaluate", 0.0)
+    made = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
+    scored = score_rows(prepared.dataset, rows, made.margin, made.p)
+    evaluation = evaluate(
+        scored,
+        made.alert,
+        prepared.costs.take(rows),
+        settings.evaluation,
+        guard_level=settings.guard.level,
+        seed=child_seed(settings.seed, "intervals"),
+        threads=context.threads,
+    )
+    context.progress("evaluate", 1.0)
+    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation)
+
+
+def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> pl.DataFrame:
+    """The columns of `test_scores.parquet`, roles as they came."""
+    roles, raw = dataset.schema.roles, dataset.frame[rows]
+
+    def role(name: str | None) -> pl.Series:
+        return pl.Series([None]).new_from_index(0, len(rows)) if name is None else raw[name]
+
+    return pl.DataFrame(
+        {
+            "id": scored.frame["row"] if roles.id is None else raw[roles.id],
+            "time": role(roles.time),
+            "entity": role(roles.entity),
+            "amount": role(roles.amount),
+            "label": scored.frame["label"],
+            "margin": scored.frame["margin"],
+            "score": scored.frame["p"],
+            "alert": alert,
+        }
+    )
+
+
+def judge_model(evaluation: Evaluation, parts: Parts, settings: GuardSettings) -> Verdict:
+    """Ask the guard about a model on its test rows."""
+    return judge(
+        average_precision_bound=evaluation.average_precision_bound,
+        prevalence=evaluation.prevalence,
+        alerts=evaluation.alerts,
+        rows=evaluation.rows,
+        settings=settings,
+        cost=evaluation.cost if parts.costs_count else None,
+        trivial_cost=evaluation.trivial_cost if parts.costs_count else None,
+    )
+
+
+def kept_bundle(
+    bundle: DecisionBundle, metrics: dict[str, Any], verdict: Verdict
+) -> DecisionBundle | None:
+    """Give a bundle what a run found about it; None where the guard refused the model."""
+    recorded = {name: metrics[name] for name in ("data", "test", "policy", "guard")}
+    return replace(bundle, record=recorded) if verdict.passed else None
