@@ -64,6 +64,22 @@ COMMANDS = {
             "backtest.train_days=28 backtest.refit=never",
         ),
     ),
+    "features": Command(
+        "write the table of features that a model would see",
+        "fraudml.workflows.features",
+        examples=(
+            "features=transactions output=features.parquet",
+            "+experiment=handbook_book output=features.parquet",
+        ),
+    ),
+    "simulate": Command(
+        "write a simulated table of card transactions",
+        "fraudml.workflows.simulate",
+        examples=(
+            "output=cards.parquet data.simulate.rows=1000000 data.simulate.prevalence=0.002",
+            "output=drifting.csv data.simulate.drift=1 data.simulate.drift_date=2026-02-15",
+        ),
+    ),
 }
 """Every command there is. A new one is one entry here and its config `conf/<command>.yaml`."""
 

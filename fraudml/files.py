@@ -73,6 +73,44 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a file to write that takes its place only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file belongs; its folder is made where it is missing.
+    overwrite : bool
+        Whether it may replace one that exists.
+
+    Yields
+    ------
+    Path
+        `<path>.partial`. It is removed when the block fails.
+
+    Raises
+    ------
+    ConfigError
+        `path` exists, or is a folder.
+    MachineError
+        The disk is full, or the place may not be written.
+    """
+    if path.is_dir():
+        raise ConfigError(f"output: '{path}' is a folder. Expected the name of a file.")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"output: '{path}' exists. Set overwrite=true, or choose another name.")
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with machine_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, the same bytes for the same content.
 

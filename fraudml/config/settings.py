@@ -97,7 +97,9 @@ class Settings:
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
-        The file that `features` and `simulate` write.
+        The file that `features` and `simulate` write: .parquet, .csv or .arrow.
+    overwrite : bool
+        Whether it may replace a file that exists.
     run_name : str
         A word for the run.
     """
@@ -132,6 +134,7 @@ class Settings:
     threads: int | None = None
     output_dir: str | None = None
     output: str | None = None
+    overwrite: bool = False
     run_name: str = "train"
 
     def __post_init__(self) -> None:

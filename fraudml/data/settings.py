@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from fraudml.errors import ConfigError, all_problems, listing
@@ -128,7 +129,9 @@ class SimulateSettings:
     prevalence : float
         Share of frauds, met to a few per cent.
     drift : float
-        How strongly the patterns of fraud change at the middle of the time, from 0 to 1.
+        How strongly the patterns of fraud change at a moment, from 0 to 1.
+    drift_date : str, optional
+        That moment, as 2026-02-01; by default the middle of the time.
     seed : int
         The table's own seed: the same for every model seed.
     """
@@ -139,6 +142,7 @@ class SimulateSettings:
     terminals: int = 1_000
     prevalence: float = 0.005
     drift: float = 0.0
+    drift_date: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -153,6 +157,14 @@ class SimulateSettings:
             )
         if not 0 <= self.drift <= 1:
             raise ConfigError(f"data.simulate.drift is {self.drift}. It lies between 0 and 1.")
+        if self.drift_date is not None:
+            try:
+                datetime.fromisoformat(self.drift_date)
+            except ValueError as error:
+                raise ConfigError(
+                    f"data.simulate.drift_date is '{self.drift_date}'. It is a date such as "
+                    "2026-02-01; the simulated table starts on 2026-01-05."
+                ) from error
 
 
 @dataclass(frozen=True)

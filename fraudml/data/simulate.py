@@ -125,8 +125,9 @@ def simulate(settings: SimulateSettings) -> pl.DataFrame:
     ----------
     settings : SimulateSettings
         Size, prevalence, drift and seed. With `drift`, this share of the frauds after the middle of
-        the time behaves differently: theft turns to ordinary amounts, cloning leaves the magnetic
-        stripe, testing moves to the daytime, to larger amounts and home.
+        the time, or after `drift_date`, behaves differently: theft turns to ordinary amounts,
+        cloning leaves the magnetic stripe, testing moves to the daytime, to larger amounts and
+        home.
 
     Returns
     -------
@@ -267,8 +268,14 @@ def _when(rng: np.random.Generator, episode: _Ints, lengths: _Floats, span: floa
 
 def _changed(rng: np.random.Generator, seconds: _Floats, settings: SimulateSettings) -> _Bools:
     """Whether a fraud follows the habits of the second half of the time."""
-    late = seconds >= settings.days * _DAY / 2
+    late = seconds >= _drift_second(settings)
     return late & (rng.random(len(seconds)) < settings.drift)
+
+
+def _drift_second(settings: SimulateSettings) -> float:
+    if settings.drift_date is None:
+        return settings.days * _DAY / 2
+    return float((np.datetime64(settings.drift_date, "us") - _START) / np.timedelta64(1, "s"))
 
 
 def _stolen(world: _World, settings: SimulateSettings, size: int) -> _Events:

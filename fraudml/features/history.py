@@ -67,6 +67,40 @@ class HistoryFeature:
         """Whether it is made of labels that are known by then."""
         return self.kind in _LABEL_KINDS
 
+    def explained(self) -> str:
+        """Say in words what it is."""
+        days = _in_words(self.window)
+        key, partner, column = f"the same {self.key}", self.partner, self.column
+        match self.kind:
+            case "trailing":
+                what = "rows" if column is None else f"{column}, its {self.statistic},"
+                said = f"{what} of {key} over {days}{'' if self.present else ' before'}"
+            case "ratio":
+                said = f"{column} over its {self.statistic} of {key} in the {days} before"
+            case "distinct":
+                said = f"different {partner} of {key} over {days}"
+            case "since":
+                pair = "" if partner is None else f" and {partner}"
+                said = f"days since the row before of {key}{pair}, up to {days}"
+            case "new":
+                said = f"1 where {key} has not met this {partner} in the {days} before"
+            case "risk":
+                what = _RISK_WORDS[str(self.statistic)]
+                said = f"{what} of {key}, of those labels that arrived over {days}"
+            case "streak":
+                said = f"share of frauds among the last {self.last} known labels of {key}"
+            case "since_label":
+                said = f"days since the last {self.statistic} row of {key} that is known"
+            case "frequency":
+                said = f"share of all rows over {days} that are of {key}"
+        return said
+
+
+def _in_words(length: int) -> str:
+    hours = length / 3_600e6
+    number, unit = (hours / 24, "day") if hours >= 24 else (hours, "hour")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+
 
 @dataclass(frozen=True)
 class HistoryPlan:
@@ -310,3 +344,4 @@ def _name(made: HistoryFeature, window: str) -> str:
 
 
 _RISK_WORDS = {"known": "known labels", "frauds": "known frauds", "rate": "fraud rate"}
+"""What a risk is called."""

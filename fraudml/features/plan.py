@@ -7,7 +7,7 @@ what comes later. `FittedFeatures` turns into JSON and back; training and scorin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -86,8 +86,21 @@ class FittedFeatures:
         """The table's columns that the features are made from."""
         return frozenset(feature.column for feature in self.own) | self.history.columns
 
+    def explained(self) -> Iterator[tuple[str, str]]:
+        """Name each feature, and say in words what it is made of."""
+        kinds = {"number": "column {}", "category": "category {}", "age": "days from {} to the row"}
+        said = [kinds[one.kind].format(one.column) for one in self.own]
+        said += ["the row's time"] * len(self.time_parts)
+        said += [one.explained() for one in self.history.features]
+        yield from zip(self.names, said, strict=True)
+
     def transform(
-        self, table: Dataset, history: Dataset | None = None, *, threads: int = 1
+        self,
+        table: Dataset,
+        history: Dataset | None = None,
+        *,
+        threads: int = 1,
+        by_name: bool = False,
     ) -> pl.DataFrame:
         """Compute the features of each row of a table.
 
@@ -99,6 +112,8 @@ class FittedFeatures:
             Earlier rows, with their labels as far as they are known; none of the table's own.
         threads : int
             How many keys are looked at side by side.
+        by_name : bool
+            Whether categories stand by their names, whatever was learnt, instead of codes.
 
         Returns
         -------
@@ -111,6 +126,8 @@ class FittedFeatures:
             A column that was a number in the fit is none here, or a date cannot be read.
         """
         own = self._transform_own(table)
+        if by_name:
+            own = own.with_columns(_names_of(table, own, self.own))
         looked = np.full((len(self.history.features), len(table)), np.nan)
         self._look_back(table, history, looked.__setitem__, threads)
         made = [*own.iter_columns(), *(pl.Series(values).fill_nan(None) for values in looked)]
@@ -232,6 +249,19 @@ class FittedFeatures:
             content["rename"],
             content["history_needed"],
         )
+
+
+def _names_of(
+    table: Dataset, made: pl.DataFrame, features: tuple[ColumnFeature, ...]
+) -> list[pl.Series]:
+    """The names of categories in the place of their codes."""
+    return [
+        table.frame.select(as_name(pl.col(one.column), table.frame[one.column].dtype))
+        .to_series()
+        .alias(place)
+        for place, one in zip(made.columns, features, strict=False)
+        if one.kind == "category"
+    ]
 
 
 def _together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
