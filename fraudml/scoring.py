@@ -26,13 +26,18 @@ class Scorer:
 
     bundle: DecisionBundle
 
-    def score(self, frame: Any) -> pl.DataFrame:
-        """Score the rows of a table, in their order, each by itself.
+    def score(self, frame: Any, history: Any = None) -> pl.DataFrame:
+        """Score the rows of a table, in their order, each by itself and what came before it.
 
         Parameters
         ----------
         frame : polars or pandas DataFrame
-            The columns that the model was trained on, by name; labels are not needed.
+            The columns that the model was trained on, by name. Labels are not needed; where they
+            stand in the table, features that look at known labels see those that had arrived.
+        history : polars or pandas DataFrame, optional
+            Earlier rows for features that look back, with their labels as far as they are known,
+            null elsewhere; `bundle.features.history_needed` seconds of it are enough. Rows of
+            the table itself are in each other's past already, and must not stand here too.
 
         Returns
         -------
@@ -47,9 +52,16 @@ class Scorer:
             Columns are missing (all are named), an amount or a time cannot be read, or the id is
             named as a column of the scores.
         """
-        rows = as_polars(frame)
-        table = conform_table(rows, self.bundle.schema, self.bundle.needed_columns)
-        made = self.bundle.decide(table)
+        rows, bundle = as_polars(frame), self.bundle
+        schema, looks_at_labels = bundle.schema, bundle.features.history.uses_labels
+        has_labels = looks_at_labels and schema.roles.label in rows.columns
+        table = conform_table(rows, schema, bundle.needed_columns, labelled=has_labels)
+        earlier = None
+        if history is not None and bundle.needed_history:
+            earlier = conform_table(
+                as_polars(history), schema, bundle.needed_history, labelled=looks_at_labels
+            )
+        made = bundle.decide(table, history=earlier)
         name = table.schema.roles.id
         named = table.facts["row"] if name is None else rows[name]
         scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}

@@ -76,8 +76,19 @@ class DecisionBundle:
         stake = {roles.amount} if self.costs.needs_amount and roles.amount else set()
         return frozenset({*self.features.columns, *self.costs.columns, *clock, *stake})
 
-    def decide(self, table: Dataset, X: DesignMatrix | None = None) -> Decisions:
-        """Decide each row of a table by itself.
+    @property
+    def needed_history(self) -> frozenset[str]:
+        """The columns that earlier rows must have to be looked back on; empty where nothing is."""
+        plan, roles = self.features.history, self.schema.roles
+        if not plan.features:
+            return frozenset()
+        known = (roles.label, roles.label_time) if plan.uses_labels else ()
+        return plan.columns | {name for name in (roles.time, *known) if name is not None}
+
+    def decide(
+        self, table: Dataset, X: DesignMatrix | None = None, *, history: Dataset | None = None
+    ) -> Decisions:
+        """Decide each row of a table, by itself and what came before it.
 
         Parameters
         ----------
@@ -85,13 +96,15 @@ class DecisionBundle:
             The rows.
         X : DesignMatrix, optional
             Their features, where they have been computed already.
+        history : Dataset, optional
+            Earlier rows, for features that look back.
 
         Raises
         ------
         DataError
             An amount or a cost is missing where the costs need one.
         """
-        X = self.features.matrix(table) if X is None else X
+        X = self.features.matrix(table, history=history) if X is None else X
         if self.costs.needs_amount:
             check_amounts(table.amount, table.schema.roles.amount, table.facts["row"].to_numpy())
         costs = self.costs.costs(table.frame, table.amount)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -187,7 +187,7 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
         numeric_time=roles.time is not None and frame[roles.time].dtype.is_numeric(),
         time_format=settings.csv.time_format,
     )
-    facts, problems = _facts(frame, schema)
+    facts, problems = _facts(frame, schema, make_label=_label)
     problems += list(_column_problems(frame, schema))
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
@@ -196,22 +196,27 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     return _in_time_order(dataset)
 
 
-def conform_table(frame: pl.DataFrame, schema: Schema, needed: frozenset[str]) -> Dataset:
+def conform_table(
+    frame: pl.DataFrame, schema: Schema, needed: frozenset[str], *, labelled: bool = False
+) -> Dataset:
     """Put rows that are to be scored on the clock that a model was trained on, in their own order.
 
     Parameters
     ----------
     frame : DataFrame
-        Rows without labels, or with labels that are not looked at.
+        Rows to score, or rows from before them.
     schema : Schema
         From the bundle.
     needed : frozenset of str
         The columns that the features, the costs and the output need.
+    labelled : bool
+        Whether labels are read, and when they arrived, for features that look at those known by
+        then; of one class or none is enough.
 
     Raises
     ------
     DataError
-        Columns are missing (all are named), a time cannot be read, or values are infinite.
+        Columns are missing (all are named), a time or label cannot be read, or values are infinite.
     """
     missing = sorted(needed - set(frame.columns))
     if missing:
@@ -221,12 +226,13 @@ def conform_table(frame: pl.DataFrame, schema: Schema, needed: frozenset[str]) -
         name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
         for name in ("time", "id", "entity", "amount", "group")
     }
-    unlabelled = replace(schema, roles=replace(roles, **kept, label_time=None))
-    facts, problems = _facts(frame, unlabelled, labelled=False)
+    kept["label_time"] = roles.label_time if labelled else None
+    conformed = replace(schema, roles=replace(roles, **kept))
+    facts, problems = _facts(frame, conformed, make_label=_known_label if labelled else None)
     problems += list(_endless(frame, needed))
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
-    return Dataset(frame, pl.DataFrame(facts), unlabelled)
+    return Dataset(frame, pl.DataFrame(facts), conformed)
 
 
 def _missing_columns(frame: pl.DataFrame, missing: list[str], step: str) -> str:
@@ -243,14 +249,17 @@ def _say_what_is_off(roles: ColumnRoles) -> None:
             _log.info("No column plays the role '%s', which switches off: %s.", role, what)
 
 
+_Maker = Callable[[pl.Series, Schema], pl.Series]
+
+
 def _facts(
-    frame: pl.DataFrame, schema: Schema, *, labelled: bool = True
+    frame: pl.DataFrame, schema: Schema, *, make_label: _Maker | None
 ) -> tuple[dict[str, pl.Series], list[str]]:
     roles, problems = schema.roles, []
     nothing = pl.Series([None]).new_from_index(0, frame.height)
     facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
-    makers = {
-        "label": (roles.label if labelled else None, pl.Int8(), _label),
+    makers: dict[str, tuple[str | None, pl.DataType, _Maker]] = {
+        "label": (roles.label if make_label else None, pl.Int8(), make_label or _label),
         "time": (roles.time, MOMENT, _time),
         "label_time": (roles.label_time, MOMENT, _time),
         "amount": (roles.amount, pl.Float64(), _amount),
@@ -271,10 +280,7 @@ def _facts(
 
 
 def _label(column: pl.Series, schema: Schema) -> pl.Series:
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
-    elif column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
+    column = _plain(column)
     values = column.drop_nulls().unique().sort().to_list()
     if len(values) > 2:
         raise DataError(
@@ -292,6 +298,22 @@ def _label(column: pl.Series, schema: Schema) -> pl.Series:
             "and legitimate rows. Bring the rows of the other class."
         )
     return fraud.cast(pl.Int8)
+
+
+def _known_label(column: pl.Series, schema: Schema) -> pl.Series:
+    """Read labels as in training, of rows that need not have both classes."""
+    column = _plain(column)
+    values = column.drop_nulls().unique().sort().to_list()
+    positive = schema.positive
+    if not values or (positive is not None and _spelt(positive) not in map(_spelt, values)):
+        return pl.select(pl.when(column.is_not_null()).then(0).cast(pl.Int8)).to_series()
+    return _is_fraud(column, values, positive).cast(pl.Int8)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    if column.dtype.is_float():
+        return column.fill_nan(None)
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
 
 
 def _is_fraud(column: pl.Series, values: list[Any], positive: str | int | None) -> pl.Series:

@@ -57,6 +57,9 @@ class BacktestSettings:
         last row with a known label.
     remove_compromised : bool
         Whether an entity leaves the test period once a fraud of its is known.
+    compromised_days : float, optional
+        How many days before the label delay such a fraud may lie; by default as many as are trained
+        on, so that runs with other training days have other test rows.
     refit : str
         `each` fits a model for every fold; `never` also shows how the first fold's model does on
         all of them.
@@ -69,12 +72,13 @@ class BacktestSettings:
     step_days: float | None = None
     end: str | None = None
     remove_compromised: bool = True
+    compromised_days: float | None = None
     refit: Literal["each", "never"] = "each"
 
     def __post_init__(self) -> None:
         if self.folds < 1:
             raise ConfigError(f"backtest.folds is {self.folds}. It is at least 1.")
-        for name in ("train_days", "test_days", "step_days"):
+        for name in ("train_days", "test_days", "step_days", "compromised_days"):
             days = getattr(self, name)
             if days is not None and days <= 0:
                 raise ConfigError(f"backtest.{name} is {days}. It is above 0.")
@@ -117,8 +121,8 @@ def prequential_folds(
 ) -> tuple[BacktestFold, ...]:
     """Cut a dataset into prequential folds.
 
-    From each day of a test period those entities are left out that had a fraud among the rows of
-    the fit, or one since then that became known before that day began.
+    From each day of a test period those entities are left out that had a fraud that was known when
+    the period started, or became known before that day began.
 
     Parameters
     ----------
@@ -239,7 +243,10 @@ class _Table:
         rows = self.usable[(when >= train_start) & (when < train_end)]
         train = rows[self.known_at[rows] <= test_start]
         period = self.usable[(when >= test_start) & (when < test_end)]
-        test = period[~self._compromised(train, train_start, test_start, period)]
+        since = train_start
+        if settings.compromised_days is not None:
+            since = train_end - _days(settings.compromised_days)
+        test = period[~self._compromised(since, test_start, period)]
         steps, delay_kept = forward_steps(self.dataset, self.known_at, train, self.split)
         return BacktestFold(
             number=number,
@@ -250,17 +257,15 @@ class _Table:
             removed=len(period) - len(test),
         )
 
-    def _compromised(
-        self, train: Rows, train_start: int, test_start: int, period: Rows
-    ) -> NDArray[np.bool_]:
+    def _compromised(self, since: int, test_start: int, period: Rows) -> NDArray[np.bool_]:
         """Whether a row's entity was known for a fraud before the row's day began."""
         if self.entity is None:
             return np.zeros(len(period), dtype=bool)
-        fraud = self.dataset.label == 1
-        since = np.flatnonzero(fraud & (self.time >= train_start))
+        frauds = np.flatnonzero((self.dataset.label == 1) & (self.time >= since))
+        # A label that arrives at the very moment that the period starts is learnt from.
+        known_at = self.known_at[frauds] - (self.known_at[frauds] == test_start)
         earliest = np.full(int(self.entity.max()) + 1, np.iinfo(np.int64).max)
-        np.minimum.at(earliest, self.entity[since], self.known_at[since])
-        earliest[self.entity[train[fraud[train]]]] = np.iinfo(np.int64).min
+        np.minimum.at(earliest, self.entity[frauds], known_at)
         day_start = test_start + (self.time[period] - test_start) // _DAY * _DAY
         compromised: NDArray[np.bool_] = earliest[self.entity[period]] < day_start
         return compromised
