@@ -26,6 +26,16 @@ _log = logging.getLogger(__name__)
 _LARGEST = float(np.finfo(np.float32).max)
 """What a learner's float32 still holds."""
 
+_NO_FACTS = pl.DataFrame(
+    schema={
+        "row": pl.Int64,
+        "label": pl.Int8,
+        "time": MOMENT,
+        "label_time": MOMENT,
+        "amount": pl.Float64,
+    }
+)
+
 _PATTERN = re.compile(r"\*|\^.*\$", re.DOTALL)
 
 _SWITCHED_OFF = {
@@ -142,6 +152,59 @@ class Dataset:
         return replace(self, frame=self.frame[rows], facts=self.facts[rows])
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing for which a table is refused.
+
+    Parameters
+    ----------
+    kind : str
+        `empty_table`, `missing_column`, `column_name`, `infinite`, `empty_id`, `duplicate_id`, or
+        the role that cannot be read: `label`, `time`, `label_time`, `amount`.
+    column : str, optional
+        The column, where it is about one.
+    text : str
+        Where, what and how many, and what to do.
+    """
+
+    kind: str
+    column: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A table that was looked at, in the order that it came in, and all that is wrong with it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns as they came, without the excluded ones.
+    facts : DataFrame
+        As in `Dataset`, in the order of the frame; null where a role cannot be read.
+    schema : Schema
+        The roles that the table fills.
+    problems : tuple of Problem
+        Why it is refused; none where it is not.
+    """
+
+    frame: pl.DataFrame
+    facts: pl.DataFrame
+    schema: Schema
+    problems: tuple[Problem, ...]
+
+    def dataset(self) -> Dataset:
+        """Return the table on its clock, or raise a `DataError` that names every problem."""
+        if self.problems:
+            missing = all(problem.kind == "missing_column" for problem in self.problems)
+            what = "columns are missing" if missing else "problems in the table"
+            texts = [problem.text for problem in self.problems]
+            raise DataError(all_problems(f"{len(texts)} {what}.", texts))
+        _say_what_is_off(self.schema.roles)
+        _say_refunds(self.facts["amount"], self.schema.roles)
+        return _in_time_order(Dataset(self.frame, self.facts, self.schema))
+
+
 def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
     """Check a table against its roles and put it on its clock.
 
@@ -165,35 +228,59 @@ def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
         one class; a time or amount of the wrong type or null; infinite values; ids that stand
         twice.
     """
+    return inspect_table(frame, settings).dataset()
+
+
+def inspect_table(frame: pl.DataFrame, settings: DataSettings) -> Inspection:
+    """Look at a table as `check_table` does, and tell its problems instead of raising them.
+
+    Parameters
+    ----------
+    frame, settings
+        As in `check_table`.
+    """
     roles = settings.columns
     frame = frame.drop(cs.by_name(*roles.exclude, require_all=False))
-    if frame.height == 0:
-        raise DataError("The table has no rows. Check data.path and how the file was written.")
-    missing = [
+    lacking = [
         name for name in roles.named if name not in frame.columns and name not in roles.exclude
     ]
-    if missing:
-        raise DataError(_missing_columns(frame, missing, "Correct it under data.columns."))
-    if patterns := [name for name in frame.columns if _PATTERN.fullmatch(name)]:
-        raise DataError(
-            f"{len(patterns):,} of {frame.width:,} columns have a name that polars reads as a "
-            f"pattern over all names: {listing(patterns)}. Rename or exclude them."
-        )
-    _say_what_is_off(roles)
+    problems = [_missing_column(frame, name, "Correct it under data.columns.") for name in lacking]
+    frame, misnamed = _without_patterns(frame)
+    filled = _filled_roles(roles, frame)
     schema = Schema(
-        roles=roles,
+        roles=filled,
         positive=settings.positive,
         time_unit=settings.time_unit,
-        numeric_time=roles.time is not None and frame[roles.time].dtype.is_numeric(),
+        numeric_time=filled.time is not None and frame[filled.time].dtype.is_numeric(),
         time_format=settings.csv.time_format,
     )
-    facts, problems = _facts(frame, schema, make_label=_label)
-    problems += list(_column_problems(frame, schema))
-    if problems:
-        raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
-    _say_refunds(facts, roles)
-    dataset = Dataset(frame, pl.DataFrame(facts), schema)
-    return _in_time_order(dataset)
+    if frame.height == 0:
+        text = "The table has no rows. Check data.path and how the file was written."
+        return Inspection(frame, _NO_FACTS.clear(), schema, (Problem("empty_table", None, text),))
+    known = filled.label in frame.columns
+    facts, unread = _facts(frame, schema, make_label=_label if known else None)
+    problems += [*misnamed, *unread, *_column_problems(frame, schema)]
+    return Inspection(frame, pl.DataFrame(facts), schema, tuple(problems))
+
+
+def _without_patterns(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+    patterns = [name for name in frame.columns if _PATTERN.fullmatch(name)]
+    if not patterns:
+        return frame, []
+    text = (
+        f"{len(patterns):,} of {frame.width:,} columns have a name that polars reads as a "
+        f"pattern over all names: {listing(patterns)}. Rename or exclude them."
+    )
+    kept = [name for name in frame.columns if name not in patterns]
+    return frame.select(cs.by_name(*kept)), [Problem("column_name", None, text)]
+
+
+def _filled_roles(roles: ColumnRoles, frame: pl.DataFrame) -> ColumnRoles:
+    single = ("time", "id", "entity", "amount", "label_time", "group")
+    gone: dict[str, Any] = {
+        name: None for name in single if getattr(roles, name) not in frame.columns
+    }
+    return replace(roles, **gone) if gone else roles
 
 
 def conform_table(
@@ -220,7 +307,8 @@ def conform_table(
     """
     missing = sorted(needed - set(frame.columns))
     if missing:
-        raise DataError(_missing_columns(frame, missing, "The model was trained with it."))
+        lacking = [_missing_column(frame, name, _TRAINED_WITH).text for name in missing]
+        raise DataError(all_problems(f"{len(lacking)} columns are missing.", lacking))
     roles = schema.roles
     kept: dict[str, Any] = {
         name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
@@ -231,16 +319,17 @@ def conform_table(
     facts, problems = _facts(frame, conformed, make_label=_known_label if labelled else None)
     problems += list(_endless(frame, needed))
     if problems:
-        raise DataError(all_problems(f"{len(problems)} problems in the table.", problems))
+        texts = [problem.text for problem in problems]
+        raise DataError(all_problems(f"{len(texts)} problems in the table.", texts))
     return Dataset(frame, pl.DataFrame(facts), conformed)
 
 
-def _missing_columns(frame: pl.DataFrame, missing: list[str], step: str) -> str:
-    problems = [
-        f"column '{name}' is not in the table. {nearest(name, frame.columns)} {step}"
-        for name in missing
-    ]
-    return all_problems(f"{len(problems)} columns are missing.", problems)
+def _missing_column(frame: pl.DataFrame, name: str, step: str) -> Problem:
+    text = f"column '{name}' is not in the table. {nearest(name, frame.columns)} {step}"
+    return Problem("missing_column", name, text)
+
+
+_TRAINED_WITH = "The model was trained with it."
 
 
 def _say_what_is_off(roles: ColumnRoles) -> None:
@@ -254,8 +343,8 @@ _Maker = Callable[[pl.Series, Schema], pl.Series]
 
 def _facts(
     frame: pl.DataFrame, schema: Schema, *, make_label: _Maker | None
-) -> tuple[dict[str, pl.Series], list[str]]:
-    roles, problems = schema.roles, []
+) -> tuple[dict[str, pl.Series], list[Problem]]:
+    roles, problems = schema.roles, list[Problem]()
     nothing = pl.Series([None]).new_from_index(0, frame.height)
     facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
     makers: dict[str, tuple[str | None, pl.DataType, _Maker]] = {
@@ -270,12 +359,13 @@ def _facts(
             try:
                 facts[fact] = make(frame[column], schema).alias(fact)
             except DataError as error:
-                problems.append(str(error))
+                problems.append(Problem(fact, column, str(error)))
     if roles.time is not None and (empty := facts["time"].null_count()) and not problems:
-        problems.append(
+        text = (
             f"column '{roles.time}' is null in {empty:,} of {frame.height:,} rows (first at row "
             f"{_first(facts['time'].is_null())}). Every row needs a time. Remove these rows."
         )
+        problems.append(Problem("time", roles.time, text))
     return facts, problems
 
 
@@ -354,38 +444,41 @@ def _amount(column: pl.Series, _: Schema) -> pl.Series:
     return column.cast(pl.Float64).fill_nan(None)
 
 
-def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[str]:
+def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[Problem]:
     roles = schema.roles
     if roles.id is not None:
         yield from _id_problems(frame[roles.id])
     yield from _endless(frame, frozenset(frame.columns))
 
 
-def _id_problems(ids: pl.Series) -> Iterator[str]:
+def _id_problems(ids: pl.Series) -> Iterator[Problem]:
     if empty := ids.null_count():
-        yield (
+        text = (
             f"column '{ids.name}' is the id and null in {empty:,} of {len(ids):,} rows (first at "
             f"row {_first(ids.is_null())}). An id names one row. Fill it, or take the role away."
         )
+        yield Problem("empty_id", ids.name, text)
     again = ids.is_duplicated() & ids.is_not_null()
     if twice := again.sum():
-        yield (
+        text = (
             f"column '{ids.name}' is the id and {twice:,} of {len(ids):,} rows share theirs with "
             f"another (first: '{ids.filter(again)[0]}'). An id names one row. Remove the copies, "
             "or take the role away."
         )
+        yield Problem("duplicate_id", ids.name, text)
 
 
-def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[str]:
+def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[Problem]:
     for column in frame:
         if column.name in names and column.dtype.is_float():
             endless = column.is_not_nan() & (column.abs() > _LARGEST)
             if count := endless.sum():
-                yield (
+                text = (
                     f"column '{column.name}' is infinite, or beyond 3.4e38, in {count:,} of "
                     f"{frame.height:,} rows (first at row {_first(endless)}). Expected finite "
                     "numbers. Set them to null or exclude the column."
                 )
+                yield Problem("infinite", column.name, text)
 
 
 def _first(mask: pl.Series) -> int:
@@ -393,8 +486,8 @@ def _first(mask: pl.Series) -> int:
     return 0 if position is None else int(position)
 
 
-def _say_refunds(facts: dict[str, pl.Series], roles: ColumnRoles) -> None:
-    refunds = int((facts["amount"] <= 0).sum())
+def _say_refunds(amount: pl.Series, roles: ColumnRoles) -> None:
+    refunds = int((amount <= 0).sum())
     if refunds:
         _log.info("%s rows of '%s' are at most 0 and count 0 in costs.", refunds, roles.amount)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import polars as pl
 import pytest
 
 from fraudml.data.frames import as_polars
-from fraudml.data.schema import Dataset, Schema, check_table, conform_table
+from fraudml.data.schema import Dataset, Schema, check_table, conform_table, inspect_table
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
 
@@ -392,3 +393,40 @@ def test_a_lazy_frame_is_collected_and_anything_else_refused() -> None:
     assert as_polars(table().lazy()).equals(table())
     with pytest.raises(DataError, match="type ndarray"):
         as_polars(np.zeros((2, 2)))
+
+
+def test_an_inspection_tells_problems_instead_of_raising() -> None:
+    frame = table(
+        t=["2026-05-31", "soon", "2026-06-01", None], key=[1, 1, 2, 3], rate=[math.inf] * 4
+    )
+    seen = inspect_table(frame, settings(time="t", id="key", amount="amuont", entity="^all$"))
+    assert [(problem.kind, problem.column) for problem in seen.problems] == [
+        ("missing_column", "^all$"),
+        ("missing_column", "amuont"),
+        ("time", "t"),
+        ("duplicate_id", "key"),
+        ("infinite", "rate"),
+    ]
+    assert seen.schema.roles == ColumnRoles(time="t", id="key")
+    assert seen.facts["label"].to_list() == [0, 1, 0, 1]
+    assert seen.facts["time"].null_count() == 4
+    with pytest.raises(DataError, match="5 problems in the table"):
+        seen.dataset()
+
+
+def test_an_inspection_keeps_the_order_of_the_rows() -> None:
+    seen = inspect_table(table(t=[4, 3, 2, 1]), settings(time="t"))
+    assert not seen.problems
+    assert seen.facts["time"].dt.epoch("s").to_list() == [4, 3, 2, 1]
+    assert seen.dataset().facts["row"].to_list() == [3, 2, 1, 0]
+
+
+def test_an_inspection_goes_without_the_label_and_without_patterns() -> None:
+    frame = pl.DataFrame({"*": [1, 2], "x": [1, 2]})
+    seen = inspect_table(frame, settings(label="fraud"))
+    assert [problem.kind for problem in seen.problems] == ["missing_column", "column_name"]
+    assert seen.frame.columns == ["x"]
+    assert seen.facts["label"].null_count() == 2
+    assert [problem.kind for problem in inspect_table(frame[:0], settings()).problems] == [
+        "empty_table"
+    ]
