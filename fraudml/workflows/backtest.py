@@ -30,7 +30,7 @@ from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.learners.protocol import FitContext
-from fraudml.progress import Progress, silent
+from fraudml.progress import Deadline, Progress, silent
 from fraudml.split import BacktestFold, Fold, prequential_folds
 from fraudml.workflows.backtest_record import backtest_record, backtest_table
 from fraudml.workflows.model import (
@@ -234,7 +234,7 @@ def _run_folds(
     """Fit and test fold after fold, for as long as the budget lasts."""
     results: list[FoldResult] = []
     for fold in folds:
-        if results and context.deadline.expired:
+        if results and _is_over(context.deadline):
             _log.warning(
                 "The budget ran out after %d of %d folds: the others are left out.",
                 len(results),
@@ -245,6 +245,10 @@ def _run_folds(
         first = results[0].bundle if results else None
         results.append(_run_fold(shared, fold, parts, told, first))
     return results
+
+
+def _is_over(deadline: Deadline) -> bool:
+    return deadline.expired
 
 
 def _reporting(progress: Progress, done: int, folds: int) -> Progress:
