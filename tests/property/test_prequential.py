@@ -21,7 +21,7 @@ SOME = settings(max_examples=40, deadline=None)
 COMPLETE = DataSettings(labels_complete=True)
 
 
-def table(seed: int, *, label_time: bool = False, cards: int = 40, days: int = 20) -> Dataset:
+def table(seed: int, *, label_time: bool = False, cards: int = 1500, days: int = 20) -> Dataset:
     """Many frauds, on moments that often are midnight."""
     random = np.random.default_rng(seed)
     rows = 1500
