@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
-from fraudml.data.audit import AuditSettings
 from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings

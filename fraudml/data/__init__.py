@@ -1,1 +1,1 @@
-"""Tables: what their columns mean, how they are read, simulated, checked and audited."""
+"""Tables: what their columns mean, how they are read, simulated and checked."""

@@ -17,9 +17,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
-from fraudml.data.audit import refuse_leaks
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table

@@ -14,9 +14,9 @@ from typing import Any
 
 import polars as pl
 
+from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
-from fraudml.data.audit import refuse_leaks
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table

@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.data.audit import AuditSettings, refuse_leaks
+from fraudml.audit.finding import Finding, spare
+from fraudml.audit.leaks import find_filled_for_frauds, find_leaks, refuse_leaks
+from fraudml.audit.settings import AuditSettings
 from fraudml.data.schema import Dataset, check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import DataError
@@ -116,7 +118,7 @@ def test_a_column_that_is_missing_throughout_one_block_passes() -> None:
 def test_thinning_hides_no_leak_and_finds_none_that_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fraudml.data.audit._LOOK", 50)
+    monkeypatch.setattr("fraudml.audit.leaks._LOOK", 50)
     with pytest.raises(DataError, match="column 'x'"):
         look(dataset(LABEL))
     hidden = np.where((LABEL == 0) & (np.arange(ROWS) % 16 == 3), 1, LABEL)
@@ -126,3 +128,71 @@ def test_thinning_hides_no_leak_and_finds_none_that_is_not(
 def test_only_the_columns_that_are_named_are_looked_at() -> None:
     refuse_leaks(dataset(LABEL), BLOCKS, ["noise"], AuditSettings())
     refuse_leaks(dataset(LABEL), BLOCKS, [], AuditSettings())
+
+
+def filled_for(values: Any, label: Any = LABEL) -> list[Finding]:
+    frame = pl.DataFrame({"x": values, "noise": NOISE})
+    return list(find_filled_for_frauds(frame, pl.Series(label, dtype=pl.Int8), frame.columns))
+
+
+SOME = (np.arange(ROWS) % 40 == 0) & (LABEL == 1)
+FILLED_FOR_FRAUDS = {
+    "text": [("chargeback" if one else None) for one in SOME],
+    "blank text": np.where(SOME, "chargeback", "  "),
+    "amounts": np.where(SOME, 12.5, 0.0),
+    "NaN": np.where(SOME, 12.5, np.nan),
+    "flags": SOME,
+    "flags with gaps": [(True if one else None) for one in SOME],
+    "dates": pl.select(pl.when(pl.Series(SOME)).then(days(np.arange(ROWS)))).to_series(),
+    "missing for frauds": [(None if one else 1.0) for one in SOME],
+}
+
+
+@pytest.mark.parametrize("values", FILLED_FOR_FRAUDS.values(), ids=FILLED_FOR_FRAUDS.keys())
+def test_a_column_that_is_filled_for_frauds_almost_only_is_found(values: Any) -> None:
+    [found] = filled_for(values)
+    assert (found.kind, found.column, found.severity) == ("filled_for_frauds", "x", "warning")
+    assert found.count == SOME.sum()
+    assert "25 of the 25 rows" in found.message
+    assert "50% of all frauds" in found.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.where(np.arange(ROWS) % 40 < 2, 1.0, np.nan),
+        np.where(np.arange(ROWS) < 200, 1.0, np.nan),
+        [1.0] * ROWS,
+        [None] * ROWS,
+    ],
+    ids=["half of them frauds", "frauds as everywhere", "filled everywhere", "filled nowhere"],
+)
+def test_a_column_that_others_have_too_is_not_found(values: Any) -> None:
+    assert filled_for(values) == []
+
+
+def test_a_few_frauds_are_not_enough() -> None:
+    assert filled_for([(1 if row in (0, 20, 40) else None) for row in range(ROWS)]) == []
+
+
+def test_rows_without_a_label_do_not_count() -> None:
+    unknown = [(1 if row % 40 == 0 else 0 if row % 2 else None) for row in range(ROWS)]
+    values = [(1 if row % 4 == 0 else None) for row in range(ROWS)]
+    [found] = filled_for(values, unknown)
+    assert found.count == 25
+
+
+def test_findings_of_leaks_are_those_that_train_refuses() -> None:
+    [found] = find_leaks(dataset(LABEL), BLOCKS, ["noise", "x"])
+    assert (found.kind, found.column, found.severity) == ("leak", "x", "error")
+    with pytest.raises(DataError) as refused:
+        look(dataset(LABEL))
+    assert str(refused.value) == found.message
+
+
+def test_what_is_allowed_becomes_a_note() -> None:
+    found = list(find_leaks(dataset(LABEL), BLOCKS, ["x"]))
+    [spared] = spare(found, ["x"])
+    assert spared.severity == "note"
+    assert spared.message == f"Allowed by audit.allow: {found[0].message}"
+    assert spare(found, ["y"]) == found
