@@ -68,6 +68,15 @@ class Recipe:
     weighting: Weighting | None = None
     keep_legit: float = 1.0
 
+    def plainer(self) -> dict[str, Recipe]:
+        """Return the same recipe without each of its helps, by what the config calls the help."""
+        without = {}
+        if self.samplers:
+            without["resampling"] = replace(self, samplers=())
+        if self.weighting is not None:
+            without["weighting"] = replace(self, weighting=None)
+        return without
+
     def fit(
         self, train: DesignMatrix, context: FitContext, *, rounds: int | None = None
     ) -> FittedRecipe:

@@ -5,6 +5,7 @@ Defaults live in the dataclasses of the rooms; `conf/` states what differs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -65,6 +66,22 @@ class DeviceSettings:
     kind: Literal["cpu"] = "cpu"
 
 
+@dataclass(frozen=True)
+class StudySettings:
+    """What `backtest` compares, instead of one model: every sampler with every learner.
+
+    Parameters
+    ----------
+    resampling : mapping
+        Samplers by a name of one's own; the first is what the others are compared with.
+    learners : mapping
+        Learners by a name of one's own; without any, the run's learner.
+    """
+
+    resampling: Mapping[str, Component] = field(default_factory=dict)
+    learners: Mapping[str, Component] = field(default_factory=dict)
+
+
 def _component(target: str) -> Component:
     return Component(target, {})
 
@@ -84,6 +101,8 @@ class Settings:
     backtest, rounds, evaluation, guard, budget, device : settings
         The folds of `backtest`; how rounds are chosen; intervals; the guard's margin; the budget;
         the device.
+    study : StudySettings
+        Samplers and learners that `backtest` compares.
     components : ComponentSettings
         Where the targets of parts may come from.
     objective : str
@@ -127,6 +146,7 @@ class Settings:
     guard: GuardSettings = field(default_factory=GuardSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    study: StudySettings = field(default_factory=StudySettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)
     objective: str = "average_precision"
     proof: bool = True

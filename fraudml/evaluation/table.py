@@ -17,6 +17,7 @@ from fraudml.errors import ConfigError
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.metrics import (
     Bootstrap,
+    Clusters,
     Metric,
     ScoredRows,
     bootstrap,
@@ -151,7 +152,7 @@ def evaluate(
     seed, threads : int
         For the bootstrap.
     """
-    rows = _scored_rows(scored, alert, costs)
+    rows = scored_rows(scored, alert, costs)
     drawn, clusters = _draw(rows, scored, settings, seed, threads)
     entries = [
         _entry(metric, block, rows, drawn, settings)
@@ -187,7 +188,18 @@ _COLUMNS = {
 }
 
 
-def _scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix) -> ScoredRows:
+def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix) -> ScoredRows:
+    """Give the metrics what they know of scored rows.
+
+    Parameters
+    ----------
+    scored : ScoredFrame
+        With all labels known.
+    alert : ndarray of bool
+        What a policy decided.
+    costs : CostMatrix
+        Of the same rows.
+    """
     amount = scored.optional("amount")
     if amount is not None and np.isnan(amount.astype(np.float64)).any():
         amount = None
@@ -206,13 +218,18 @@ def _scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatri
     )
 
 
+def clusters_of(scored: ScoredFrame) -> Clusters:
+    """Return what intervals draw together: entities, else blocks of time, else rows."""
+    entity, time = scored.optional("entity"), scored.optional("time")
+    return choose_clusters(entity=entity, time=time, n_rows=len(scored))
+
+
 def _draw(
     rows: ScoredRows, scored: ScoredFrame, settings: IntervalSettings, seed: int, threads: int
 ) -> tuple[Bootstrap | None, str]:
     if not settings.replicates:
         return None, "none"
-    time = scored.optional("time")
-    clusters = choose_clusters(entity=scored.optional("entity"), time=time, n_rows=len(scored))
+    clusters = clusters_of(scored)
     drawn = bootstrap(
         rows,
         (*TEST_METRICS, *POLICY_METRICS),

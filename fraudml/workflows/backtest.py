@@ -15,36 +15,32 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.data.schema import Dataset, check_table
-from fraudml.decisions.costs import CostModel
+from fraudml.data.schema import check_table
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
-from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.learners.protocol import FitContext
 from fraudml.progress import Deadline, Progress, silent
-from fraudml.split import BacktestFold, Fold, prequential_folds
+from fraudml.split import BacktestFold, prequential_folds
 from fraudml.workflows.backtest_record import backtest_record, backtest_table
+from fraudml.workflows.folds import SharedFolds
 from fraudml.workflows.model import (
-    Prepared,
     Tested,
     fit_bundle,
     fit_context,
     judge_model,
     kept_bundle,
-    prepare_rows,
     try_bundle,
 )
 from fraudml.workflows.parts import Parts, build_parts
-from fraudml.workflows.run_folder import run_folder, write_backtest
+from fraudml.workflows.run_folder import run_folder, write_backtest, write_study
+from fraudml.workflows.study import Study, build_variants, run_study, study_record
 
 _log = logging.getLogger(__name__)
 
@@ -137,8 +133,10 @@ def backtest(frame: Any, settings: Settings | None = None) -> Backtest:
         return write_backtest(_backtest(lambda: as_polars(frame), settings, silent), place)
 
 
-def run(settings: Settings, *, progress: Progress = silent) -> Backtest:
+def run(settings: Settings, *, progress: Progress = silent) -> Backtest | Study:
     """Run the command: read the table that the settings name, backtest, and write the run folder.
+
+    With a `study`, every sampler and learner of it takes the place of the one model.
 
     Parameters
     ----------
@@ -148,15 +146,28 @@ def run(settings: Settings, *, progress: Progress = silent) -> Backtest:
         Whom to tell where it is.
     """
     with run_folder(settings) as place:
+        if settings.study.resampling:
+            return write_study(_study(settings, progress), place)
         return write_backtest(
             _backtest(lambda: load_table(settings.data), settings, progress), place
         )
 
 
-def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Backtest:
+def _study(settings: Settings, progress: Progress) -> Study:
     started = time.perf_counter()
-    parts = build_parts(settings)
+    variants = build_variants(settings)
     context = fit_context(settings, progress)
+    shared, folds, printed = _cut(lambda: load_table(settings.data), settings, context)
+    found = run_study(shared, folds, variants, context)
+    record = study_record(shared, folds, found, printed, time.perf_counter() - started)
+    return Study(record)
+
+
+def _cut(
+    read: Callable[[], pl.DataFrame], settings: Settings, context: FitContext
+) -> tuple[SharedFolds, tuple[BacktestFold, ...], str]:
+    """Read the table, cut it into folds, and look back for all of them; with its fingerprint."""
+    progress = context.progress
     progress("read", 0.0)
     table = read()
     progress("read", 1.0)
@@ -165,14 +176,22 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
     del table
     folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
     progress("features", 0.0)
-    shared = _Shared.of(dataset, folds, settings, parts.costs, context.threads)
+    shared = SharedFolds.of(dataset, folds, settings, context.threads)
     progress("features", 1.0)
+    return shared, folds, printed
+
+
+def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Backtest:
+    started = time.perf_counter()
+    parts = build_parts(settings)
+    context = fit_context(settings, progress)
+    shared, folds, printed = _cut(read, settings, context)
     results = _run_folds(shared, folds, parts, context)
     last = results[-1]
     verdict = judge_model(last.tested.evaluation, parts, settings.guard)
     metrics = backtest_record(
         settings=settings,
-        dataset=dataset,
+        dataset=shared.dataset,
         fingerprint=printed,
         results=results,
         verdict=verdict,
@@ -189,47 +208,8 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
     return Backtest(settings, metrics, _scores(results), verdict, bundle)
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What all folds have in common: the table, and what its rows look back on."""
-
-    dataset: Dataset
-    looked: NDArray[np.float32]
-    settings: Settings
-    costs: CostModel
-
-    @classmethod
-    def of(
-        cls,
-        dataset: Dataset,
-        folds: tuple[BacktestFold, ...],
-        settings: Settings,
-        costs: CostModel,
-        threads: int,
-    ) -> _Shared:
-        shared = cls(dataset, np.empty((0, 0), np.float32), settings, costs)
-        features = shared.fit_features(folds[-1])
-        blocks = (folds[-1].train.rows, folds[-1].test.rows)
-        refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
-        return replace(shared, looked=features.look_back(dataset, threads=threads))
-
-    def fit_features(self, fold: BacktestFold) -> FittedFeatures:
-        return fit_features(
-            self.dataset,
-            fold.train.rows,
-            self.settings.features,
-            label_delay=self.settings.backtest.delay(self.settings.split),
-            never=frozenset(self.costs.columns),
-        )
-
-    def prepare(self, rows: NDArray[np.int64], features: FittedFeatures) -> Prepared:
-        piece = self.dataset.take(rows)
-        matrix = features.matrix(piece, looked=self.looked[rows])
-        return prepare_rows(piece, features, matrix, self.costs)
-
-
 def _run_folds(
-    shared: _Shared, folds: tuple[BacktestFold, ...], parts: Parts, context: FitContext
+    shared: SharedFolds, folds: tuple[BacktestFold, ...], parts: Parts, context: FitContext
 ) -> list[FoldResult]:
     """Fit and test fold after fold, for as long as the budget lasts."""
     results: list[FoldResult] = []
@@ -259,28 +239,24 @@ def _reporting(progress: Progress, done: int, folds: int) -> Progress:
 
 
 def _run_fold(
-    shared: _Shared,
+    shared: SharedFolds,
     fold: BacktestFold,
     parts: Parts,
     context: FitContext,
     first: DecisionBundle | None,
 ) -> FoldResult:
-    rows = np.concatenate([fold.train.rows, fold.test.rows])
-    prepared = shared.prepare(rows, shared.fit_features(fold))
-    train = np.arange(len(fold.train.rows))
-    test = np.arange(len(fold.train.rows), len(rows))
-    steps = [
-        Fold(*(np.searchsorted(fold.train.rows, part) for part in (step.fit, step.score)))
-        for step in fold.steps
-    ]
-    settings = shared.settings
-    bundle, scores = fit_bundle(prepared, train, steps, parts, context, rounds=settings.rounds)
-    tested = try_bundle(prepared, test, bundle, settings, context)
+    settings, data = shared.settings, shared.fold_data(fold)
+    bundle, scores = fit_bundle(
+        data.prepared, data.train, data.steps, parts, context, rounds=settings.rounds
+    )
+    tested = try_bundle(data.prepared, data.test, bundle, settings, context)
     without_refit = None
     if settings.backtest.refit == "never":
         # In the first fold they are the same model.
-        old = shared.prepare(fold.test.rows, (first or bundle).features)
-        without_refit = try_bundle(old, np.arange(len(test)), first or bundle, settings, context)
+        kept = first or bundle
+        old = shared.prepare(fold.test.rows, kept.features)
+        rows = np.arange(len(fold.test.rows))
+        without_refit = try_bundle(old, rows, kept, settings, context)
     return FoldResult(fold, scores, bundle, tested, without_refit)
 
 

@@ -13,6 +13,7 @@ from fraudml.data.schema import Dataset
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
+from fraudml.evaluation.proof import sentence
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
 from fraudml.split import Block, Fold, Split
@@ -30,6 +31,7 @@ def metrics_record(
     scores: OutOfFold,
     policy: TunedPolicy,
     evaluation: Evaluation,
+    proof: dict[str, Any],
     verdict: Verdict,
     seconds: float,
     threads: int,
@@ -38,7 +40,7 @@ def metrics_record(
 
     Parameters
     ----------
-    settings, dataset, fingerprint, split, scores, policy, evaluation, verdict
+    settings, dataset, fingerprint, split, scores, policy, evaluation, proof, verdict
         What the run did and found.
     seconds : float
         Wall clock.
@@ -62,7 +64,7 @@ def metrics_record(
         },
         "test": evaluation.metrics("test"),
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
-        "proof": {},
+        "proof": proof,
         "guard": verdict.to_dict(),
     }
 
@@ -149,6 +151,7 @@ def closing_table(
             "accuracy of never alerting",
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
         ),
+        *((help_, sentence(one)) for help_, one in metrics["proof"].items()),
         ("guard", _verdict(metrics["guard"])),
     ]
     if folder is not None:

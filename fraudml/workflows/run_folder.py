@@ -20,6 +20,7 @@ from fraudml.workflows.backtest_record import over_time
 
 if TYPE_CHECKING:
     from fraudml.workflows.backtest import Backtest
+    from fraudml.workflows.study import Study
     from fraudml.workflows.train import Run
 
 
@@ -94,6 +95,12 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
     plot_over_time(over_time(done.metrics), place.partial / "over_time.png")
     if done.bundle is not None:
         write_bundle(done.bundle, place.partial / "bundle")
+    return replace(done, folder=str(place.final))
+
+
+def write_study(done: Study, place: Place) -> Study:
+    """Write what a study found, and return it with its folder."""
+    write_json(place.partial / "study.json", done.metrics)
     return replace(done, folder=str(place.final))
 
 

@@ -37,6 +37,7 @@ from fraudml.workflows.model import (
     try_bundle,
 )
 from fraudml.workflows.parts import build_parts
+from fraudml.workflows.prove import prove_helps
 from fraudml.workflows.record import closing_table, metrics_record
 from fraudml.workflows.run_folder import run_folder, write_run
 
@@ -153,6 +154,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         context,
         rounds=settings.rounds,
     )
+    proof = prove_helps(prepared, split, parts, (bundle, scores), context, settings=settings)
     tested = try_bundle(prepared, split.test.rows, bundle, settings, context)
     verdict = judge_model(tested.evaluation, parts, settings.guard)
     metrics = metrics_record(
@@ -163,6 +165,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         scores=scores,
         policy=bundle.policy,
         evaluation=tested.evaluation,
+        proof=proof,
         verdict=verdict,
         seconds=time.perf_counter() - started,
         threads=context.threads,

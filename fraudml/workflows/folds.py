@@ -1,0 +1,111 @@
+"""The rows of prequential folds, ready to be learnt from; what they have in common is made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.audit.leaks import refuse_leaks
+from fraudml.config.settings import Settings
+from fraudml.data.schema import Dataset
+from fraudml.decisions.costs import CostModel
+from fraudml.features.plan import FittedFeatures, fit_features
+from fraudml.split import BacktestFold, Fold
+from fraudml.workflows.model import Prepared, Rows, prepare_rows
+from fraudml.workflows.parts import build_parts
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """One fold, ready.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The rows of the training and the test period, in this order.
+    train, test : ndarray of int64
+        Which of them are which.
+    steps : tuple of Fold
+        Out-of-fold steps inside the training period.
+    """
+
+    prepared: Prepared
+    train: Rows
+    test: Rows
+    steps: tuple[Fold, ...]
+
+
+@dataclass(frozen=True)
+class SharedFolds:
+    """What all folds have in common.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    looked : ndarray of float32
+        What its rows look back on; the same in every fold.
+    settings : Settings
+        What decides the features.
+    costs : CostModel
+        What each outcome costs on each row.
+    """
+
+    dataset: Dataset
+    looked: NDArray[np.float32]
+    settings: Settings
+    costs: CostModel
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        folds: tuple[BacktestFold, ...],
+        settings: Settings,
+        threads: int,
+    ) -> SharedFolds:
+        """Look for columns that give the label away, and look back once for all folds.
+
+        Raises
+        ------
+        DataError
+            A column gives the label away.
+        """
+        costs = build_parts(settings).costs
+        shared = cls(dataset, np.empty((0, 0), np.float32), settings, costs)
+        features = shared.fit_features(folds[-1])
+        blocks = (folds[-1].train.rows, folds[-1].test.rows)
+        refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
+        return replace(shared, looked=features.look_back(dataset, threads=threads))
+
+    def fit_features(self, fold: BacktestFold) -> FittedFeatures:
+        """Fit the feature plan on a training period."""
+        return fit_features(
+            self.dataset,
+            fold.train.rows,
+            self.settings.features,
+            label_delay=self.settings.backtest.delay(self.settings.split),
+            never=frozenset(self.costs.columns),
+        )
+
+    def prepare(self, rows: Rows, features: FittedFeatures) -> Prepared:
+        """Lay some rows of the table out for a learner, by features of any fold."""
+        piece = self.dataset.take(rows)
+        matrix = features.matrix(piece, looked=self.looked[rows])
+        return prepare_rows(piece, features, matrix, self.costs)
+
+    def fold_data(self, fold: BacktestFold) -> FoldData:
+        """Lay the rows of a fold out for a learner, by features fitted on its training period."""
+        train = fold.train.rows
+        rows = np.concatenate([train, fold.test.rows])
+        return FoldData(
+            prepared=self.prepare(rows, self.fit_features(fold)),
+            train=np.arange(len(train)),
+            test=np.arange(len(train), len(rows)),
+            steps=tuple(
+                Fold(np.searchsorted(train, step.fit), np.searchsorted(train, step.score))
+                for step in fold.steps
+            ),
+        )

@@ -1,0 +1,327 @@
+"""A study: every sampler with every learner over the folds of a backtest, in one ranked table.
+
+Each is fitted on a fold's training period and ranks the rows of its test period; the differences
+from doing without are paired, and replicates draw an entity with all that it did in any fold.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.config.settings import Settings
+from fraudml.errors import BudgetError, ConfigError, DataError
+from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.scored import ScoredFrame, score_rows
+from fraudml.evaluation.table import clusters_of
+from fraudml.learners.protocol import FitContext
+from fraudml.machine import granted_threads
+from fraudml.matrix import hide_unseen
+from fraudml.metrics import Clusters, ScoredRows
+from fraudml.progress import silent
+from fraudml.recipe import Recipe
+from fraudml.seeds import child_seed
+from fraudml.split import BacktestFold
+from fraudml.workflows.folds import FoldData, SharedFolds
+from fraudml.workflows.parts import build_parts
+from fraudml.workflows.record import SCHEMA_VERSION, block_record, data_record, run_record
+
+_log = logging.getLogger(__name__)
+
+STUDY_METRICS = ("average_precision", "roc_auc", "card_precision_at_100", "recall_at_fpr_0.01")
+"""What a ranking is worth; a study calibrates nothing."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One sampler with one learner.
+
+    Parameters
+    ----------
+    learner, resampling : str
+        Their names in the study.
+    recipe : Recipe
+        How it is fitted.
+    """
+
+    learner: str
+    resampling: str
+    recipe: Recipe
+
+
+def build_variants(settings: Settings) -> list[Variant]:
+    """Build every sampler with every learner, so that what is wrong is found before any work.
+
+    Raises
+    ------
+    ConfigError
+        A sampler or learner is wrong; all problems of the first one that is.
+    """
+    learners = settings.study.learners or {"learner": settings.learner}
+    variants = []
+    for learner, chosen in learners.items():
+        for name, sampler in settings.study.resampling.items():
+            one = replace(settings, learner=chosen, resampling=sampler)
+            try:
+                recipe = build_parts(one).recipe
+            except ConfigError as error:
+                raise ConfigError(f"study: {learner} with {name}: {error}") from error
+            variants.append(Variant(learner, name, recipe))
+    return variants
+
+
+@dataclass
+class Outcome:
+    """What a variant did, fold by fold.
+
+    Parameters
+    ----------
+    variant : Variant
+        The sampler and the learner.
+    margins : list of ndarray
+        Its scores of the test rows of each fold.
+    seconds : float
+        How long all of its fits took.
+    failed : str, optional
+        Why it could not be fitted in some fold.
+    """
+
+    variant: Variant
+    margins: list[NDArray[np.float64]] = field(default_factory=list)
+    seconds: float = 0.0
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study.
+
+    Parameters
+    ----------
+    metrics : dict
+        What `study.json` holds.
+    folder : str, optional
+        Where it was written.
+    """
+
+    metrics: dict[str, Any]
+    folder: str | None = None
+
+    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
+        """Return the title, the rows and the header of the ranked table."""
+        return study_table(self.metrics, self.folder)
+
+
+def run_study(
+    shared: SharedFolds,
+    folds: Sequence[BacktestFold],
+    variants: Sequence[Variant],
+    context: FitContext,
+) -> list[dict[str, Any]]:
+    """Fit every variant in every fold, and compare each with the first sampler of its learner.
+
+    Parameters
+    ----------
+    shared : SharedFolds
+        The table, and what its rows look back on.
+    folds : sequence of BacktestFold
+        In the order of time.
+    variants : sequence of Variant
+        From `build_variants`.
+    context : FitContext
+        Seed, threads, device, deadline, progress.
+
+    Returns
+    -------
+    list of dict
+        From the best mean of the objective down: `learner`, `resampling`, `mean` and `sd` of every
+        metric, `difference` from the first sampler, `seconds`, and `failed` where it did.
+    """
+    outcomes = [Outcome(variant) for variant in variants]
+    tested = []
+    for number, fold in enumerate(folds):
+        data = shared.fold_data(fold)
+        tested.append(_rows(data))
+        for done, outcome in enumerate(outcomes):
+            context.progress("study", (number + done / len(outcomes)) / len(folds))
+            _fit_and_rank(outcome, data, context)
+    context.progress("study", 1.0)
+    finished = [one for one in outcomes if one.failed is None]
+    drawn = _drawn(finished, tested, shared.settings, context)
+    first = {one.variant.learner: at for at, one in reversed(list(enumerate(finished)))}
+    found = [
+        _row(one, drawn[at], drawn[first[one.variant.learner]], shared.settings)
+        for at, one in enumerate(finished)
+    ]
+    name = _objective(shared.settings)
+    found.sort(key=lambda row: -row["mean"][name] if row["mean"][name] is not None else 1.0)
+    return found + [_failed_row(one) for one in outcomes if one.failed is not None]
+
+
+def _rows(data: FoldData) -> ScoredFrame:
+    """The test rows of a fold, with no scores yet."""
+    nothing = np.zeros(len(data.test))
+    return score_rows(data.prepared.dataset, data.test, nothing, nothing)
+
+
+def _fit_and_rank(outcome: Outcome, data: FoldData, context: FitContext) -> None:
+    if outcome.failed is not None:
+        return
+    matrix = data.prepared.matrix
+    train, test = matrix.take(data.train), matrix.take(data.test)
+    started = time.perf_counter()
+    try:
+        model = outcome.variant.recipe.fit(train, replace(context, progress=silent))
+        outcome.margins.append(model.margin(hide_unseen(train, test)))
+    except (DataError, BudgetError) as error:
+        outcome.failed = str(error)
+        _log.warning(
+            "%s with %s is left out: %s", outcome.variant.learner, outcome.variant.resampling, error
+        )
+    outcome.seconds += time.perf_counter() - started
+
+
+def _drawn(
+    outcomes: Sequence[Outcome],
+    tested: Sequence[ScoredFrame],
+    settings: Settings,
+    context: FitContext,
+) -> list[Drawn]:
+    """Evaluate each outcome on all folds, and on replicates of the entities of all folds."""
+    clusters = _clusters_over(tested)
+    return [
+        draw(
+            [
+                (_scored(rows, margin), own)
+                for rows, margin, own in zip(tested, outcome.margins, clusters, strict=True)
+            ],
+            metrics=STUDY_METRICS,
+            replicates=max(settings.evaluation.replicates, 1),
+            seed=child_seed(settings.seed, "study"),
+            threads=context.threads,
+        )
+        for outcome in outcomes
+    ]
+
+
+def _clusters_over(tested: Sequence[ScoredFrame]) -> list[Clusters]:
+    """Clusters with one code in all folds, so that an entity is drawn with all that it did."""
+    whole = clusters_of(ScoredFrame(pl.concat([one.frame for one in tested])))
+    ends = np.cumsum([len(one) for one in tested])[:-1]
+    return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]
+
+
+def _scored(rows: ScoredFrame, margin: NDArray[np.float64]) -> ScoredRows:
+    return ScoredRows(
+        y_true=rows.label,
+        y_score=margin,
+        entity=rows.optional("entity"),
+        day=rows.optional("day"),
+    )
+
+
+def _row(outcome: Outcome, drawn: Drawn, first: Drawn, settings: Settings) -> dict[str, Any]:
+    mean, level = drawn.mean(), settings.evaluation.level
+    made: dict[str, Any] = {
+        **_named(outcome),
+        "mean": {name: mean.values[name] for name in STUDY_METRICS},
+        "sd": {name: _spread(drawn, name) for name in STUDY_METRICS},
+        "folds": [dict(block.values) for block in drawn.blocks],
+    }
+    if drawn is not first and settings.evaluation.replicates:
+        found = differences(drawn, first, level=level)
+        made["difference"] = {name: one.to_dict() for name, one in found.items()}
+    return made
+
+
+def _spread(drawn: Drawn, name: str) -> float | None:
+    values = [block.values[name] for block in drawn.blocks]
+    known = [value for value in values if value is not None]
+    return float(np.std(known)) if len(known) == len(values) else None
+
+
+def _named(outcome: Outcome) -> dict[str, Any]:
+    variant = outcome.variant
+    return {
+        "learner": variant.learner,
+        "resampling": variant.resampling,
+        "seconds": round(outcome.seconds, 2),
+    }
+
+
+def _failed_row(outcome: Outcome) -> dict[str, Any]:
+    nothing = dict.fromkeys(STUDY_METRICS)
+    return {**_named(outcome), "mean": nothing, "sd": nothing, "failed": outcome.failed}
+
+
+def _objective(settings: Settings) -> str:
+    return settings.objective if settings.objective in STUDY_METRICS else "average_precision"
+
+
+def study_record(
+    shared: SharedFolds,
+    folds: Sequence[BacktestFold],
+    found: list[dict[str, Any]],
+    fingerprint: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the content of `study.json`; times stand under `run` alone."""
+    settings, dataset = shared.settings, shared.dataset
+    taken = {f"{one['learner']} with {one['resampling']}": one.pop("seconds") for one in found}
+    threads = settings.threads or granted_threads()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": {**run_record(settings, seconds, threads), "seconds_by_variant": taken},
+        "data": data_record(dataset, fingerprint),
+        "folds": [
+            {**block_record(fold.test, dataset), "train": block_record(fold.train, dataset)}
+            for fold in folds
+        ],
+        "objective": _objective(settings),
+        "variants": found,
+    }
+
+
+def study_table(
+    metrics: dict[str, Any], folder: str | None
+) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
+    """Return the title, the rows and the header that end a study on the terminal.
+
+    Parameters
+    ----------
+    metrics : dict
+        The content of `study.json`.
+    folder : str, optional
+        Where everything is.
+    """
+    objective = metrics["objective"]
+    header = ("learner", "resampling", *(name.replace("_", " ") for name in STUDY_METRICS))
+    header = (*header, f"difference in {objective.replace('_', ' ')}", "verdict", "seconds")
+    rows = []
+    for one in metrics["variants"]:
+        label = f"{one['learner']} with {one['resampling']}"
+        seconds = f"{metrics['run']['seconds_by_variant'][label]:.1f}"
+        values = tuple(
+            "–" if one["mean"][name] is None else f"{one['mean'][name]:.3f}"
+            for name in STUDY_METRICS
+        )
+        found = one.get("difference", {}).get(objective)
+        says = ("", "") if found is None else (_change(found), found["verdict"])
+        if "failed" in one:
+            says = ("could not be fitted", "")
+        rows.append((one["learner"], one["resampling"], *values, *says, seconds))
+    title = f"{len(metrics['folds'])} folds; written to {folder}"
+    return title, rows, header
+
+
+def _change(found: dict[str, Any]) -> str:
+    if found["low"] is None:
+        return str(found.get("reason"))
+    return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
