@@ -302,26 +302,33 @@ def study_table(
         Where everything is.
     """
     objective = metrics["objective"]
-    header = ("learner", "resampling", *(name.replace("_", " ") for name in STUDY_METRICS))
-    header = (*header, f"difference in {objective.replace('_', ' ')}", "verdict", "seconds")
+    header = ("learner", "resampling", *_SHORT.values(), f"change in {_SHORT[objective]}", "", "s")
     rows = []
     for one in metrics["variants"]:
-        label = f"{one['learner']} with {one['resampling']}"
-        seconds = f"{metrics['run']['seconds_by_variant'][label]:.1f}"
-        values = tuple(
-            "–" if one["mean"][name] is None else f"{one['mean'][name]:.3f}"
-            for name in STUDY_METRICS
-        )
+        seconds = metrics["run"]["seconds_by_variant"][f"{one['learner']} with {one['resampling']}"]
         found = one.get("difference", {}).get(objective)
         says = ("", "") if found is None else (_change(found), found["verdict"])
         if "failed" in one:
             says = ("could not be fitted", "")
-        rows.append((one["learner"], one["resampling"], *values, *says, seconds))
-    title = f"{len(metrics['folds'])} folds; written to {folder}"
+        values = (_number(one["mean"][name]) for name in _SHORT)
+        rows.append((one["learner"], one["resampling"], *values, *says, f"{seconds:.1f}"))
+    title = f"Means over {len(metrics['folds'])} folds; written to {folder}"
     return title, rows, header
+
+
+_SHORT = {"average_precision": "AP", "roc_auc": "AUC", "card_precision_at_100": "CP@100"}
+_SHORT |= {"recall_at_fpr_0.01": "R@1%"}
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".replace("0.", ".", 1)
 
 
 def _change(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return str(found.get("reason"))
-    return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+    change, low, high = (f"{found[end]:+.3f}".replace("0.", ".") for end in _ENDS)
+    return f"{change} ({low} to {high})"
+
+
+_ENDS = ("difference", "low", "high")

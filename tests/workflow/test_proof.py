@@ -1,0 +1,143 @@
+"""What train says of its helps, and what a study ranks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fraudml.cli import main
+from fraudml.evaluation.proof import PROOF_METRICS
+
+FEW = ("learner.num_iterations=20", "evaluation.replicates=100", "threads=1")
+SMALL = (
+    "data.simulate.rows=6000",
+    "data.simulate.prevalence=0.05",
+    "data.simulate.cards=400",
+    "data.simulate.terminals=60",
+    *FEW,
+)
+
+
+def trained(folder: Path, *more: str) -> dict[str, Any]:
+    assert main(["train", *SMALL, *more, f"output_dir={folder}"]) in (0, 4)
+    return json.loads((folder / "metrics.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("proof") / "run"
+    return trained(folder, "resampling=smote", "weighting=class_weight")
+
+
+def test_each_help_has_its_proof(both: dict[str, Any]) -> None:
+    assert set(both["proof"]) == {"resampling", "weighting"}
+    for one in both["proof"].values():
+        assert set(one["metrics"]) == set(PROOF_METRICS)
+        assert one["metric"] == "average_precision"
+        assert one["verdict"] in ("keep", "drop", "undecided")
+        assert one["low"] <= one["high"]
+        assert one["difference"] == one["metrics"]["average_precision"]["difference"]
+
+
+def test_the_test_difference_is_that_of_the_model_without(
+    both: dict[str, Any], tmp_path: Path
+) -> None:
+    plain = trained(tmp_path / "plain", "weighting=class_weight")
+    for name in ("average_precision", "roc_auc", "savings"):
+        expected = both["test"][name]["value"] - plain["test"][name]["value"]
+        found = both["proof"]["resampling"]["metrics"][name]["test_difference"]
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_help_that_does_nothing_is_undecided(tmp_path: Path) -> None:
+    found = trained(tmp_path / "run", "weighting=class_weight", "weighting.ratio=1")
+    one = found["proof"]["weighting"]
+    assert (one["difference"], one["test_difference"]) == (0.0, 0.0)
+    assert one["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize("more", [(), ("resampling=smote", "proof=false")])
+def test_without_a_help_or_by_the_switch_there_is_none(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert trained(tmp_path / "run", *more)["proof"] == {}
+
+
+def test_the_verdict_is_said_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained(tmp_path / "run", "resampling=random_under")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "out of fold beside doing without; on test" in shown
+
+
+STUDY = (
+    "backtest",
+    "data.simulate.rows=9000",
+    "data.simulate.days=60",
+    "data.simulate.prevalence=0.04",
+    "data.simulate.cards=400",
+    "backtest.folds=2",
+    "backtest.train_days=21",
+    "evaluation.replicates=100",
+    "threads=1",
+)
+
+
+def variants(**samplers: str) -> str:
+    each = ", ".join(f"{name}: {{{component}}}" for name, component in samplers.items())
+    return f"study.resampling={{{each}}}"
+
+
+SAMPLERS = variants(
+    none="_target_: null",
+    smote="_target_: imblearn.over_sampling.SMOTE, fraud_share: 0.2",
+    impossible="_target_: imblearn.over_sampling.SMOTEN",
+)
+LEARNERS = (
+    "study.learners={tree: {_target_: fraudml.learners.sklearn.SklearnLearner, "
+    "classifier: sklearn.tree.DecisionTreeClassifier, preprocess: impute, max_depth: 4}}"
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study") / "run"
+    left_out = "features.leave_out=[merchant_category,entry_mode,country,device]"
+    assert main([*STUDY, SAMPLERS, LEARNERS, left_out, f"output_dir={folder}"]) == 0
+    return folder
+
+
+def test_a_study_ranks_its_variants(study: Path) -> None:
+    found = json.loads((study / "study.json").read_text())
+    ranked = found["variants"]
+    values = [one["mean"]["average_precision"] for one in ranked if "failed" not in one]
+    assert len(values) == 2
+    assert values == sorted(values, reverse=True)
+    by_name = {one["resampling"]: one for one in ranked}
+    assert "difference" not in by_name["none"]
+    change = by_name["smote"]["difference"]["average_precision"]
+    means = [by_name[name]["mean"]["average_precision"] for name in ("smote", "none")]
+    assert change["difference"] == pytest.approx(means[0] - means[1])
+    assert change["low"] <= change["difference"] <= change["high"]
+
+
+def test_a_sampler_that_cannot_is_left_out_and_said(study: Path) -> None:
+    found = json.loads((study / "study.json").read_text())
+    last = found["variants"][-1]
+    assert last["resampling"] == "impossible"
+    assert "categorical" in last["failed"]
+    assert "impossible is left out" in (study / "run.log").read_text()
+
+
+def test_a_sampler_that_does_not_exist_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = variants(none="_target_: null", mine="_target_: imblearn.over_sampling.SMOTT")
+    assert main([*STUDY, wrong, f"output_dir={tmp_path / 'run'}"]) == 2
+    said = capsys.readouterr().err
+    assert "with mine" in said
+    assert "SMOTE" in said
