@@ -29,6 +29,10 @@ from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.errors import ConfigError, listing, nearest
 
 
+ONLOOKERS = ("audit", "features")
+"""Commands that look at the table and the features of a run: they take the experiments of any."""
+
+
 def compose(
     command: str,
     overrides: Sequence[str] = (),
@@ -73,6 +77,8 @@ def compose(
     config = _compose_groups(primary, chosen, files)
     _lay_on_top(config, keys)
     plain = _resolved(config)
+    if command in ONLOOKERS:
+        plain["command"] = command
     _check_command(command, plain.setdefault("command", command), f"The config '{primary}'")
     if EXPERIMENT in plain and files.is_group(EXPERIMENT):
         raise ConfigError(
@@ -146,7 +152,7 @@ def _loaded(name: str, files: Files) -> DictConfig:
 
 
 def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
-    if declared != command:
+    if declared != command and command not in ONLOOKERS:
         run = f"python -m fraudml {declared} {override or '…'}"
         raise ConfigError(f"{what} is for the command '{declared}', not '{command}'. Run: {run}")
 

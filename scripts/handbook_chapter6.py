@@ -1,0 +1,99 @@
+"""Chapter 6 of the Fraud Detection Handbook again: resampling before its tree of depth 5.
+
+    FRAUDML_DATA=… python scripts/handbook_chapter6.py [--seeds 5]
+
+Runs `backtest +experiment=handbook_resampling` on the validation and on the test folds, for each
+seed of the samplers. As published, the ratio of each row is the best for its metric on the validation
+folds, and its value is looked up in the test folds; verdicts are those of the validation folds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fraudml.config import load_settings
+from fraudml.config.components import Component
+from fraudml.workflows.backtest import run
+from fraudml.workflows.study import Study
+
+FOLDS = {"validation": "2018-08-01", "test": "2018-09-05"}
+PUBLISHED = {
+    "none": (0.810, 0.600),
+    "SMOTE": (0.845, 0.573),
+    "under-sampling": (0.830, 0.594),
+    "both": (0.847, 0.544),
+}
+METRICS = ("roc_auc", "average_precision")
+
+
+def _seeded(value: Any, seed: int) -> Any:
+    """Give every sampler below another seed."""
+    if isinstance(value, Component):
+        arguments = {name: _seeded(one, seed) for name, one in value.arguments.items()}
+        return Component(value.target, arguments)
+    if isinstance(value, Mapping):
+        made = {name: _seeded(one, seed) for name, one in value.items()}
+        return {**made, "random_state": seed} if "random_state" in made else made
+    if isinstance(value, list | tuple):
+        return type(value)(_seeded(one, seed) for one in value)
+    return value
+
+
+def _study(end: str, seed: int, folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what a study says of each sampler."""
+    settings = load_settings(
+        "backtest", ["+experiment=handbook_resampling", f"backtest.end={end}", "threads=1"]
+    )
+    samplers = {}
+    for name, sampler in settings.study.resampling.items():
+        made = _seeded(sampler, seed)
+        if "random_state" in made.arguments:
+            made = Component(made.target, {**made.arguments, "random_state": seed})
+        samplers[name] = made
+    study = replace(settings.study, resampling=samplers)
+    done = run(replace(settings, study=study, output_dir=str(folder / f"{end}_{seed}")))
+    assert isinstance(done, Study)
+    return {one["resampling"]: one for one in done.metrics["variants"]}
+
+
+def _chosen(found: dict[str, dict[str, Any]], family: str, metric: str) -> str:
+    names = [name for name in found if name.startswith(family)]
+    return max(names, key=lambda name: float(found[name]["mean"][metric]))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seeds", type=int, default=1)
+    seeds = range(arguments.parse_args().seeds)
+    if "FRAUDML_DATA" not in os.environ:
+        sys.exit("Set FRAUDML_DATA to the folder that holds handbook.parquet.")
+    with tempfile.TemporaryDirectory() as folder:
+        found = [
+            {name: _study(end, seed, Path(folder)) for name, end in FOLDS.items()} for seed in seeds
+        ]
+    print(f"{'':<16}{'metric':<19}{'published':>10}{'seed 0':>8}{'mean':>7}  ratio, verdict")
+    for family, published in PUBLISHED.items():
+        for metric, wanted in zip(METRICS, published, strict=True):
+            chosen = [_chosen(one["validation"], family, metric) for one in found]
+            values = [
+                one["test"][name]["mean"][metric] for one, name in zip(found, chosen, strict=True)
+            ]
+            change = found[0]["validation"][chosen[0]].get("difference", {})
+            verdict = change[metric]["verdict"] if change else ""
+            print(
+                f"{family:<16}{metric:<19}{wanted:>10.3f}{values[0]:>8.3f}{np.mean(values):>7.3f}"
+                f"  {chosen[0]} {verdict}"
+            )
+
+
+if __name__ == "__main__":
+    main()
