@@ -52,8 +52,13 @@ _CONTENTS = {
 }
 
 
-def load_table(settings: DataSettings) -> pl.DataFrame:
+def load_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.DataFrame:
     """Simulate the table or read it, as the settings say.
+
+    Parameters
+    ----------
+    settings, needed
+        As in `read_table`.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def load_table(settings: DataSettings) -> pl.DataFrame:
         As `read_table`.
     """
     if settings.simulate is None:
-        return read_table(settings)
+        return read_table(settings, needed)
     if settings.path is not None:
         raise ConfigError(
             f"data.path is '{settings.path}' and data.simulate is set too. A table is read or "
@@ -72,13 +77,15 @@ def load_table(settings: DataSettings) -> pl.DataFrame:
     return simulate(settings.simulate)
 
 
-def read_table(settings: DataSettings) -> pl.DataFrame:
+def read_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.DataFrame:
     """Read the table that `data.path` names, without the columns that are excluded.
 
     Parameters
     ----------
     settings : DataSettings
         Where it is, how text is written, and which columns must be there.
+    needed : collection of str, optional
+        As in `scan_table`.
 
     Returns
     -------
@@ -92,7 +99,7 @@ def read_table(settings: DataSettings) -> pl.DataFrame:
     DataError
         As `scan_table`; the table has no rows.
     """
-    table = scan_table(settings)
+    table = scan_table(settings, needed)
     with reading(settings):
         frame = table.collect(engine="streaming")
     if frame.height == 0:

@@ -165,11 +165,14 @@ class Problem:
         The column, where it is about one.
     text : str
         Where, what and how many, and what to do.
+    rows : int, optional
+        How many rows it is about, where that is some of them.
     """
 
     kind: str
     column: str | None
     text: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -365,7 +368,7 @@ def _facts(
             f"column '{roles.time}' is null in {empty:,} of {frame.height:,} rows (first at row "
             f"{_first(facts['time'].is_null())}). Every row needs a time. Remove these rows."
         )
-        problems.append(Problem("time", roles.time, text))
+        problems.append(Problem("time", roles.time, text, empty))
     return facts, problems
 
 
@@ -457,7 +460,7 @@ def _id_problems(ids: pl.Series) -> Iterator[Problem]:
             f"column '{ids.name}' is the id and null in {empty:,} of {len(ids):,} rows (first at "
             f"row {_first(ids.is_null())}). An id names one row. Fill it, or take the role away."
         )
-        yield Problem("empty_id", ids.name, text)
+        yield Problem("empty_id", ids.name, text, empty)
     again = ids.is_duplicated() & ids.is_not_null()
     if twice := again.sum():
         text = (
@@ -465,7 +468,7 @@ def _id_problems(ids: pl.Series) -> Iterator[Problem]:
             f"another (first: '{ids.filter(again)[0]}'). An id names one row. Remove the copies, "
             "or take the role away."
         )
-        yield Problem("duplicate_id", ids.name, text)
+        yield Problem("duplicate_id", ids.name, text, int(twice))
 
 
 def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[Problem]:
@@ -478,7 +481,7 @@ def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[Problem]:
                     f"{frame.height:,} rows (first at row {_first(endless)}). Expected finite "
                     "numbers. Set them to null or exclude the column."
                 )
-                yield Problem("infinite", column.name, text)
+                yield Problem("infinite", column.name, text, int(count))
 
 
 def _first(mask: pl.Series) -> int:
