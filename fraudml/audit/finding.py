@@ -63,6 +63,13 @@ def spare(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding
     ]
 
 
+def without_echoes(findings: Iterable[Finding]) -> list[Finding]:
+    """Leave out what a worse finding on the same column says already."""
+    found = list(findings)
+    leaks = {one.column for one in found if one.kind == "leak"}
+    return [one for one in found if one.kind != "filled_for_frauds" or one.column not in leaks]
+
+
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Put findings in the order of their severity, and otherwise leave them as they were found."""
     return sorted(findings, key=lambda one: SEVERITIES.index(one.severity))
@@ -81,12 +88,26 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g}%" if share < 0.999 else f"{100 * share:.5g}%"
 
 
-def rows_of(count: int, rows: int) -> str:
-    """Write how many of all rows, and what share.
+def rows_of(count: int, rows: int, first: int | None = None) -> str:
+    """Write how many of all rows, what share, and where the first is.
 
     Examples
     --------
     >>> rows_of(1200, 48000)
     '1,200 of 48,000 rows (2.5%)'
+    >>> rows_of(1200, 48000, first=17)
+    '1,200 of 48,000 rows (2.5%; first at row 17)'
     """
-    return f"{count:,} of {rows:,} rows ({percent(count / max(rows, 1))})"
+    where = "" if first is None else f"; first at row {first:,}"
+    return f"{count:,} of {rows:,} rows ({percent(count / max(rows, 1))}{where})"
+
+
+def plural(count: int, word: str) -> str:
+    """Write a number with its word.
+
+    Examples
+    --------
+    >>> plural(1, "value"), plural(1200, "value")
+    ('1 value', '1,200 values')
+    """
+    return f"{count:,} {word}{'s' * (count != 1)}"
