@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from fraudml.audit.glance import warn_at_a_glance
 from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
@@ -185,5 +186,6 @@ def _prepare(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
+    warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
     return prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
