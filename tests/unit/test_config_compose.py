@@ -148,12 +148,6 @@ def test_an_experiment_of_another_command_names_its_command() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["features", "audit"])
-def test_commands_that_only_look_take_any_experiment(command: str) -> None:
-    config = compose(command, ["+experiment=smote"])
-    assert (config["command"], config["run_name"]) == (command, "smote")
-
-
 def test_a_config_of_another_command_names_its_command(mine: Path) -> None:
     write(mine, "config.yaml", "command: sweep\nseed: 1")
     message = refusal(config_dir=mine, config_name="config")

@@ -113,6 +113,12 @@ def test_an_experiment_opens_with_its_question_and_command() -> None:
         assert f"command: {command}" in lines, path
 
 
+@pytest.mark.parametrize("command", ["features", "audit"])
+def test_commands_that_only_look_take_any_experiment(command: str) -> None:
+    settings = load_settings(command, ["+experiment=handbook_book"])
+    assert (settings.command, settings.run_name) == (command, "handbook_book")
+
+
 def test_every_primary_config_has_its_command() -> None:
     for path in packaged_conf().glob("*.yaml"):
         assert path.stem in COMMANDS
