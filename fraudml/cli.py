@@ -64,6 +64,14 @@ COMMANDS = {
             "backtest.train_days=28 backtest.refit=never",
         ),
     ),
+    "audit": Command(
+        "before training, find what in a table will hurt",
+        "fraudml.workflows.audit",
+        examples=(
+            "data=table data.path=cards.parquet data.columns.label=is_fraud data.columns.time=at",
+            "data=handbook features=transactions",
+        ),
+    ),
     "features": Command(
         "write the table of features that a model would see",
         "fraudml.workflows.features",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,7 @@ MOVED = 0.7
 _MANY_NEW, _SOME_NEW = 0.1, 0.01
 _MOST_ROWS, _FEWEST_ROWS = 50_000, 30
 _FOLDS = 3
-_EXPLAINED = 1_000
+_EXPLAINED = 500
 _SHOWN, _WORTH_SHOWING = 5, 0.6
 _GAP = 0.05
 _COUNTS = 0.25
@@ -104,8 +104,12 @@ def find_shift(
     matrix = replace(own.matrix(dataset, rows), label=label)
     # On so few rows threads gain little, and wait for each other where the machine is busy.
     context = FitContext(seed=child_seed(seed, "audit shift"), threads=1)
-    auc, weight = _tell_apart(matrix, _quick(), context, seed)
-    yield _shift(auc, weight, matrix, own.own)
+    fold = child_generator(seed, "audit folds").permutation(len(matrix)) % _FOLDS
+    models = [
+        _quick().fit(matrix.take(np.flatnonzero(fold != number)), context)
+        for number in range(_FOLDS)
+    ]
+    yield _shift(models, [np.flatnonzero(fold == k) for k in range(_FOLDS)], matrix, own.own)
 
 
 def _quick() -> Learner:
@@ -127,48 +131,46 @@ def _sample(split: Split, seed: int) -> Rows:
     return np.sort(generator.choice(rows, _MOST_ROWS, replace=False))
 
 
-def _tell_apart(
-    matrix: DesignMatrix, learner: Learner, context: FitContext, seed: int
-) -> tuple[float, Floats]:
-    """The out-of-fold AUC, and how much each feature counts."""
-    fold = child_generator(seed, "audit folds").permutation(len(matrix)) % _FOLDS
-    margin, weight = np.empty(len(matrix)), np.zeros(len(matrix.names))
-    for number in range(_FOLDS):
-        inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        model = learner.fit(matrix.take(inside), context)
-        held_out = matrix.take(outside)
-        margin[outside] = model.margin(held_out)
-        weight += _mean_contributions(model, held_out)
-    return roc_auc(matrix.y, margin), weight
-
-
-def _mean_contributions(model: FittedLearner, matrix: DesignMatrix) -> Floats:
-    few = np.linspace(0, len(matrix) - 1, min(_EXPLAINED, len(matrix))).astype(np.int64)
-    shapley = model.contributions(matrix.take(few))[:, :-1]
-    weight: Floats = np.abs(shapley).mean(axis=0)
-    return weight
-
-
 def _shift(
-    auc: float, weight: Floats, matrix: DesignMatrix, own: tuple[ColumnFeature, ...]
+    models: Sequence[FittedLearner],
+    held_out: Sequence[Rows],
+    matrix: DesignMatrix,
+    own: tuple[ColumnFeature, ...],
 ) -> Finding:
+    margin = np.empty(len(matrix))
+    for model, rows in zip(models, held_out, strict=True):
+        margin[rows] = model.margin(matrix.take(rows))
+    auc = roc_auc(matrix.y, margin)
     said = (
         f"A classifier that sees the columns alone tells the test block from the development "
         f"window with an AUC of {auc:.2f} (0.5 is no shift; {len(matrix):,} rows, out of fold)."
     )
     if auc < _WORTH_SHOWING:
         return Finding("shift", None, "note", len(matrix), f"{said} Nothing to do.")
-    top = np.argsort(-weight, kind="stable")[:_SHOWN]
-    moves = [_move(matrix, int(i), own[i]) for i in top if weight[i] >= _COUNTS * weight.max()]
-    step = "Scores of the test block may not tell the future: compare with backtest."
-    if auc > MOVED:
-        step = (
-            "What a model learns on one block may not hold on the other: leave out what moves "
-            "without a reason (features.leave_out), train on later rows, and compare with backtest."
-        )
+    moved = [
+        _move(matrix, position, own[position]) for position in _heaviest(models, held_out, matrix)
+    ]
     severity: Severity = "warning" if auc > MOVED else "note"
-    message = f"{said} What moves most: {'; '.join(moves)}. {step}"
+    step = (
+        "What a model learns on one block may not hold on the other: leave out what moves without "
+        "a reason (features.leave_out), train on later rows, and compare with backtest."
+        if auc > MOVED
+        else "Scores of the test block may not tell the future: compare with backtest."
+    )
+    message = f"{said} What moves most: {'; '.join(moved)}. {step}"
     return Finding("shift", None, severity, len(matrix), message)
+
+
+def _heaviest(
+    models: Sequence[FittedLearner], held_out: Sequence[Rows], matrix: DesignMatrix
+) -> list[int]:
+    """Positions of the features that tell the blocks apart, by mean absolute Shapley values."""
+    weight = np.zeros(len(matrix.names))
+    for model, rows in zip(models, held_out, strict=True):
+        few = rows[np.linspace(0, len(rows) - 1, min(_EXPLAINED, len(rows))).astype(np.int64)]
+        weight += np.abs(model.contributions(matrix.take(few))[:, :-1]).mean(axis=0)
+    top = np.argsort(-weight, kind="stable")[:_SHOWN]
+    return [int(position) for position in top if weight[position] >= _COUNTS * weight.max()]
 
 
 def _move(matrix: DesignMatrix, position: int, feature: ColumnFeature) -> str:

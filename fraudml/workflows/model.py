@@ -57,7 +57,7 @@ def prepare_rows(
     dataset: Dataset, features: FittedFeatures, matrix: DesignMatrix, cost_model: CostModel
 ) -> Prepared:
     """Give a matrix its labels and costs, and let go the columns behind it."""
-    costs = _row_costs(cost_model, dataset)
+    costs = row_costs(cost_model, dataset)
     stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
     matrix = replace(matrix, label=dataset.label, amount=stake)
     return Prepared(slim(dataset, cost_model), features, matrix, costs)
@@ -74,7 +74,14 @@ def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
     return replace(dataset, frame=kept)
 
 
-def _row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
+def row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
+    """Say what each outcome costs on each row of a table.
+
+    Raises
+    ------
+    DataError
+        An amount or a cost is missing, or makes no sense.
+    """
     if cost_model.needs_amount:
         roles, rows = dataset.schema.roles, dataset.facts["row"].to_numpy()
         check_amounts(dataset.amount, roles.amount, rows)

@@ -19,6 +19,7 @@ from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
 
 if TYPE_CHECKING:
+    from fraudml.workflows.audit import Audit
     from fraudml.workflows.backtest import Backtest
     from fraudml.workflows.study import Study
     from fraudml.workflows.train import Run
@@ -101,6 +102,12 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
 def write_study(done: Study, place: Place) -> Study:
     """Write what a study found, and return it with its folder."""
     write_json(place.partial / "study.json", done.metrics)
+    return replace(done, folder=str(place.final))
+
+
+def write_audit(done: Audit, place: Place) -> Audit:
+    """Write what an audit found, and return it with its folder."""
+    write_json(place.partial / "audit.json", done.content)
     return replace(done, folder=str(place.final))
 
 

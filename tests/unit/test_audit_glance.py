@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+import fraudml
 from fraudml.audit.finding import Finding, percent, spare, without_echoes, worst_first
 from fraudml.audit.glance import warn_at_a_glance
 from fraudml.data.schema import Dataset, check_table
@@ -109,3 +112,16 @@ def test_a_finding_is_plain_data() -> None:
 )
 def test_shares_are_short(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def test_every_kind_is_in_the_docs() -> None:
+    house = Path(fraudml.__file__).parent
+    told = (house.parent / "docs" / "audit.md").read_text(encoding="utf-8")
+    sources = [*(house / "audit").glob("*.py"), house / "workflows" / "audit.py"]
+    texts = [path.read_text(encoding="utf-8") for path in (*sources, house / "data" / "schema.py")]
+    kinds = {
+        kind for text in texts for kind in re.findall(r'(?:Finding|Problem)\(\s*"(\w+)"', text)
+    }
+    assert len(kinds) > 20
+    missing = {kind for kind in kinds if f"`{kind}`" not in told}
+    assert not missing
