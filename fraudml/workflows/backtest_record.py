@@ -15,6 +15,7 @@ from fraudml.evaluation.table import POLICY_METRICS, TEST_METRICS
 from fraudml.workflows.record import (
     SCHEMA_VERSION,
     block_record,
+    calibration_record,
     data_record,
     development_record,
     run_record,
@@ -73,6 +74,10 @@ def _fold(result: FoldResult, dataset: Dataset) -> dict[str, Any]:
         "development": {
             "label_delay_kept": fold.delay_kept,
             **development_record(result.scores, fold.steps),
+        },
+        "calibration": {
+            "kind": result.bundle.calibrator.kind,
+            **calibration_record(result.tested.evaluation, result.scores).to_dict(),
         },
         "policy": result.bundle.policy.to_dict(),
         "metrics": _metrics(result.tested),

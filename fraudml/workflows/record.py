@@ -10,9 +10,11 @@ import numpy as np
 from fraudml.config.settings import Settings
 from fraudml.data.clock import format_moment
 from fraudml.data.schema import Dataset
+from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
+from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibration
 from fraudml.evaluation.proof import sentence
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
@@ -29,6 +31,7 @@ def metrics_record(
     fingerprint: str,
     split: Split,
     scores: OutOfFold,
+    calibrator: FittedCalibrator,
     policy: TunedPolicy,
     evaluation: Evaluation,
     proof: dict[str, Any],
@@ -40,7 +43,7 @@ def metrics_record(
 
     Parameters
     ----------
-    settings, dataset, fingerprint, split, scores, policy, evaluation, proof, verdict
+    settings, dataset, fingerprint, split, scores, calibrator, policy, evaluation, proof, verdict
         What the run did and found.
     seconds : float
         Wall clock.
@@ -63,6 +66,10 @@ def metrics_record(
             **development_record(scores, split.folds),
         },
         "test": evaluation.metrics("test"),
+        "calibration": {
+            "kind": calibrator.kind,
+            **calibration_record(evaluation, scores).to_dict(),
+        },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
         "proof": proof,
         "guard": verdict.to_dict(),
@@ -103,6 +110,15 @@ def development_record(scores: OutOfFold, folds: Sequence[Fold]) -> dict[str, An
         "rounds": scores.rounds,
         "average_precision_by_rounds": {str(k): v for k, v in scores.tried.items()},
     }
+
+
+def calibration_record(evaluation: Evaluation, scores: OutOfFold) -> CalibrationVerdict:
+    """Say whether the probabilities are right on the rows that a model was tested on."""
+    return judge_calibration(
+        evaluation.metrics("test")["calibration_in_the_large"],
+        fitted_frauds=scores.frauds,
+        judged_frauds=int(evaluation.table["frauds"][0]),
+    )
 
 
 def block_record(block: Block, dataset: Dataset) -> dict[str, Any]:
@@ -147,6 +163,7 @@ def closing_table(
         ("recall", value_text(policy["recall"])),
         ("value recall", value_text(test["value_recall"])),
         ("savings", value_text(test["savings"])),
+        ("probabilities", _calibration(metrics["calibration"])),
         (
             "accuracy of never alerting",
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
@@ -167,6 +184,11 @@ def value_text(entry: dict[str, Any], how: str = "{:.3f}") -> str:
     if entry.get("low") is None:
         return text
     return f"{text} ({how.format(entry['low'])} to {how.format(entry['high'])})"
+
+
+def _calibration(record: dict[str, Any]) -> str:
+    facts = {name: value for name, value in record.items() if name != "kind"}
+    return CalibrationVerdict(**facts).sentence()
 
 
 def _verdict(guard: dict[str, Any]) -> str:

@@ -164,6 +164,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         fingerprint=printed,
         split=split,
         scores=scores,
+        calibrator=bundle.calibrator,
         policy=bundle.policy,
         evaluation=tested.evaluation,
         proof=proof,
