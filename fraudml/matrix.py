@@ -38,6 +38,8 @@ class DesignMatrix:
         What a row counts in the fit; None is 1 for each.
     amount : ndarray of float64, shape (n_rows,), optional
         What a fraud on the row would cost, at least 0.
+    alarm : ndarray of float64, shape (n_rows,), optional
+        What a false alert on the row would cost, above 0.
     """
 
     values: NDArray[np.float32]
@@ -46,11 +48,12 @@ class DesignMatrix:
     label: NDArray[np.int8] | None = None
     weight: NDArray[np.float64] | None = None
     amount: NDArray[np.float64] | None = None
+    alarm: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         assert self.values.dtype == np.float32, self.values.dtype
         assert self.values.shape[1] == len(self.names), (self.values.shape, len(self.names))
-        for column in (self.label, self.weight, self.amount):
+        for column in (self.label, self.weight, self.amount, self.alarm):
             assert column is None or len(column) == len(self.values)
 
     def __len__(self) -> int:
@@ -83,6 +86,7 @@ class DesignMatrix:
             label=None if self.label is None else self.label[chosen],
             weight=None if self.weight is None else self.weight[chosen],
             amount=None if self.amount is None else self.amount[chosen],
+            alarm=None if self.alarm is None else self.alarm[chosen],
         )
 
     def with_weight(self, weight: NDArray[np.float64] | None) -> DesignMatrix:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.decisions.calibration import prior_offset
+from fraudml.learners.losses import Loss
 from fraudml.learners.protocol import FitContext, FittedLearner, Learner, check_fit_rows
 from fraudml.matrix import DesignMatrix
 from fraudml.resampling import SamplerStep, resample
@@ -30,17 +31,23 @@ class FittedRecipe:
         correction is valid.
     rows, frauds : int
         How many rows it was fitted on.
+    start : float
+        The margin that a loss of its own started from.
     """
 
     learner: FittedLearner
     beta: float | None
     rows: int
     frauds: int
+    start: float = 0.0
 
     @property
     def offset(self) -> float:
-        """What prior correction adds to a margin (Elkan 2001; Dal Pozzolo et al. 2015)."""
-        return prior_offset(self.beta)
+        """What is added to a margin: the start of a loss, or prior correction.
+
+        Elkan (2001); Dal Pozzolo et al. (2015).
+        """
+        return prior_offset(self.beta) + self.start
 
     def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
         """Return margins after prior correction, one a row."""
@@ -61,12 +68,15 @@ class Recipe:
         What weighs them.
     keep_legit : float
         The share of legitimate rows that are fitted on at all.
+    loss : Loss, optional
+        What the learner minimises instead of the log loss.
     """
 
     learner: Learner
     samplers: tuple[SamplerStep, ...] = ()
     weighting: Weighting | None = None
     keep_legit: float = 1.0
+    loss: Loss | None = None
 
     def plainer(self) -> dict[str, Recipe]:
         """Return the same recipe without each of its helps, by what the config calls the help."""
@@ -75,6 +85,8 @@ class Recipe:
             without["resampling"] = replace(self, samplers=())
         if self.weighting is not None:
             without["weighting"] = replace(self, weighting=None)
+        if self.loss is not None:
+            without["loss"] = replace(self, loss=None)
         return without
 
     def fit(
@@ -107,6 +119,10 @@ class Recipe:
             thinned, share = self.weighting.weigh(thinned)
             # Weights and sampling multiply, so that the prior is corrected for both, once.
             beta = None if beta is None or share is None else beta * share
-        own = replace(context, seed=child_seed(context.seed, "learner"))
+        own = replace(context, seed=child_seed(context.seed, "learner"), loss=self.loss)
         model = self.learner.fit(thinned, own, rounds=rounds)
-        return FittedRecipe(model, beta, len(thinned), thinned.frauds)
+        if self.loss is None:
+            return FittedRecipe(model, beta, len(thinned), thinned.frauds)
+        # Its scores are no log-odds, so that there is no prior to correct.
+        start = self.loss.start(thinned)
+        return FittedRecipe(model, None, len(thinned), thinned.frauds, start)

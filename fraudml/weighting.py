@@ -110,6 +110,65 @@ class CostWeight:
         return train.with_weight(_times(train, factor)), None
 
 
+@dataclass(frozen=True)
+class EffectiveNumber:
+    """Weigh classes by how many of their rows are new: `(1 − beta) / (1 − beta^n)` each.
+
+    Parameters
+    ----------
+    beta : float
+        How much of a further row is new to those before it; 0 weighs classes alike, 1 as rarely as
+        they are.
+
+    References
+    ----------
+    Cui et al. (2019), Class-balanced loss based on effective number of samples, section 3.
+    """
+
+    beta: float = 0.999
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta < 1:
+            raise ConfigError(f"weighting.beta is {self.beta}. It is at least 0, below 1.")
+
+    def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
+        """Multiply the weights of the frauds by the ratio of the two classes' weights."""
+        legit, frauds = len(train) - train.frauds, train.frauds
+        ratio = (1 - self.beta**legit) / (1 - self.beta**frauds)
+        return ClassWeight(ratio).weigh(train)
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """Let every row weigh what a mistake on it costs: frauds by amount, others by an alert.
+
+    Parameters
+    ----------
+    least, most : float
+        No row weighs less or more than this many times the mean of its class.
+    """
+
+    least: float = 0.1
+    most: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least <= 1 <= self.most:
+            raise ConfigError(
+                f"weighting.least is {self.least} and weighting.most {self.most}. "
+                "Expected 0 < least <= 1 <= most."
+            )
+
+    def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
+        """Weigh by stakes, bounded within each class, over the mean of all rows."""
+        assert train.amount is not None, "the workflow gives every row what is at stake"
+        assert train.alarm is not None, "the workflow gives every row what an alarm costs"
+        stake = np.where(train.y == 1, train.amount, train.alarm)
+        for of_class in (train.y == 1, train.y == 0):
+            mean = stake[of_class].mean()
+            stake[of_class] = np.clip(stake[of_class], self.least * mean, self.most * mean)
+        return train.with_weight(_times(train, stake / stake.mean())), None
+
+
 def _times(train: DesignMatrix, factor: NDArray[np.float64]) -> NDArray[np.float64]:
     return factor if train.weight is None else train.weight * factor
 

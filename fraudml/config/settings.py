@@ -96,7 +96,7 @@ class Settings:
         The command that these settings are for.
     data, split, features, audit : settings
         The table; its blocks; its features; what stops it.
-    resampling, weighting, learner, calibration, costs, policy : Component
+    resampling, weighting, loss, learner, calibration, costs, policy : Component
         The parts, each by `_target_` with its arguments beside it.
     backtest, rounds, evaluation, guard, budget, device : settings
         The folds of `backtest`; how rounds are chosen; intervals; the guard's margin; the budget;
@@ -130,6 +130,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     resampling: Component = field(default_factory=Component)
     weighting: Component = field(default_factory=Component)
+    loss: Component = field(default_factory=Component)
     learner: Component = field(
         default_factory=lambda: _component("fraudml.learners.lightgbm.LightGBM")
     )

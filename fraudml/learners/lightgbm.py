@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from fraudml.learners.lightgbm_parameters import (
     translate,
     wrong_values,
 )
+from fraudml.learners.losses import Loss
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
 from fraudml.matrix import DesignMatrix
 
@@ -184,39 +185,67 @@ class LightGBM:
             No feature, one class only, or a weight that is negative or not finite.
         """
         check_fit_rows(train)
-        check_device("LightGBM", context.device)
         rounds = self.num_iterations if rounds is None else rounds
-        booster = self._boost(train, context, rounds)
-        return FittedLightGBM(_model_text(booster), train.names, context.threads)
+        model, done = self.fit_in_time(train, context, rounds)
+        if done < rounds:
+            accept_early_end(done, rounds)
+        return model
 
-    def _boost(self, train: DesignMatrix, context: FitContext, rounds: int) -> lgb.Booster:
+    def fit_in_time(
+        self, train: DesignMatrix, context: FitContext, rounds: int
+    ) -> tuple[FittedLightGBM, int]:
+        """Fit until the deadline, and leave it to the caller whether that was long enough.
+
+        Parameters
+        ----------
+        train, context
+            As for `fit`; the rows are checked.
+        rounds : int
+            How many rounds to make.
+
+        Returns
+        -------
+        model : FittedLightGBM
+            Of what there was time for.
+        done : int
+            After how many rounds the fit ended: 0 makes no model that can be used.
+        """
+        check_device("LightGBM", context.device)
+        booster, done = self._boost(train, context, rounds)
+        return FittedLightGBM(_model_text(booster), train.names, context.threads), done
+
+    def _boost(
+        self, train: DesignMatrix, context: FitContext, rounds: int
+    ) -> tuple[lgb.Booster, int]:
         library = import_lightgbm()
         parameters = self._parameters(context)
+        start = None if context.loss is None else context.loss.start(train)
         rows = library.Dataset(
             train.values,
             label=train.y,
             weight=train.weight,
+            init_score=None if start is None else np.full(len(train), start),
             categorical_feature=list(train.categorical),
             params=parameters,
             free_raw_data=True,
         )
         try:
             booster: lgb.Booster = library.Booster(parameters, rows)
-            for done in range(1, rounds + 1):
+            step = None if context.loss is None else _step(context.loss, train)
+            for done in range(rounds):
                 if context.deadline.expired:
-                    _stop_early(done - 1, rounds)
-                    break
-                booster.update()
-                context.progress("fit", done / rounds)
+                    return booster, done
+                booster.update(fobj=step)
+                context.progress("fit", (done + 1) / rounds)
         except library.basic.LightGBMError as error:
             raise ConfigError(f"learner: LightGBM refuses to fit: {error}.") from error
-        return booster
+        return booster, rounds
 
     def _parameters(self, context: FitContext) -> dict[str, Any]:
         parameters = self.to_dict()
         del parameters["num_iterations"]
         return parameters | {
-            "objective": "binary",
+            "objective": "binary" if context.loss is None else "custom",
             "metric": "none",
             "seed": context.seed,
             "num_threads": context.threads,
@@ -226,6 +255,18 @@ class LightGBM:
             "force_col_wise": True,
             "feature_pre_filter": False,
         }
+
+
+def _step(loss: Loss, train: DesignMatrix) -> Callable[..., tuple[Any, Any]]:
+    """Return what LightGBM asks for gradients in each round."""
+    rows = loss.rows(train)
+    weight = None if train.weight is None else train.weight.astype(np.float32)
+
+    def step(margin: NDArray[np.float64], _: object) -> tuple[Any, Any]:
+        slope, bend = loss.gradients(margin, rows)
+        return (slope, bend) if weight is None else (slope * weight, bend * weight)
+
+    return step
 
 
 class FittedLightGBM:
@@ -284,8 +325,12 @@ class FittedLightGBM:
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write `model.txt`, the same bytes for the same model; return the names of the columns."""
-        (folder / MODEL_FILE).write_text(self.text, encoding="utf-8", newline="\n")
+        self.write(folder / MODEL_FILE)
         return {"names": list(self.names)}
+
+    def write(self, path: Path) -> None:
+        """Write the model's text."""
+        path.write_text(self.text, encoding="utf-8", newline="\n")
 
     def _predict(self, X: DesignMatrix, **how: Any) -> NDArray[np.float64]:
         check_score_columns(self.names, X)
@@ -314,7 +359,11 @@ def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLigh
     BundleError
         The file is missing or is no model of LightGBM's, or its columns are not those of the facts.
     """
-    path = folder / MODEL_FILE
+    return read_model(folder / MODEL_FILE, facts, threads)
+
+
+def read_model(path: Path, facts: Mapping[str, Any], threads: int) -> FittedLightGBM:
+    """Read a model's text that `FittedLightGBM.write` wrote; `load` with another file's name."""
     try:
         text = path.read_text(encoding="ascii")
         names = tuple(map(str, facts["names"]))
@@ -344,8 +393,19 @@ def _damage(text: str, columns: int) -> str | None:
     return None if trees.startswith("end of trees\n", start) else "it ends too early"
 
 
-def _stop_early(done: int, rounds: int) -> None:
-    """Accept what the deadline left, or raise."""
+def accept_early_end(done: int, rounds: int) -> None:
+    """Accept what the deadline left of a fit, with a warning in the log, or refuse it.
+
+    Parameters
+    ----------
+    done, rounds : int
+        How many rounds were made, of how many.
+
+    Raises
+    ------
+    BudgetError
+        It is under a tenth.
+    """
     if done < max(1, math.ceil(_USABLE_SHARE * rounds)):
         raise BudgetError(
             f"The time was over after {done} of {rounds} rounds, too few for a usable model. "

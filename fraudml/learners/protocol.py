@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import ConfigError, DataError, listing
+from fraudml.learners.losses import Loss
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
 
@@ -31,6 +32,8 @@ class FitContext:
         When to stop adding rounds.
     progress : Progress
         Whom to tell about the rounds that are done.
+    loss : Loss, optional
+        What to minimise instead of the log loss.
     """
 
     seed: int = 0
@@ -38,6 +41,7 @@ class FitContext:
     device: str = "cpu"
     deadline: Deadline = field(default_factory=Deadline)
     progress: Progress = silent
+    loss: Loss | None = None
 
 
 class FittedLearner(Protocol):
@@ -170,6 +174,28 @@ def check_device(learner: str, device: str, runs_on: Sequence[str] = ("cpu",)) -
         raise ConfigError(
             f"device is '{device}'. {learner} runs on {listing(runs_on)}. "
             "Set device=cpu, or choose another learner."
+        )
+
+
+def refuse_loss(learner: str, loss: Loss | None) -> None:
+    """Refuse a loss that a learner cannot minimise.
+
+    Parameters
+    ----------
+    learner : str
+        What the message calls the learner.
+    loss : Loss, optional
+        What the run asks for.
+
+    Raises
+    ------
+    ConfigError
+        There is one.
+    """
+    if loss is not None:
+        raise ConfigError(
+            f"loss is {type(loss).__name__}. {learner} minimises a loss of its own alone. Set "
+            "loss=log_loss, or choose learner=lightgbm."
         )
 
 

@@ -27,6 +27,7 @@ from fraudml.learners.protocol import (
     check_device,
     check_fit_rows,
     check_score_columns,
+    refuse_loss,
 )
 from fraudml.matrix import DesignMatrix
 
@@ -152,6 +153,7 @@ class SklearnLearner:
         """
         check_fit_rows(train)
         check_device(_class_name(self.classifier), context.device)
+        refuse_loss(_class_name(self.classifier), context.loss)
         if context.deadline.expired:
             raise BudgetError("The time was over before the fit began. Raise budget.seconds.")
         preprocessing = fit_preprocessing(train, self.preprocess, self.max_levels)

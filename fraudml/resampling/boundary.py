@@ -259,6 +259,7 @@ def _with_made(base: DesignMatrix, source: DesignMatrix, made: Made, job: Job) -
         label=np.concatenate([base.y, made.label.astype(np.int8)]),
         weight=_extended(base.weight, source.weight, made),
         amount=_extended(base.amount, source.amount, made),
+        alarm=_extended(base.alarm, source.alarm, made),
     )
 
 

@@ -59,7 +59,8 @@ def prepare_rows(
     """Give a matrix its labels and costs, and let go the columns behind it."""
     costs = row_costs(cost_model, dataset)
     stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
-    matrix = replace(matrix, label=dataset.label, amount=stake)
+    alarm = costs.fp_cost - costs.tn_cost
+    matrix = replace(matrix, label=dataset.label, amount=stake, alarm=alarm)
     return Prepared(slim(dataset, cost_model), features, matrix, costs)
 
 

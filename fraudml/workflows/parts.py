@@ -49,8 +49,10 @@ def build_parts(settings: Settings) -> Parts:
     samplers = sampler_steps(settings.resampling.target, settings.resampling.arguments)
     allowed = settings.components.allowed
     weighting = build(settings.weighting, where="weighting", allowed=allowed)
+    loss = build(settings.loss, where="loss", allowed=allowed)
+    learner = _learner(settings)
     return Parts(
-        recipe=Recipe(_learner(settings), samplers, weighting, settings.data.keep_legit),
+        recipe=Recipe(learner, samplers, weighting, settings.data.keep_legit, loss),
         calibration=build(settings.calibration, where="calibration", allowed=allowed),
         costs=_costs(settings),
         policy=build(settings.policy, where="policy", allowed=allowed),
