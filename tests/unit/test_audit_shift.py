@@ -138,6 +138,14 @@ def test_large_tables_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.severity, found.count) == ("warning", 900)
 
 
+def test_of_wide_tables_fewer_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_CELLS", 3_000)
+    monkeypatch.setattr(module, "_ALWAYS", 800)
+    assert shift().count == ROWS  # two columns
+    assert shift(x=NOISE[:, 1]).count == 1000
+    assert shift(x=NOISE[:, 1], y=NOISE[:, 1] ** 2, z=NOISE[:, 1] > 0).count == 800
+
+
 def test_small_blocks_and_tables_without_columns_are_not_compared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
