@@ -20,7 +20,7 @@ _SHOWN = 4
 
 
 def find_unknown(label: pl.Series, column: str) -> Iterator[Finding]:
-    """Find rows without a label.
+    """Find rows without a label, where others have one.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def find_unknown(label: pl.Series, column: str) -> Iterator[Finding]:
     column : str
         What it is called.
     """
-    if unknown := label.null_count():
+    unknown = label.null_count()
+    if 0 < unknown < len(label):
         message = (
             f"column '{column}' is not known in {rows_of(unknown, len(label))}. These rows are "
             "looked back on, and enter no block. Keep them null until the label arrives: a 0 would "

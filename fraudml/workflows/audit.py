@@ -195,9 +195,10 @@ def _as_it_came(
 ) -> Iterator[Finding]:
     """Find what needs no clock and no blocks."""
     frame, roles, label = seen.frame, seen.schema.roles, seen.facts["label"]
-    keys = [name for name in (roles.id, roles.entity, *further_keys) if name in frame.columns]
-    described = [name for name in frame.columns if name not in (roles.label, roles.label_time)]
+    named = dict.fromkeys((roles.id, roles.entity, *further_keys))
+    keys = [name for name in named if name is not None and name in frame.columns]
     beside = [name for name in (roles.time, *keys) if name is not None and name != roles.id]
+    described = _described(seen)
     yield from find_filled_for_frauds(frame, label, features)
     yield from find_copies(frame, roles.id)
     if roles.id is not None:
@@ -207,6 +208,12 @@ def _as_it_came(
     yield from find_constant(frame, described)
     yield from find_missing(frame, described)
     yield from find_unknown(label, roles.label)
+
+
+def _described(seen: Inspection) -> list[str]:
+    """The columns that may hold values in every row."""
+    roles = seen.schema.roles
+    return [name for name in seen.frame.columns if name not in (roles.label, roles.label_time)]
 
 
 def _on_its_clock(seen: Inspection, features: list[str], settings: Settings) -> Iterator[Finding]:
@@ -219,7 +226,7 @@ def _on_its_clock(seen: Inspection, features: list[str], settings: Settings) -> 
     if name is None:
         return
     if when.null_count():
-        yield _left_out("The order of the rows, dates, months and weeks", "a row has no time")
+        yield _left_out("The order of the rows, dates, months and weeks", "some row has no time")
         return
     now = datetime.now(UTC).replace(tzinfo=None)
     dates = [*date_columns(frame, features), *(one for one in texts.values() if one is not None)]
@@ -229,7 +236,7 @@ def _on_its_clock(seen: Inspection, features: list[str], settings: Settings) -> 
     if label_name is not None:
         yield from find_early(when, labelled_at, label_name)
         yield from find_future(labelled_at, label_name, schema, settings.data.as_of, now)
-    yield from find_missing_by_month(frame, features, when, schema)
+    yield from find_missing_by_month(frame, _described(seen), when, schema)
     yield from find_odd_weeks(facts["label"], when, schema)
 
 

@@ -300,6 +300,13 @@ def test_a_folder_is_named_after_the_command(
     assert folder.name.endswith("_audit")
 
 
+def test_a_key_that_is_named_twice_is_told_once(tmp_path: Path) -> None:
+    spelt = pl.when(pl.int_range(4000) % 2 == 0).then(pl.col("card_id").str.to_lowercase())
+    frame = MADE.drop("label_time").with_columns(spelt.otherwise("card_id").alias("card_id"))
+    findings = audited(tmp_path, frame, "features.keys=[card_id,terminal_id]")
+    assert [one["column"] for one in of_kind(findings, "spelling")] == ["card_id"]
+
+
 def test_excluded_columns_are_not_looked_at(tmp_path: Path) -> None:
     frame = MADE.drop("label_time").with_columns(secret=pl.col("label"), other=pl.lit(1))
     findings = audited(tmp_path, frame, "data.columns.exclude=[secret]")
