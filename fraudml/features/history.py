@@ -128,9 +128,8 @@ class HistoryPlan:
     @property
     def columns(self) -> frozenset[str]:
         """The table's columns that they are made from, without the label's."""
-        made = set(self.names)
-        named = [name for one in self.features for name in (one.key, one.partner, one.column)]
-        return frozenset(name for name in named if name is not None and name not in made)
+        named = {name for one in self.features for name in (one.key, one.partner)}
+        return frozenset(name for name in named if name is not None) | self.numbers
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -152,7 +151,7 @@ class HistoryPlan:
             Whether each label has an arrival time of its own, which may be late.
         """
         reach: dict[str, int] = {}
-        late = self.horizon if labels_have_times else self.label_delay
+        late = max(self.horizon, self.label_delay) if labels_have_times else self.label_delay
         for made in self.features:
             below = reach.get(made.column or "", 0)
             reach[made.name] = made.window + (late if made.uses_labels else 0) + below

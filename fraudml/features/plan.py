@@ -220,7 +220,8 @@ class FittedFeatures:
     ) -> None:
         if not self.history.features:
             return
-        refuse_text(table.frame[name] for name in self.history.numbers)
+        for rows in (table,) if history is None else (history, table):
+            refuse_text(rows.frame[name] for name in sorted(self.history.numbers))
         both = table if history is None else _together(history, table, self.history)
         earlier = len(both) - len(table)
         Timeline(both, self.history).compute(

@@ -77,7 +77,8 @@ class Timeline:
 
     def numbers(self, column: str) -> Floats:
         """Return a column of the table as float64; NaN is missing."""
-        return self._table.frame[column].cast(pl.Float64).to_numpy()
+        # A zero is added to make −0 and 0 one, for the extreme of both is whichever came first.
+        return self._table.frame[column].cast(pl.Float64).to_numpy() + 0.0
 
     @cached_property
     def everybody(self) -> Trail:
@@ -226,7 +227,7 @@ def _trailing(past: _Past, feature: HistoryFeature) -> Floats:
     values = past.numbers(feature)
     if feature.statistic == "std":
         count, _, squares = windows.moments(values)
-        return _divided(np.sqrt(squares), np.sqrt(count - 1.0), where=count > 1)
+        return np.sqrt(_divided(squares, count - 1.0, where=count > 1))
     known = windows.count(~np.isnan(values))
     total = windows.total(values)
     if feature.statistic == "sum":
