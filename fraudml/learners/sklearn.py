@@ -189,7 +189,7 @@ class SklearnLearner:
                 raise DataError(_refused(self, error)) from error
         for message in sorted({str(warning.message) for warning in caught}):
             _log.warning("learner: %s says: %s", _class_name(self.classifier), message)
-        return estimator
+        return _without_copies(estimator)
 
 
 class FittedEstimator:
@@ -224,6 +224,7 @@ class FittedEstimator:
     ) -> None:
         one_thread = {"n_jobs": None} if "n_jobs" in estimator.get_params(deep=False) else {}
         self._estimator = estimator.set_params(**one_thread)
+        self._votes = _weight_of_votes(estimator)
         self._archive = write_archive(self._estimator)
         self.preprocessing = preprocessing
         self.names = names
@@ -271,7 +272,7 @@ class FittedEstimator:
         missing = _TILE_ROWS - len(rows)
         tile = np.pad(rows, ((0, missing), (0, 0)), mode="edge") if missing else rows
         margin = _scores(self._estimator, self.preprocessing.transform(tile))
-        return margin[: len(rows)]
+        return self._votes * margin[: len(rows)]
 
 
 def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedEstimator:
@@ -350,9 +351,22 @@ def _weights(estimator: Any, train: DesignMatrix) -> dict[str, NDArray[np.float6
     return {"sample_weight": train.weight}
 
 
+def _without_copies(estimator: Any) -> Any:
+    """Let go of what imbalanced-learn's ensembles keep twice: trees in pipelines, rows they saw."""
+    for name in ("pipelines_", "samplers_"):
+        if hasattr(estimator, name):
+            setattr(estimator, name, [])
+    return estimator
+
+
 def _refused(learner: SklearnLearner, error: ValueError) -> str:
     reason, hint = str(error).partition("\n")[0], ""
-    if learner.preprocess == "none":
+    if "increase the ratio" in reason:
+        hint = (
+            " Among the rows of the fit frauds are no rarer than learner.sampling_strategy, frauds "
+            "for each legitimate row. Raise it, or set it to auto for equal classes."
+        )
+    elif learner.preprocess == "none":
         hint = " If it needs complete or scaled columns, set learner.preprocess=impute_scale."
     return f"learner: {_class_name(learner.classifier)} refuses the rows: {reason}{hint}"
 
@@ -370,6 +384,22 @@ def _scores(estimator: Any, columns: NDArray[Any]) -> NDArray[np.float64]:
         return decision.astype(np.float64)
     share: NDArray[np.floating[Any]] = estimator.predict_proba(columns)[:, 1]
     return _log_odds(share.astype(np.float64))
+
+
+def _weight_of_votes(estimator: Any) -> float:
+    """What makes log-odds of the decision of AdaBoost, or of a bag of such; for others 1.
+
+    The sum of weighted votes, from −w to w, is on their scale (Friedman, Hastie and Tibshirani
+    2000, Additive logistic regression, section 4), and scikit-learn divides it by w / 2.
+    """
+    from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
+
+    if isinstance(estimator, AdaBoostClassifier):
+        return float(estimator.estimator_weights_.sum()) / 2
+    if isinstance(estimator, BaggingClassifier) and hasattr(estimator, "decision_function"):
+        members = [getattr(member, "steps", [(None, member)])[-1][1] for member in estimator]
+        return float(np.mean([_weight_of_votes(member) for member in members]))
+    return 1.0
 
 
 def _log_odds(share: NDArray[np.float64]) -> NDArray[np.float64]:
