@@ -22,7 +22,7 @@ def learner_kinds() -> tuple[str, ...]:
     Examples
     --------
     >>> learner_kinds()
-    ('lightgbm', 'linear', 'sklearn')
+    ('bagged', 'lightgbm', 'linear', 'sklearn')
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return tuple(name for name in names if hasattr(_module(name), "load"))

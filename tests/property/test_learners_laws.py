@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
+from fraudml.learners.bagged import BaggedLightGBM
 from fraudml.learners.estimator import Estimator, freeze, thaw
 from fraudml.learners.lightgbm import LightGBM, _damage
 from fraudml.learners.preprocessing import Preprocessing, fit_preprocessing
@@ -141,6 +142,35 @@ def test_lightgbm_settings_survive_json(
     assert again == learner
     assert hash(again) == hash(learner)
     assert again.learning_rate == rate
+
+
+@given(
+    nps.arrays(np.int8, st.integers(2, 60), elements=st.sampled_from([0, 0, 0, 1])),
+    st.integers(1, 6),
+    st.floats(0.05, 0.95),
+    st.sampled_from([None, 0.5, 3.0]),
+)
+def test_boosters_see_all_frauds_and_share_the_legitimate_rows(
+    label: NDArray[np.int8], boosters: int, share: float, weight: float | None
+) -> None:
+    label[:2] = 0, 1
+    numbers = np.arange(len(label), dtype=np.float32)
+    frauds, legit = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
+    weights = None if weight is None else np.where(label == 1, 1.0, weight)
+    train = DesignMatrix(numbers[:, None], ("row",), label=label, weight=weights)
+    learner = BaggedLightGBM(boosters=boosters, fraud_share=share)
+    parts = list(learner._parts(train, seed=0))
+    rows = [part.values[:, 0].astype(np.int64) for part, _ in parts]
+    drawn = [np.setdiff1d(one, frauds) for one in rows]
+    wanted = len(frauds) * (1 - share) / share / (weight or 1.0)
+    for one, chosen, (part, kept) in zip(rows, drawn, parts, strict=True):
+        assert len(one) == len(frauds) + len(chosen) == len(np.unique(one))
+        assert part.frauds == len(frauds)
+        assert abs(len(chosen) - np.clip(wanted, 1, len(legit))) <= 0.5
+        assert kept == pytest.approx(len(chosen) / len(legit))
+        assert (np.diff(one) > 0).all()
+    times = np.bincount(np.concatenate(drawn), minlength=len(label))[legit]
+    assert times.max() - times.min() <= 1, "no row is seen twice before each is seen once"
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

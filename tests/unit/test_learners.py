@@ -34,14 +34,16 @@ from fraudml.progress import Deadline
 
 CONF = Path(__file__).parents[2] / "conf" / "learner"
 CHEAP: dict[str, dict[str, Any]] = {
+    "bagged_lightgbm": {"num_iterations": 12, "boosters": 3, "fraud_share": 0.3},
+    "balanced_bagging": {"n_estimators": 8, "sampling_strategy": 0.5},
+    "balanced_random_forest": {"n_estimators": 8, "sampling_strategy": 0.5},
+    "easy_ensemble": {"n_estimators": 2, "sampling_strategy": 0.5},
     "lightgbm": {"num_iterations": 30},
     "random_forest": {"n_estimators": 12},
+    "rusboost": {"n_estimators": 12, "sampling_strategy": "auto"},
 }
 OTHERS = {
     "histogram": SklearnLearner("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=8),
-    "balanced_forest": SklearnLearner(
-        "imblearn.ensemble.BalancedRandomForestClassifier", n_estimators=5, preprocess="none"
-    ),
     "bayes": SklearnLearner("sklearn.naive_bayes.GaussianNB"),
     "calibrated": SklearnLearner(
         "sklearn.calibration.CalibratedClassifierCV",
@@ -63,6 +65,7 @@ def shipped() -> dict[str, Learner]:
 
 
 LEARNERS = shipped() | OTHERS
+NO_WEIGHTS = {"balanced_bagging", "discriminant", "easy_ensemble"}
 every_learner = pytest.mark.parametrize("name", LEARNERS)
 
 
@@ -147,7 +150,13 @@ def test_threads_do_not_change_margins(name: str) -> None:
     np.testing.assert_array_equal(fitted(name, 2).margin(test), fitted(name, 1).margin(test))
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "random_forest", "balanced_forest", "hinge"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lightgbm", "bagged_lightgbm", "random_forest", "hinge"),
+        *("balanced_random_forest", "balanced_bagging", "easy_ensemble", "rusboost"),
+    ],
+)
 def test_another_seed_gives_another_model(name: str) -> None:
     assert (fitted(name, seed=1).margin(rows()) != fitted(name).margin(rows())).any()
 
@@ -167,14 +176,14 @@ def test_unseen_category_is_scored(name: str) -> None:
     assert np.isfinite(fitted(name).margin(replace(rows(seed=1), values=values))).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(LEARNERS) - {"discriminant"}))
+@pytest.mark.parametrize("name", sorted(set(LEARNERS) - NO_WEIGHTS))
 def test_weights_count(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().values[:, 0] > 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
     assert (model.margin(rows()) != fitted(name).margin(rows())).any()
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "logistic"])
+@pytest.mark.parametrize("name", ["lightgbm", "bagged_lightgbm", "logistic"])
 def test_weight_of_frauds_raises_margins(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().y == 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
@@ -226,7 +235,9 @@ def test_progress_rises_to_one(name: str) -> None:
     assert seen[-1] == 1.0
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "logistic", "hinge", "discriminant"])
+@pytest.mark.parametrize(
+    "name", ["lightgbm", "bagged_lightgbm", "logistic", "hinge", "discriminant"]
+)
 def test_contributions_sum_to_the_margin(name: str) -> None:
     test = rows(seed=1)
     parts = fitted(name).contributions(test)
@@ -245,7 +256,7 @@ def test_contributions_of_other_estimators_are_refused() -> None:
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     model = fitted(name)
     facts = model.save(tmp_path)
-    (file,) = tmp_path.iterdir()
+    file = max(tmp_path.iterdir())
     content = file.read_bytes()
     for damaged in (content[: len(content) // 2], b"", b"tree\n"):
         file.write_bytes(damaged)
@@ -275,7 +286,7 @@ def test_learners_import_their_libraries_late() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert learner_kinds() == ("lightgbm", "linear", "sklearn")
+    assert learner_kinds() == ("bagged", "lightgbm", "linear", "sklearn")
 
 
 # LightGBM
@@ -464,16 +475,49 @@ def test_classifier_objects_are_wrapped() -> None:
         as_learner(3)
 
 
-def test_estimator_that_takes_no_weights() -> None:
-    learner = LEARNERS["discriminant"]
+@pytest.mark.parametrize("name", sorted(NO_WEIGHTS))
+def test_estimator_that_takes_no_weights(name: str) -> None:
     with pytest.raises(ConfigError, match="takes no weights"):
-        learner.fit(rows().with_weight(np.ones(len(rows()))), FitContext())
+        LEARNERS[name].fit(rows().with_weight(np.ones(len(rows()))), FitContext())
 
 
 def test_estimator_that_refuses_missing_values_says_what_helps() -> None:
     learner = SklearnLearner("sklearn.linear_model.LogisticRegression", preprocess="none")
     with pytest.raises(DataError, match=r"contains NaN.*learner.preprocess=impute_scale"):
         learner.fit(rows(), FitContext())
+
+
+def test_ensemble_that_samples_says_when_frauds_are_not_rare() -> None:
+    plain = LEARNERS["balanced_random_forest"].to_dict()
+    with pytest.raises(DataError, match=r"frauds are no rarer than learner\.sampling_strategy"):
+        SklearnLearner(**plain | {"sampling_strategy": 0.05}).fit(rows(), FitContext())
+
+
+@pytest.mark.parametrize("name", ["balanced_random_forest", "rusboost"])
+def test_ensemble_is_saved_once(name: str) -> None:
+    """imbalanced-learn keeps its trees twice, and the positions of the rows that each saw."""
+    estimator = fitted(name)._estimator  # type: ignore[attr-defined]
+    assert len(estimator.estimators_) > 1
+    assert estimator.pipelines_ == estimator.samplers_ == []
+
+
+@pytest.mark.parametrize("name", ["rusboost", "easy_ensemble"])
+def test_votes_of_adaboost_are_on_the_scale_of_log_odds(name: str) -> None:
+    """As the library divides them they lie between -2 and 2, whatever there was to learn."""
+    model = fitted(name)
+    margin = model.margin(rows())
+    decision = model._estimator.decision_function(  # type: ignore[attr-defined]
+        model.preprocessing.transform(rows().values)  # type: ignore[attr-defined]
+    )
+    assert np.abs(decision).max() <= 2
+    ratio = margin / decision
+    np.testing.assert_allclose(ratio, ratio[0])
+    if name == "rusboost":
+        votes = [
+            tree.predict(model.preprocessing.transform(rows().values)) * 2 - 1
+            for tree in model._estimator.estimators_
+        ]
+        np.testing.assert_allclose(margin, model._estimator.estimator_weights_ @ np.array(votes))
 
 
 def test_what_scikit_learn_warns_of_is_logged(caplog: pytest.LogCaptureFixture) -> None:
