@@ -113,7 +113,8 @@ class HistoryPlan:
     label_delay : int
         How long a label takes to arrive where the row does not say, in microseconds.
     horizon : int
-        How far back anything reaches; a label that takes longer to arrive is never used.
+        How far back anything reaches; a label that takes longer than this, and longer than
+        `label_delay`, to arrive is never used.
     """
 
     features: tuple[HistoryFeature, ...] = ()

@@ -69,11 +69,12 @@ class Look:
     ----------
     kind : str
         `trailing` (statistics of columns over `(t − w, t]`), `ratio` (this row's value over a
-        statistic of `(t − w, t)`), `distinct` (partners in `(t − w, t]`), `since` (days since the
-        last event, of the key or of the key with the partner), `new` (1 where the key has not met
-        this partner), `risk` (labels that arrived in `(t − w, t]`), `streak` (share of frauds among
-        the last labels that arrived), `since_label` (days since the last known fraud or legitimate
-        row), `frequency` (share of all rows in `(t − w, t]`).
+        statistic of `(t − w, t)`, missing where that is not above 0), `distinct` (partners in
+        `(t − w, t]`), `since` (days since the last event, of the key or of the key with the
+        partner), `new` (1 where the key has not met this partner), `risk` (labels that arrived in
+        `(t − w, t]`), `streak` (share of frauds among the last labels that arrived), `since_label`
+        (days since the last known fraud or legitimate row), `frequency` (share of all rows in
+        `(t − w, t]`).
     keys : tuple of str
         Columns; each is looked at by itself.
     columns : tuple of str
@@ -92,7 +93,8 @@ class Look:
     smoothing : float
         How many labels at the rate of the whole table, as known by then, a `rate` is mixed with.
     empty : float, optional
-        The value of a rate or streak without any known label; by default it is missing.
+        The value of a rate or streak without any known label (with smoothing, of anybody's); by
+        default it is missing.
     present : bool
         Whether a `trailing` window takes in the row itself and others of its moment.
     """
@@ -133,6 +135,8 @@ class Look:
             yield f"{where} needs 'columns' for {listing(self.statistics)}."
         for window in self.windows:
             yield from _window_problems(window, "features.history.windows")
+        if not self.lasts:
+            yield "features.history.lasts is empty. Name how many labels a streak looks at."
         if any(last < 1 for last in self.lasts):
             yield f"features.history.lasts are {listing(self.lasts)}. Each is at least 1."
         if self.smoothing < 0:
@@ -206,6 +210,8 @@ class FeatureSettings:
         if self.max_levels < 1:
             yield f"features.max_levels is {self.max_levels}. It is at least 1."
         wrong = list(_window_problems(self.horizon, "features.horizon"))
+        if not self.windows:
+            wrong.append("features.windows is empty. Name at least one length, as [7d].")
         for window in self.windows:
             wrong += _window_problems(window, "features.windows")
         yield from wrong
