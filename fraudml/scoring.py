@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from fraudml.bundle import DecisionBundle, read_bundle
+from fraudml.data.check import conform_table
 from fraudml.data.frames import as_polars
-from fraudml.data.schema import conform_table
 from fraudml.errors import DataError
 
 

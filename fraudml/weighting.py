@@ -89,11 +89,7 @@ class CostWeight:
     def __post_init__(self) -> None:
         if not 0 < self.ratio < np.inf:
             raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0 and finite.")
-        if not 0 < self.least <= 1 <= self.most:
-            raise ConfigError(
-                f"weighting.least is {self.least} and weighting.most {self.most}. "
-                "Expected 0 < least <= 1 <= most."
-            )
+        _check_bounds(self.least, self.most)
 
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
         """Weigh the frauds by the matrix's amounts at stake."""
@@ -152,11 +148,7 @@ class Stakes:
     most: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.least <= 1 <= self.most:
-            raise ConfigError(
-                f"weighting.least is {self.least} and weighting.most {self.most}. "
-                "Expected 0 < least <= 1 <= most."
-            )
+        _check_bounds(self.least, self.most)
 
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
         """Weigh by stakes, bounded within each class, over the mean of all rows."""
@@ -167,6 +159,14 @@ class Stakes:
             mean = stake[of_class].mean()
             stake[of_class] = np.clip(stake[of_class], self.least * mean, self.most * mean)
         return train.with_weight(_times(train, stake / stake.mean())), None
+
+
+def _check_bounds(least: float, most: float) -> None:
+    if not 0 < least <= 1 <= most:
+        raise ConfigError(
+            f"weighting.least is {least} and weighting.most {most}. "
+            "Expected 0 < least <= 1 <= most."
+        )
 
 
 def _times(train: DesignMatrix, factor: NDArray[np.float64]) -> NDArray[np.float64]:

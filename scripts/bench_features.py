@@ -22,8 +22,9 @@ import polars as pl
 
 from fraudml.config import load_settings
 from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
 from fraudml.data.read import load_table
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.schema import Dataset
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.machine import granted_threads, peak_memory_mb
 

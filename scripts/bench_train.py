@@ -68,9 +68,9 @@ def stages(path: Path, out: Path) -> None:
     """Do the same through fraudml's rooms: checks, roles, blocks, plan, recipe and all."""
     from dataclasses import replace
 
+    from fraudml.data.check import check_table
     from fraudml.data.fingerprint import fingerprint
     from fraudml.data.read import load_table
-    from fraudml.data.schema import check_table
     from fraudml.features.plan import fit_features
     from fraudml.learners.lightgbm import LightGBM
     from fraudml.learners.protocol import FitContext

@@ -3,8 +3,9 @@
     FRAUDML_DATA=… python scripts/handbook_chapter6.py [--seeds 5]
 
 Runs `backtest +experiment=handbook_resampling` on the validation and on the test folds, for each
-seed of the samplers. As published, the ratio of each row is the best for its metric on the validation
-folds, and its value is looked up in the test folds; verdicts are those of the validation folds.
+seed of the samplers. As published, the ratio of each row is the best for its metric on the
+validation folds, and its value is looked up in the test folds; verdicts are those of the validation
+folds.
 """
 
 from __future__ import annotations

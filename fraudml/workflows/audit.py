@@ -44,10 +44,10 @@ from fraudml.audit.labels import find_early, find_odd_weeks, find_unknown
 from fraudml.audit.leaks import find_filled_for_frauds, find_leaks
 from fraudml.audit.shift import find_new_categories, find_shift
 from fraudml.config.settings import Settings
+from fraudml.data.check import Inspection, inspect_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.data.schema import Inspection, inspect_table
 from fraudml.decisions.costs import CostModel
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features

@@ -18,10 +18,10 @@ import polars as pl
 
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.data.schema import check_table
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold

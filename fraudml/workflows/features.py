@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
 from fraudml.data.read import load_table
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.machine import granted_threads

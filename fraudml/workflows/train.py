@@ -18,10 +18,11 @@ from fraudml.audit.glance import warn_at_a_glance
 from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostModel
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict

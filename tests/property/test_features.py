@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from fraudml.data.schema import Dataset, check_table, conform_table
+from fraudml.data.check import check_table, conform_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.features.settings import FeatureSettings

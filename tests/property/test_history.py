@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fraudml.data.schema import Dataset, check_table, conform_table
+from fraudml.data.check import check_table, conform_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.features.history import HistoryFeature
 from fraudml.features.plan import FittedFeatures, fit_features

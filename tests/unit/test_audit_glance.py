@@ -16,7 +16,8 @@ import pytest
 import fraudml
 from fraudml.audit.finding import Finding, percent, spare, without_echoes, worst_first
 from fraudml.audit.glance import warn_at_a_glance
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.check import check_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 
 

@@ -12,7 +12,8 @@ import pytest
 from fraudml.audit.finding import Finding, spare
 from fraudml.audit.leaks import find_filled_for_frauds, find_leaks, refuse_leaks
 from fraudml.audit.settings import AuditSettings
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.check import check_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import DataError
 

@@ -12,7 +12,8 @@ import pytest
 from fraudml.audit import shift as module
 from fraudml.audit.finding import Finding
 from fraudml.audit.shift import find_new_categories, find_shift
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.check import check_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.features.settings import FeatureSettings

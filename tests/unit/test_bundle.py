@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 from fraudml.bundle import FORMAT_VERSION, DecisionBundle, read_bundle, write_bundle
-from fraudml.data.schema import check_table
+from fraudml.data.check import check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line

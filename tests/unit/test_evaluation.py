@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.check import check_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.decisions.costs import Card, CostMatrix, Fixed
 from fraudml.errors import ConfigError

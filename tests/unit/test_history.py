@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.data.schema import Dataset, check_table, conform_table
+from fraudml.data.check import check_table, conform_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.features.plan import FittedFeatures, fit_features

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fraudml.data.check import check_table, conform_table, inspect_table
 from fraudml.data.frames import as_polars
-from fraudml.data.schema import Dataset, Schema, check_table, conform_table, inspect_table
+from fraudml.data.schema import Dataset, Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
 

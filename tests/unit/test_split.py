@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.data.schema import Dataset, check_table
+from fraudml.data.check import check_table
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.split import MIN_FRAUDS, Split, SplitSettings, split_blocks

@@ -1,0 +1,396 @@
+"""Whether a table is what the settings say: decided here, once, all problems together.
+
+Reading files is the business of `read`, finding what will hurt a model that of the room `audit`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from fraudml.data.clock import MOMENT, read_moments
+from fraudml.data.schema import Dataset, Schema
+from fraudml.data.settings import ColumnRoles, DataSettings
+from fraudml.errors import DataError, all_problems, listing, nearest
+
+_log = logging.getLogger(__name__)
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""What a learner's float32 still holds."""
+
+_NO_FACTS = pl.DataFrame(
+    schema={
+        "row": pl.Int64,
+        "label": pl.Int8,
+        "time": MOMENT,
+        "label_time": MOMENT,
+        "amount": pl.Float64,
+    }
+)
+
+_PATTERN = re.compile(r"\*|\^.*\$", re.DOTALL)
+
+_SWITCHED_OFF = {
+    "time": "blocks by time (they are stratified instead), delays, time parts, alerts per day",
+    "id": "an id in the scores (the row number stands in)",
+    "entity": "card precision and intervals by card",
+    "amount": "costs by amount, value recall",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing for which a table is refused.
+
+    Parameters
+    ----------
+    kind : str
+        `empty_table`, `missing_column`, `column_name`, `infinite`, `empty_id`, `duplicate_id`, or
+        the role that cannot be read: `label`, `time`, `label_time`, `amount`.
+    column : str, optional
+        The column, where it is about one.
+    text : str
+        Where, what and how many, and what to do.
+    rows : int, optional
+        How many rows it is about, where that is some of them.
+    """
+
+    kind: str
+    column: str | None
+    text: str
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A table that was looked at, in the order that it came in, and all that is wrong with it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns as they came, without the excluded ones.
+    facts : DataFrame
+        As in `Dataset`, in the order of the frame; null where a role cannot be read.
+    schema : Schema
+        The roles that the table fills.
+    problems : tuple of Problem
+        Why it is refused; none where it is not.
+    """
+
+    frame: pl.DataFrame
+    facts: pl.DataFrame
+    schema: Schema
+    problems: tuple[Problem, ...]
+
+    def dataset(self) -> Dataset:
+        """Return the table on its clock, or raise a `DataError` that names every problem."""
+        if self.problems:
+            missing = all(problem.kind == "missing_column" for problem in self.problems)
+            what = "columns are missing" if missing else "problems in the table"
+            texts = [problem.text for problem in self.problems]
+            raise DataError(all_problems(f"{len(texts)} {what}.", texts))
+        _say_what_is_off(self.schema.roles)
+        _say_refunds(self.facts["amount"], self.schema.roles)
+        return _in_time_order(Dataset(self.frame, self.facts, self.schema))
+
+
+def check_table(frame: pl.DataFrame, settings: DataSettings) -> Dataset:
+    """Check a table against its roles and put it on its clock.
+
+    All problems are reported together. Costs a copy of the table where it is not yet sorted.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any columns.
+    settings : DataSettings
+        The roles, the label's positive value, the unit of time.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        An empty table; a role's column that is missing; a label with other than two values or with
+        one class; a time or amount of the wrong type or null; infinite values; ids that stand
+        twice.
+    """
+    return inspect_table(frame, settings).dataset()
+
+
+def inspect_table(frame: pl.DataFrame, settings: DataSettings) -> Inspection:
+    """Look at a table as `check_table` does, and tell its problems instead of raising them.
+
+    Parameters
+    ----------
+    frame, settings
+        As in `check_table`.
+    """
+    roles = settings.columns
+    frame = frame.drop(cs.by_name(*roles.exclude, require_all=False))
+    lacking = [
+        name for name in roles.named if name not in frame.columns and name not in roles.exclude
+    ]
+    problems = [_missing_column(frame, name, "Correct it under data.columns.") for name in lacking]
+    frame, misnamed = _without_patterns(frame)
+    filled = _filled_roles(roles, frame)
+    schema = Schema(
+        roles=filled,
+        positive=settings.positive,
+        time_unit=settings.time_unit,
+        numeric_time=filled.time is not None and frame[filled.time].dtype.is_numeric(),
+        time_format=settings.csv.time_format,
+    )
+    if frame.height == 0:
+        text = "The table has no rows. Check data.path and how the file was written."
+        return Inspection(frame, _NO_FACTS.clear(), schema, (Problem("empty_table", None, text),))
+    known = filled.label in frame.columns
+    facts, unread = _facts(frame, schema, make_label=_label if known else None)
+    problems += [*misnamed, *unread, *_column_problems(frame, schema)]
+    return Inspection(frame, pl.DataFrame(facts), schema, tuple(problems))
+
+
+def _without_patterns(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+    patterns = [name for name in frame.columns if _PATTERN.fullmatch(name)]
+    if not patterns:
+        return frame, []
+    text = (
+        f"{len(patterns):,} of {frame.width:,} columns have a name that polars reads as a "
+        f"pattern over all names: {listing(patterns)}. Rename or exclude them."
+    )
+    kept = [name for name in frame.columns if name not in patterns]
+    return frame.select(cs.by_name(*kept)), [Problem("column_name", None, text)]
+
+
+def _filled_roles(roles: ColumnRoles, frame: pl.DataFrame) -> ColumnRoles:
+    single = ("time", "id", "entity", "amount", "label_time", "group")
+    gone: dict[str, Any] = {
+        name: None for name in single if getattr(roles, name) not in frame.columns
+    }
+    return replace(roles, **gone) if gone else roles
+
+
+def conform_table(
+    frame: pl.DataFrame, schema: Schema, needed: frozenset[str], *, labelled: bool = False
+) -> Dataset:
+    """Put rows that are to be scored on the clock that a model was trained on, in their own order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows to score, or rows from before them.
+    schema : Schema
+        From the bundle.
+    needed : frozenset of str
+        The columns that the features, the costs and the output need.
+    labelled : bool
+        Whether labels are read, and when they arrived, for features that look at those known by
+        then; of one class or none is enough.
+
+    Raises
+    ------
+    DataError
+        Columns are missing (all are named), a time or label cannot be read, or values are infinite.
+    """
+    missing = sorted(needed - set(frame.columns))
+    if missing:
+        lacking = [_missing_column(frame, name, _TRAINED_WITH).text for name in missing]
+        raise DataError(all_problems(f"{len(lacking)} columns are missing.", lacking))
+    roles = schema.roles
+    kept: dict[str, Any] = {
+        name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
+        for name in ("time", "id", "entity", "amount", "group")
+    }
+    kept["label_time"] = roles.label_time if labelled else None
+    conformed = replace(schema, roles=replace(roles, **kept))
+    facts, problems = _facts(frame, conformed, make_label=_known_label if labelled else None)
+    problems += list(_endless(frame, needed))
+    if problems:
+        texts = [problem.text for problem in problems]
+        raise DataError(all_problems(f"{len(texts)} problems in the table.", texts))
+    return Dataset(frame, pl.DataFrame(facts), conformed)
+
+
+def _missing_column(frame: pl.DataFrame, name: str, step: str) -> Problem:
+    text = f"column '{name}' is not in the table. {nearest(name, frame.columns)} {step}"
+    return Problem("missing_column", name, text)
+
+
+_TRAINED_WITH = "The model was trained with it."
+
+
+def _say_what_is_off(roles: ColumnRoles) -> None:
+    for role, what in _SWITCHED_OFF.items():
+        if getattr(roles, role) is None:
+            _log.info("No column plays the role '%s', which switches off: %s.", role, what)
+
+
+_Maker = Callable[[pl.Series, Schema], pl.Series]
+
+
+def _facts(
+    frame: pl.DataFrame, schema: Schema, *, make_label: _Maker | None
+) -> tuple[dict[str, pl.Series], list[Problem]]:
+    roles, problems = schema.roles, list[Problem]()
+    nothing = pl.Series([None]).new_from_index(0, frame.height)
+    facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
+    makers: dict[str, tuple[str | None, pl.DataType, _Maker]] = {
+        "label": (roles.label if make_label else None, pl.Int8(), make_label or _label),
+        "time": (roles.time, MOMENT, _time),
+        "label_time": (roles.label_time, MOMENT, _time),
+        "amount": (roles.amount, pl.Float64(), _amount),
+    }
+    for fact, (column, dtype, make) in makers.items():
+        facts[fact] = nothing.cast(dtype).alias(fact)
+        if column is not None:
+            try:
+                facts[fact] = make(frame[column], schema).alias(fact)
+            except DataError as error:
+                problems.append(Problem(fact, column, str(error)))
+    if roles.time is not None and (empty := facts["time"].null_count()) and not problems:
+        text = (
+            f"column '{roles.time}' is null in {empty:,} of {frame.height:,} rows (first at row "
+            f"{_first(facts['time'].is_null())}). Every row needs a time. Remove these rows."
+        )
+        problems.append(Problem("time", roles.time, text, empty))
+    return facts, problems
+
+
+def _label(column: pl.Series, schema: Schema) -> pl.Series:
+    column = _plain(column)
+    values = column.drop_nulls().unique().sort().to_list()
+    if len(values) > 2:
+        raise DataError(
+            f"column '{column.name}' is the label and holds {len(values):,} values: "
+            f"{listing(values)}. A label has two values, and null where it is not known. Map the "
+            "others to one of the two or to null at the source, or name another column under "
+            "data.columns.label."
+        )
+    fraud = _is_fraud(column, values, schema.positive)
+    if fraud.n_unique() - (fraud.null_count() > 0) < 2:
+        raise DataError(
+            f"column '{column.name}' is the label and holds "
+            f"{'one value alone: ' + listing(values) if values else 'no value'}, in "
+            f"{len(column) - column.null_count():,} of {len(column):,} rows. Training needs frauds "
+            "and legitimate rows. Bring the rows of the other class."
+        )
+    return fraud.cast(pl.Int8)
+
+
+def _known_label(column: pl.Series, schema: Schema) -> pl.Series:
+    """Read labels as in training, of rows that need not have both classes."""
+    column = _plain(column)
+    values = column.drop_nulls().unique().sort().to_list()
+    positive = schema.positive
+    if not values or (positive is not None and _spelt(positive) not in map(_spelt, values)):
+        return pl.select(pl.when(column.is_not_null()).then(0).cast(pl.Int8)).to_series()
+    return _is_fraud(column, values, positive).cast(pl.Int8)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    if column.dtype.is_float():
+        return column.fill_nan(None)
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
+
+
+def _is_fraud(column: pl.Series, values: list[Any], positive: str | int | None) -> pl.Series:
+    if positive is not None:
+        known = {_spelt(value): value for value in values}
+        if _spelt(positive) not in known:
+            raise DataError(
+                f"column '{column.name}' never holds data.positive='{positive}'. "
+                f"It holds {listing(values)}. Set data.positive to the one that is fraud."
+            )
+        chosen: pl.Series = column.eq(known[_spelt(positive)])
+        return chosen
+    if column.dtype == pl.Boolean:
+        return column
+    if {_spelt(value) for value in values} <= {"0", "1"}:
+        return column.cast(pl.Float64).eq(1.0)
+    raise DataError(
+        f"column '{column.name}' is the label and holds {listing(values)}. Expected 0 and 1, "
+        "true and false, or any two values with data.positive naming the one that is fraud."
+    )
+
+
+def _spelt(value: object) -> str:
+    """Write a value as a config would: 1 for 1.0, true for True."""
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+
+
+def _time(column: pl.Series, schema: Schema) -> pl.Series:
+    return read_moments(column, schema.time_unit, schema.time_format)
+
+
+def _amount(column: pl.Series, _: Schema) -> pl.Series:
+    if not column.dtype.is_numeric():
+        raise DataError(
+            f"column '{column.name}' is the amount and of type {column.dtype}. Expected a number. "
+            "For 3,14 set data.csv.decimal_comma=true."
+        )
+    return column.cast(pl.Float64).fill_nan(None)
+
+
+def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[Problem]:
+    roles = schema.roles
+    if roles.id is not None:
+        yield from _id_problems(frame[roles.id])
+    yield from _endless(frame, frozenset(frame.columns))
+
+
+def _id_problems(ids: pl.Series) -> Iterator[Problem]:
+    if empty := ids.null_count():
+        text = (
+            f"column '{ids.name}' is the id and null in {empty:,} of {len(ids):,} rows (first at "
+            f"row {_first(ids.is_null())}). An id names one row. Fill it, or take the role away."
+        )
+        yield Problem("empty_id", ids.name, text, empty)
+    again = ids.is_duplicated() & ids.is_not_null()
+    if twice := again.sum():
+        text = (
+            f"column '{ids.name}' is the id and {twice:,} of {len(ids):,} rows share theirs with "
+            f"another (first: '{ids.filter(again)[0]}'). An id names one row. Remove the copies, "
+            "or take the role away."
+        )
+        yield Problem("duplicate_id", ids.name, text, int(twice))
+
+
+def _endless(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[Problem]:
+    for column in frame:
+        if column.name in names and column.dtype.is_float():
+            endless = column.is_not_nan() & (column.abs() > _LARGEST)
+            if count := endless.sum():
+                text = (
+                    f"column '{column.name}' is infinite, or beyond 3.4e38, in {count:,} of "
+                    f"{frame.height:,} rows (first at row {_first(endless)}). Expected finite "
+                    "numbers. Set them to null or exclude the column."
+                )
+                yield Problem("infinite", column.name, text, int(count))
+
+
+def _first(mask: pl.Series) -> int:
+    position = mask.arg_max()
+    return 0 if position is None else int(position)
+
+
+def _say_refunds(amount: pl.Series, roles: ColumnRoles) -> None:
+    refunds = int((amount <= 0).sum())
+    if refunds:
+        _log.info("%s rows of '%s' are at most 0 and count 0 in costs.", refunds, roles.amount)
+
+
+def _in_time_order(dataset: Dataset) -> Dataset:
+    time = dataset.facts["time"]
+    if not dataset.has_time or time.is_sorted():
+        return dataset
+    _log.info("The rows are not in the order of '%s': sorted.", dataset.schema.roles.time)
+    return dataset.take(time.arg_sort(nulls_last=True).cast(pl.Int64).to_numpy())
