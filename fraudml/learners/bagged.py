@@ -17,12 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import BundleError, ConfigError, DataError, all_problems
-from fraudml.learners.lightgbm import (
-    FittedLightGBM,
-    LightGBM,
-    accept_early_end,
-    read_model,
-)
+from fraudml.learners.boosting import accept_early_end
+from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_model
 from fraudml.learners.losses import Loss
 from fraudml.learners.protocol import FitContext, check_fit_rows
 from fraudml.matrix import DesignMatrix
@@ -151,7 +147,7 @@ class BaggedLightGBM:
             models.append(model)
             offsets.append(_offset(share, part, train, context.loss))
             if done < wanted:
-                accept_early_end(done, wanted)
+                accept_early_end(done, wanted, "num_iterations")
                 break
         if len(models) < self.boosters:
             _log.warning(

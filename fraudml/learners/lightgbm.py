@@ -5,46 +5,28 @@ How the defaults were found is told in docs/defaults.md.
 
 from __future__ import annotations
 
-import logging
-import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import (
-    BudgetError,
-    BundleError,
-    ConfigError,
-    all_problems,
-)
-from fraudml.learners.lightgbm_parameters import (
-    as_json,
-    import_lightgbm,
-    translate,
-    wrong_values,
-)
-from fraudml.learners.losses import Loss
+from fraudml.errors import BundleError, ConfigError
+from fraudml.learners.boosting import ONE_THREAD_ROWS, accept_early_end, gradient_step
+from fraudml.learners.lightgbm_parameters import LIGHTGBM, import_lightgbm
+from fraudml.learners.monotone import Monotone, monotone_signs
+from fraudml.learners.parameters import plain_parameters, settle
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
-_log = logging.getLogger(__name__)
-
 KIND = "lightgbm"
 MODEL_FILE = "model.txt"
-
-_USABLE_SHARE = 0.1
-"""A model that the deadline cut short is kept from this share of its rounds on."""
-
-_ONE_THREAD_ROWS = 256
-"""Up to here a second thread costs more than it helps."""
 
 
 @dataclass(frozen=True, init=False)
@@ -77,6 +59,8 @@ class LightGBM:
     boost_from_average : bool
         Whether margins start at the log-odds of the base rate. From there, Hessians are tiny in
         the first rounds, which costs AP wherever L2 is low; from 0, they are not.
+    monotone : mapping, optional
+        By name, features that may only raise the margin (1) or only lower it (-1).
     other : mapping, optional
         More parameters of LightGBM, as `**more`; for `dataclasses.replace`.
     **more
@@ -104,6 +88,7 @@ class LightGBM:
     min_data_in_leaf: int
     feature_fraction: float
     boost_from_average: bool
+    monotone: Monotone
     other: tuple[tuple[str, Any], ...]
 
     def __init__(
@@ -117,10 +102,11 @@ class LightGBM:
         min_data_in_leaf: int = 20,
         feature_fraction: float = 0.5,
         boost_from_average: bool = False,
+        monotone: Mapping[str, Any] | Monotone = (),
         other: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
         **more: Any,
     ) -> None:
-        named = {
+        own = {
             "num_iterations": num_iterations,
             "learning_rate": learning_rate,
             "num_leaves": num_leaves,
@@ -129,15 +115,10 @@ class LightGBM:
             "min_data_in_leaf": min_data_in_leaf,
             "feature_fraction": feature_fraction,
             "boost_from_average": boost_from_average,
+            "monotone": monotone,
+            "other": other,
         }
-        defaults = type(self).__init__.__kwdefaults__ or {}
-        named, rest, problems = translate({**dict(other), **more}, named, defaults)
-        problems += wrong_values(named)
-        if problems:
-            raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
-        for name, value in named.items():
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "other", tuple(sorted(rest.items())))
+        settle(self, LIGHTGBM, own, more)
 
     @property
     def max_rounds(self) -> int:
@@ -146,9 +127,7 @@ class LightGBM:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all parameters under LightGBM's names; `LightGBM(**…)` makes an equal learner."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        del own["other"]
-        return {**own, **{name: as_json(value) for name, value in self.other}}
+        return plain_parameters(self)
 
     def fit(
         self,
@@ -182,13 +161,14 @@ class LightGBM:
         ConfigError
             LightGBM refuses a parameter, or the device is not there.
         DataError
-            No feature, one class only, or a weight that is negative or not finite.
+            No feature, one class only, a weight that is negative or not finite, or a name in
+            `monotone` that is no feature or a categorical one.
         """
         check_fit_rows(train)
         rounds = self.num_iterations if rounds is None else rounds
         model, done = self.fit_in_time(train, context, rounds)
         if done < rounds:
-            accept_early_end(done, rounds)
+            accept_early_end(done, rounds, "num_iterations")
         return model
 
     def fit_in_time(
@@ -218,7 +198,7 @@ class LightGBM:
         self, train: DesignMatrix, context: FitContext, rounds: int
     ) -> tuple[lgb.Booster, int]:
         library = import_lightgbm()
-        parameters = self._parameters(context)
+        parameters = self._parameters(train, context)
         start = None if context.loss is None else context.loss.start(train)
         rows = library.Dataset(
             train.values,
@@ -231,7 +211,7 @@ class LightGBM:
         )
         try:
             booster: lgb.Booster = library.Booster(parameters, rows)
-            step = None if context.loss is None else _step(context.loss, train)
+            step = None if context.loss is None else gradient_step(context.loss, train)
             for done in range(rounds):
                 if context.deadline.expired:
                     return booster, done
@@ -241,9 +221,12 @@ class LightGBM:
             raise ConfigError(f"learner: LightGBM refuses to fit: {error}.") from error
         return booster, rounds
 
-    def _parameters(self, context: FitContext) -> dict[str, Any]:
+    def _parameters(self, train: DesignMatrix, context: FitContext) -> dict[str, Any]:
         parameters = self.to_dict()
-        del parameters["num_iterations"]
+        del parameters["num_iterations"], parameters["monotone"]
+        signs = monotone_signs(self.monotone, train)
+        if any(signs):
+            parameters["monotone_constraints"] = signs
         return parameters | {
             "objective": "binary" if context.loss is None else "custom",
             "metric": "none",
@@ -255,18 +238,6 @@ class LightGBM:
             "force_col_wise": True,
             "feature_pre_filter": False,
         }
-
-
-def _step(loss: Loss, train: DesignMatrix) -> Callable[..., tuple[Any, Any]]:
-    """Return what LightGBM asks for gradients in each round."""
-    rows = loss.rows(train)
-    weight = None if train.weight is None else train.weight.astype(np.float32)
-
-    def step(margin: NDArray[np.float64], _: object) -> tuple[Any, Any]:
-        slope, bend = loss.gradients(margin, rows)
-        return (slope, bend) if weight is None else (slope * weight, bend * weight)
-
-    return step
 
 
 class FittedLightGBM:
@@ -337,7 +308,7 @@ class FittedLightGBM:
         if not len(X):
             shape = (0, len(self.names) + 1) if "pred_contrib" in how else (0,)
             return np.empty(shape)
-        threads = 1 if len(X) <= _ONE_THREAD_ROWS else self.threads
+        threads = 1 if len(X) <= ONE_THREAD_ROWS else self.threads
         scores: NDArray[np.float64] = self._booster.predict(X.values, num_threads=threads, **how)
         return scores
 
@@ -391,31 +362,6 @@ def _damage(text: str, columns: int) -> str | None:
             return f"tree {number} of {len(sizes)} is not where it should be"
         start += int(size)
     return None if trees.startswith("end of trees\n", start) else "it ends too early"
-
-
-def accept_early_end(done: int, rounds: int) -> None:
-    """Accept what the deadline left of a fit, with a warning in the log, or refuse it.
-
-    Parameters
-    ----------
-    done, rounds : int
-        How many rounds were made, of how many.
-
-    Raises
-    ------
-    BudgetError
-        It is under a tenth.
-    """
-    if done < max(1, math.ceil(_USABLE_SHARE * rounds)):
-        raise BudgetError(
-            f"The time was over after {done} of {rounds} rounds, too few for a usable model. "
-            "Raise budget.seconds, or lower learner.num_iterations."
-        )
-    _log.warning(
-        "The time was over: the model has %d of %d rounds. Raise budget.seconds for all of them.",
-        done,
-        rounds,
-    )
 
 
 def _model_text(booster: lgb.Booster) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from fraudml.errors import ConfigError, nearest
+from fraudml.errors import ConfigError
+from fraudml.learners.parameters import Number, Switch, Vocabulary, reasons
 
 _TWO_CLASSES = "fraudml fits two classes, with the loss of the loss group"
-_REASONS: tuple[tuple[str, str], ...] = (
+REFUSED = reasons(
     (
         _TWO_CLASSES,
         "objective num_class sigmoid reg_sqrt alpha fair_c poisson_max_delta_step "
@@ -19,6 +19,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ),
     ("set weighting=… instead", "is_unbalance scale_pos_weight weight_column"),
     ("set data.columns.categorical=[…] instead", "categorical_feature"),
+    ("set monotone={feature: 1} or -1 instead", "monotone_constraints"),
     ("set data.columns… instead", "label_column ignore_column header"),
     ("set seed=… instead, which every part of a run derives its own from", "seed"),
     (
@@ -61,19 +62,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "predict_raw_score",
     ),
 )
-REFUSED = {name: reason for reason, names in _REASONS for name in names.split()}
 """LightGBM's parameters that are not the learner's to set, each with the reason."""
-
-_WHOLE, _NUMBER = "a whole number", "a number"
-_RANGES: dict[str, tuple[str, float, float]] = {
-    "num_iterations": (_WHOLE, 1, math.inf),
-    "learning_rate": (_NUMBER, 1e-6, math.inf),
-    "num_leaves": (_WHOLE, 2, 131072),
-    "lambda_l2": (_NUMBER, 0, math.inf),
-    "max_bin": (_WHOLE, 2, 65535),
-    "min_data_in_leaf": (_WHOLE, 0, math.inf),
-    "feature_fraction": (_NUMBER, 1e-6, 1),
-}
 
 
 def import_lightgbm() -> Any:
@@ -101,74 +90,19 @@ def parameter_names() -> dict[str, str]:
     return {alias: name for name, aliases in known.items() for alias in aliases}
 
 
-def translate(
-    more: Mapping[str, Any], named: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Sort parameters that were given by any of their names.
-
-    Parameters
-    ----------
-    more : mapping
-        What was given beside the fields, by name or alias.
-    named, defaults : mapping
-        The fields as they are, and as they are when nobody sets them.
-
-    Returns
-    -------
-    named, rest : dict
-        The fields with what aliases of them say; the other parameters, values as tuples.
-    problems : list of str
-        Names that are unknown, refused or given twice, and values that are not plain.
-    """
-    if not more:
-        return dict(named), {}, []
-    names = parameter_names()
-    fields, rest, problems = dict(named), dict[str, Any](), []
-    for given, value in more.items():
-        name = names.get(given)
-        if name is None:
-            problems.append(f"learner.{given} is no parameter of LightGBM. {nearest(given, names)}")
-        elif name in REFUSED:
-            problems.append(f"learner.{given} is not the learner's to set: {REFUSED[name]}.")
-        elif name in rest or (name in fields and fields[name] != defaults[name]):
-            problems.append(f"learner.{given} and another name of '{name}' are both set.")
-        elif not _is_plain(value):
-            problems.append(
-                f"learner.{given} is {value!r}. It is text, a number or a list of them."
-            )
-        elif name in fields:
-            fields[name] = value
-        else:
-            rest[name] = _frozen(value)
-    return fields, rest, problems
-
-
-def wrong_values(named: Mapping[str, Any]) -> list[str]:
-    """Say which of the fields have a value of the wrong sort or out of range."""
-    problems = []
-    for name, (sort, low, high) in _RANGES.items():
-        value = named[name]
-        right_sort = isinstance(value, int) or (sort == _NUMBER and isinstance(value, float))
-        if not right_sort or isinstance(value, bool) or not low <= value <= high:
-            span = f"from {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
-            problems.append(f"learner.{name} is {value!r}. It is {sort} {span}.")
-    if not isinstance(named["boost_from_average"], bool):
-        problems.append(
-            f"learner.boost_from_average is {named['boost_from_average']!r}. It is true or false."
-        )
-    return problems
-
-
-def as_json(value: Any) -> Any:
-    """Turn tuples back into lists."""
-    return [as_json(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
-    return isinstance(value, (str, int, float))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+LIGHTGBM = Vocabulary(
+    "LightGBM",
+    parameter_names,
+    REFUSED,
+    {
+        "num_iterations": Number(1, whole=True),
+        "learning_rate": Number(1e-6),
+        "num_leaves": Number(2, 131072, whole=True),
+        "lambda_l2": Number(0),
+        "max_bin": Number(2, 65535, whole=True),
+        "min_data_in_leaf": Number(0, whole=True),
+        "feature_fraction": Number(1e-6, 1),
+        "boost_from_average": Switch(),
+    },
+)
+"""What LightGBM's parameters are called, and which are fields of the learner."""
