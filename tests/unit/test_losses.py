@@ -110,13 +110,13 @@ def test_with_the_log_loss_the_start_changes_little() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
 def test_weights_multiply_the_derivatives(loss: Loss) -> None:
-    from fraudml.learners.lightgbm import _step
+    from fraudml.learners.boosting import gradient_step
 
     train = matrix()
     weight = np.random.default_rng(3).uniform(0.5, 2.0, 3000)
     plain = loss.gradients(MARGINS, loss.rows(train))
     for one, weighed in zip(
-        plain, _step(loss, train.with_weight(weight))(MARGINS, None), strict=True
+        plain, gradient_step(loss, train.with_weight(weight))(MARGINS, None), strict=True
     ):
         np.testing.assert_allclose(weighed, one * weight, rtol=1e-6)
 
