@@ -167,7 +167,7 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
         that gives more, where there is one.
     """
     kind = _kind(dataset, settings)
-    known_at = label_moments(dataset, settings.delay)
+    known_at = entry_moments(dataset, settings.delay)
     usable = usable_rows(dataset, known_at, data)
 
     def cut_as(asked: SplitSettings) -> Split:
@@ -228,8 +228,30 @@ def label_moments(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | Non
     return dataset.facts.select(arrival.dt.epoch("us")).to_series().to_numpy()
 
 
+def entry_moments(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | None:
+    """Return from when on each row may enter a block: its label is known, and others' would be.
+
+    Where legitimate rows are known by the delay alone, a fraud waits for its delay too, however
+    early it was reported: of the youngest rows only frauds would be known, and whatever is fitted
+    or tuned on them would think fraud common.
+
+    Parameters
+    ----------
+    dataset, delay
+        As for `label_moments`.
+    """
+    known_at = label_moments(dataset, delay)
+    if known_at is None:
+        return None
+    waits = (dataset.label == 0) & dataset.facts["label_time"].is_null().to_numpy()
+    if not waits.any():
+        return known_at
+    over: NDArray[np.int64] = row_moments(dataset) + delay // timedelta(microseconds=1)
+    return np.maximum(known_at, over)
+
+
 def usable_rows(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSettings) -> Rows:
-    """Return the rows whose label is known by the moment that the table was taken."""
+    """Return the rows that may enter a block by the moment that the table was taken."""
     known = dataset.label >= 0
     if known_at is not None and not data.labels_complete:
         known &= known_at <= _as_of(dataset, data)
@@ -286,7 +308,7 @@ def forward_steps(
     dataset : Dataset
         The table.
     known_at : ndarray of int64
-        From `label_moments`.
+        From `entry_moments`.
     development : ndarray of int64
         The rows of the window, increasing.
     settings : SplitSettings

@@ -23,6 +23,7 @@ from fraudml.split.blocks import (
     Rows,
     SplitSettings,
     block_of,
+    entry_moments,
     forward_steps,
     label_moments,
     row_moments,
@@ -187,6 +188,7 @@ class _Table:
     split: SplitSettings
     time: NDArray[np.int64]
     known_at: NDArray[np.int64]
+    enters_at: NDArray[np.int64]
     usable: Rows
     entity: NDArray[np.int64] | None
     delay: int
@@ -202,9 +204,10 @@ class _Table:
         removes: bool,
     ) -> _Table:
         delay = settings.delay(split)
-        known_at = label_moments(dataset, delay)
+        known_at, enters_at = label_moments(dataset, delay), entry_moments(dataset, delay)
         assert known_at is not None
-        usable = usable_rows(dataset, known_at, data)
+        assert enters_at is not None
+        usable = usable_rows(dataset, enters_at, data)
         if not len(usable):
             raise DataError(
                 f"None of the {len(dataset):,} rows has a label that is known by now. Set "
@@ -217,6 +220,7 @@ class _Table:
             split=split,
             time=time,
             known_at=known_at,
+            enters_at=enters_at,
             usable=usable,
             entity=dataset.entity_codes() if removes else None,
             delay=delay // timedelta(microseconds=1),
@@ -241,13 +245,13 @@ class _Table:
             )
         when = self.time[self.usable]
         rows = self.usable[(when >= train_start) & (when < train_end)]
-        train = rows[self.known_at[rows] <= test_start]
+        train = rows[self.enters_at[rows] <= test_start]
         period = self.usable[(when >= test_start) & (when < test_end)]
         since = train_start
         if settings.compromised_days is not None:
             since = train_end - _days(settings.compromised_days)
         test = period[~self._compromised(since, test_start, period)]
-        steps, delay_kept = forward_steps(self.dataset, self.known_at, train, self.split)
+        steps, delay_kept = forward_steps(self.dataset, self.enters_at, train, self.split)
         return BacktestFold(
             number=number,
             train=block_of("train", self.dataset, train),

@@ -67,10 +67,15 @@ def walked(
     def known(row: tuple[datetime, datetime | None, int, int]) -> datetime:
         return row[1] if row[1] is not None else row[0] + delay
 
+    waits = any(row[2] == 0 and row[1] is None for row in rows)
+
+    def enters(row: tuple[datetime, datetime | None, int, int]) -> datetime:
+        return max(known(row), row[0] + delay) if waits else known(row)
+
     train = [
         i
         for i, row in enumerate(rows)
-        if train_start <= row[0] < train_end and known(row) <= test_start
+        if train_start <= row[0] < train_end and enters(row) <= test_start
     ]
     test = []
     for i, row in enumerate(rows):

@@ -79,7 +79,10 @@ def moments(table: Dataset) -> np.ndarray[Any, Any]:
 
 
 def known_at(table: Dataset, asked: SplitSettings) -> np.ndarray[Any, Any]:
-    arrival = pl.coalesce("label_time", pl.col("time") + asked.delay)
+    delayed = pl.col("time") + asked.delay
+    arrival = pl.coalesce("label_time", delayed)
+    if table.facts.select(((pl.col("label") == 0) & pl.col("label_time").is_null()).any()).item():
+        arrival = pl.max_horizontal(arrival, delayed)
     return table.facts.select(arrival).to_series().to_numpy()
 
 

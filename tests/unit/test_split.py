@@ -103,6 +103,17 @@ def test_a_label_time_stands_in_for_the_delay_where_there_is_one() -> None:
     assert 700 not in made.development.rows, "without a label time it is the time and the delay"
 
 
+def test_a_fraud_that_is_reported_early_waits_for_the_legitimate_rows_of_its_time() -> None:
+    labels = every(5, 1000)
+    known: list[Any] = [
+        START + timedelta(hours=row + 1) if labels[row] else None for row in range(1000)
+    ]
+    made = cut(dataset(labels, known=known), label_delay="150h")
+    np.testing.assert_array_equal(made.development.rows, np.arange(651))
+    for fold in made.folds:
+        assert np.array(labels)[fold.fit].mean() == pytest.approx(0.2, abs=0.01)
+
+
 def test_rows_of_one_instant_stay_together_at_the_cut() -> None:
     made = cut(dataset(every(5, 1000), hours=np.arange(1000) // 300))
     np.testing.assert_array_equal(made.test.rows, np.arange(600, 1000))
