@@ -39,8 +39,7 @@ METRICS = ("roc_auc", "average_precision")
 def _seeded(value: Any, seed: int) -> Any:
     """Give every sampler below another seed."""
     if isinstance(value, Component):
-        arguments = {name: _seeded(one, seed) for name, one in value.arguments.items()}
-        return Component(value.target, arguments)
+        return Component(value.target, _seeded(value.arguments, seed))
     if isinstance(value, Mapping):
         made = {name: _seeded(one, seed) for name, one in value.items()}
         return {**made, "random_state": seed} if "random_state" in made else made
@@ -54,12 +53,7 @@ def _study(end: str, seed: int, folder: Path) -> dict[str, dict[str, Any]]:
     settings = load_settings(
         "backtest", ["+experiment=handbook_resampling", f"backtest.end={end}", "threads=1"]
     )
-    samplers = {}
-    for name, sampler in settings.study.resampling.items():
-        made = _seeded(sampler, seed)
-        if "random_state" in made.arguments:
-            made = Component(made.target, {**made.arguments, "random_state": seed})
-        samplers[name] = made
+    samplers = {name: _seeded(one, seed) for name, one in settings.study.resampling.items()}
     study = replace(settings.study, resampling=samplers)
     done = run(replace(settings, study=study, output_dir=str(folder / f"{end}_{seed}")))
     assert isinstance(done, Study)
