@@ -184,12 +184,6 @@ def test_a_scikit_learn_estimator_by_target(tmp_path: Path) -> None:
     assert main(["train", *words, *drop, *few, f"output_dir={tmp_path / 'run'}"]) == 0
 
 
-@pytest.mark.parametrize("experiment", ["baseline", "undersample", "cost_sensitive"])
-def test_the_experiments_run(experiment: str, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    assert main(["train", f"+experiment={experiment}", *SMALL, f"output_dir={folder}"]) == 0
-
-
 def test_shuffled_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = simulate(SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60))
     label = np.random.default_rng(1).permutation(made["label"].to_numpy())
