@@ -144,7 +144,7 @@ def test_the_config_of_a_run_repeats_it(run: Path, tmp_path: Path) -> None:
     assert first == second
 
 
-def test_the_bundle_scores_the_raw_rows_to_the_bit(run: Path) -> None:
+def assert_the_bundle_scores_to_the_bit(run: Path) -> None:
     raw = simulate(SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60))
     told = pl.read_parquet(run / "test_scores.parquet")
     rows = told.select(transaction_id="id").join(
@@ -154,6 +154,10 @@ def test_the_bundle_scores_the_raw_rows_to_the_bit(run: Path) -> None:
     assert scored["transaction_id"].equals(told["id"].rename("transaction_id"))
     assert scored["score"].to_numpy().tobytes() == told["score"].to_numpy().tobytes()
     assert scored["alert"].equals(told["alert"].rename("alert"))
+
+
+def test_the_bundle_scores_the_raw_rows_to_the_bit(run: Path) -> None:
+    assert_the_bundle_scores_to_the_bit(run)
 
 
 def test_the_log_and_the_bundle_hold_no_ids(run: Path) -> None:
@@ -168,13 +172,23 @@ def test_a_table_of_ones_own(table: Path) -> None:
     assert (table.parent / "run" / "bundle").is_dir()
 
 
-@pytest.mark.parametrize("learner", ["logistic", "random_forest"])
-def test_other_learners_go_the_same_way(learner: str, tmp_path: Path) -> None:
-    more = ["learner.n_estimators=20"] if learner == "random_forest" else []
+@pytest.mark.parametrize(
+    ("learner", "more"),
+    [
+        ("logistic", []),
+        ("random_forest", ["learner.n_estimators=20"]),
+        ("bagged_lightgbm", ["learner.num_iterations=30", "learner.boosters=2"]),
+        ("balanced_random_forest", ["learner.n_estimators=20"]),
+        ("balanced_bagging", ["learner.n_estimators=10"]),
+        ("easy_ensemble", ["learner.n_estimators=2"]),
+        ("rusboost", ["learner.n_estimators=10"]),
+    ],
+)
+def test_other_learners_go_the_same_way(learner: str, more: list[str], tmp_path: Path) -> None:
     few = [word for word in SMALL if not word.startswith("learner.")]
     folder = tmp_path / "run"
     assert main(["train", f"learner={learner}", *few, *more, f"output_dir={folder}"]) == 0
-    assert fraudml.load_bundle(folder / "bundle") is not None
+    assert_the_bundle_scores_to_the_bit(folder)
 
 
 def test_a_scikit_learn_estimator_by_target(tmp_path: Path) -> None:
