@@ -22,7 +22,7 @@ def learner_kinds() -> tuple[str, ...]:
     Examples
     --------
     >>> learner_kinds()
-    ('bagged', 'lightgbm', 'linear', 'sklearn')
+    ('bagged', 'catboost', 'lightgbm', 'linear', 'sklearn', 'xgboost')
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return tuple(name for name in names if hasattr(_module(name), "load"))

@@ -256,7 +256,8 @@ class FittedEstimator:
         """
         raise ConfigError(
             f"There are no reasons for {type(self._estimator).__name__}: exact contributions exist "
-            "for learner=lightgbm and for linear models. Set reasons=0, or choose such a learner."
+            "for boosted trees (learner=lightgbm, xgboost, catboost) and linear models. Set "
+            "reasons=0, or choose such a learner."
         )
 
     def save(self, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
+from fraudml.errors import BundleError
+from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM
 from fraudml.learners.estimator import Estimator, freeze, thaw
 from fraudml.learners.lightgbm import LightGBM, _damage
@@ -171,6 +176,87 @@ def test_boosters_see_all_frauds_and_share_the_legitimate_rows(
         assert (np.diff(one) > 0).all()
     times = np.bincount(np.concatenate(drawn), minlength=len(label))[legit]
     assert times.max() - times.min() <= 1, "no row is seen twice before each is seen once"
+
+
+EXTRAS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            find_spec(name) is None, reason=f'needs pip install "fraudml[{name}]"'
+        ),
+    )
+    for name in ("xgboost", "catboost")
+]
+ROUNDS = {"xgboost": "n_estimators", "catboost": "iterations"}
+
+
+def booster(name: str, **parameters: Any) -> Any:
+    module = import_module(f"fraudml.learners.{name}")
+    return (module.XGBoost if name == "xgboost" else module.CatBoost)(**parameters)
+
+
+@cache
+def made(name: str) -> Any:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 3)).astype(np.float32)
+    values[:, 2] = rng.integers(0, 6, 300)
+    label = (values[:, 0] + values[:, 2] / 6 > 1).astype(np.int8)
+    train = DesignMatrix(values, ("a", "b", "shop"), (2,), label=label)
+    return booster(name, **{ROUNDS[name]: 5}).fit(train, FitContext())
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+@settings(deadline=None)
+@given(matrices(), st.integers(1, 3))
+def test_margin_of_a_row_depends_on_the_row_alone(
+    name: str, matrix: DesignMatrix, rounds: int
+) -> None:
+    matrix = replace(matrix, names=("a", "b", "shop"))
+    whole = made(name).margin(matrix, rounds)
+    alone = [made(name).margin(matrix.take(np.array([i])), rounds) for i in range(len(matrix))]
+    np.testing.assert_array_equal(np.concatenate(alone), whole)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+@settings(deadline=None)
+@given(st.data())
+def test_a_damaged_model_never_reaches_its_library(
+    name: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    facts = made(name).save(folder)
+    (file,) = folder.iterdir()
+    content = file.read_bytes()
+    start = data.draw(st.integers(0, len(content) - 1))
+    stop = data.draw(st.integers(start + 1, len(content)))
+    flipped = bytes([content[start] ^ data.draw(st.integers(1, 255))])
+    for damaged in (content[:start], content[:start] + content[stop:]):
+        file.write_bytes(damaged)
+        with pytest.raises(BundleError, match="damaged"):
+            load_learner(name, folder, facts)
+    file.write_bytes(content[:start] + flipped + content[start + 1 :])
+    with pytest.raises(BundleError, match="damaged"):
+        load_learner(name, folder, facts)
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 500),
+    st.floats(0.001, 1.0),
+    st.floats(0.0, 100.0),
+    st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from([-1, 1])),
+)
+def test_settings_survive_json(
+    name: str, rounds: int, rate: float, l2: float, monotone: dict[str, int]
+) -> None:
+    penalty = {"xgboost": "lambda", "catboost": "reg_lambda"}[name]
+    learner = booster(name, **{ROUNDS[name]: rounds, "eta": rate, penalty: l2}, monotone=monotone)
+    again = type(learner)(**json.loads(json.dumps(learner.to_dict())))
+    assert again == learner
+    assert hash(again) == hash(learner)
+    assert (again.max_rounds, again.learning_rate) == (rounds, rate)
+    assert again.to_dict()["monotone"] == monotone
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

@@ -56,6 +56,8 @@ ONLY_IN: dict[str, set[str]] = {
     "omegaconf": {"config"},
     "imblearn": {"resampling"},
     "lightgbm": {"learners"},
+    "xgboost": {"learners"},
+    "catboost": {"learners"},
     "rich": {"terminal"},
     "matplotlib": {"report"},
     "pandas": set(),
@@ -65,7 +67,10 @@ ONLY_IN: dict[str, set[str]] = {
 }
 """Libraries that one room alone may touch."""
 
-LATE = {"lightgbm", "sklearn", "imblearn", "matplotlib", "optuna", "skops", "pandas", "rich"}
+LATE = {
+    *("lightgbm", "xgboost", "catboost", "sklearn", "imblearn"),
+    *("matplotlib", "optuna", "skops", "pandas", "rich"),
+}
 """Libraries that are imported inside functions, so that a command starts at once."""
 
 FILES = sorted(HOUSE.rglob("*.py"))

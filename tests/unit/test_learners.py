@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,14 @@ from fraudml.progress import Deadline
 CONF = Path(__file__).parents[2] / "conf" / "learner"
 CHEAP: dict[str, dict[str, Any]] = {
     "bagged_lightgbm": {"num_iterations": 12, "boosters": 3, "fraud_share": 0.3},
+    "catboost": {"iterations": 30},
     "balanced_bagging": {"n_estimators": 8, "sampling_strategy": 0.5},
     "balanced_random_forest": {"n_estimators": 8, "sampling_strategy": 0.5},
     "easy_ensemble": {"n_estimators": 2, "sampling_strategy": 0.5},
     "lightgbm": {"num_iterations": 30},
     "random_forest": {"n_estimators": 12},
     "rusboost": {"n_estimators": 12, "sampling_strategy": "auto"},
+    "xgboost": {"n_estimators": 30},
 }
 OTHERS = {
     "histogram": SklearnLearner("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=8),
@@ -55,9 +58,15 @@ OTHERS = {
 }
 
 
+EXTRAS = {"catboost", "xgboost"}
+MISSING = {name for name in EXTRAS if find_spec(name) is None}
+
+
 def shipped() -> dict[str, Learner]:
     learners = {}
     for path in sorted(CONF.glob("*.yaml")):
+        if path.stem in MISSING:
+            continue
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
         component = Component.from_plain(plain | CHEAP.get(path.stem, {}))
         learners[path.stem] = as_learner(build(component))
@@ -66,7 +75,25 @@ def shipped() -> dict[str, Learner]:
 
 LEARNERS = shipped() | OTHERS
 NO_WEIGHTS = {"balanced_bagging", "discriminant", "easy_ensemble"}
-every_learner = pytest.mark.parametrize("name", LEARNERS)
+SUM_IN_FLOAT32 = {"xgboost"}
+
+
+def learners(*names: str) -> pytest.MarkDecorator:
+    """Each of these; one whose library is not there is skipped."""
+    params = [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                name in MISSING, reason=f'needs pip install "fraudml[{name}]"'
+            ),
+        )
+        for name in names
+    ]
+    return pytest.mark.parametrize("name", params)
+
+
+every_learner = learners(*LEARNERS, *sorted(MISSING))
+every_booster = learners("lightgbm", "xgboost", "catboost")
 
 
 @cache
@@ -150,12 +177,9 @@ def test_threads_do_not_change_margins(name: str) -> None:
     np.testing.assert_array_equal(fitted(name, 2).margin(test), fitted(name, 1).margin(test))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("lightgbm", "bagged_lightgbm", "random_forest", "hinge"),
-        *("balanced_random_forest", "balanced_bagging", "easy_ensemble", "rusboost"),
-    ],
+@learners(
+    *("lightgbm", "bagged_lightgbm", "xgboost", "catboost", "random_forest", "hinge"),
+    *("balanced_random_forest", "balanced_bagging", "easy_ensemble", "rusboost"),
 )
 def test_another_seed_gives_another_model(name: str) -> None:
     assert (fitted(name, seed=1).margin(rows()) != fitted(name).margin(rows())).any()
@@ -176,14 +200,14 @@ def test_unseen_category_is_scored(name: str) -> None:
     assert np.isfinite(fitted(name).margin(replace(rows(seed=1), values=values))).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(LEARNERS) - NO_WEIGHTS))
+@learners(*sorted((set(LEARNERS) | MISSING) - NO_WEIGHTS))
 def test_weights_count(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().values[:, 0] > 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
     assert (model.margin(rows()) != fitted(name).margin(rows())).any()
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "bagged_lightgbm", "logistic"])
+@learners("lightgbm", "bagged_lightgbm", "xgboost", "catboost", "logistic")
 def test_weight_of_frauds_raises_margins(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().y == 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
@@ -235,16 +259,22 @@ def test_progress_rises_to_one(name: str) -> None:
     assert seen[-1] == 1.0
 
 
-@pytest.mark.parametrize(
-    "name", ["lightgbm", "bagged_lightgbm", "logistic", "hinge", "discriminant"]
+@learners(
+    *("lightgbm", "bagged_lightgbm", "xgboost", "catboost"),
+    *("logistic", "hinge", "discriminant"),
 )
 def test_contributions_sum_to_the_margin(name: str) -> None:
     test = rows(seed=1)
     parts = fitted(name).contributions(test)
     assert parts.shape == (len(test), len(test.names) + 1)
-    np.testing.assert_allclose(parts.sum(axis=1), fitted(name).margin(test), atol=1e-9)
+    exact = 1e-5 if name in SUM_IN_FLOAT32 else 1e-9
+    assert parts.dtype == np.float64
+    np.testing.assert_allclose(parts.sum(axis=1), fitted(name).margin(test), atol=exact)
     assert (parts[:, -1] == parts[0, -1]).all()
     assert (parts[:, 3:5] == 0).all(), "a constant and an empty column say nothing"
+    few = fitted(name).contributions(test.take(np.arange(3)))
+    np.testing.assert_array_equal(few, parts[:3])
+    assert fitted(name).contributions(test.take(np.arange(0))).shape == (0, 6)
 
 
 def test_contributions_of_other_estimators_are_refused() -> None:
@@ -279,14 +309,22 @@ def test_bundle_names_kinds_and_no_modules(kind: str, tmp_path: Path) -> None:
 
 
 def test_learners_import_their_libraries_late() -> None:
+    classes = {"xgboost": "XGBoost", "catboost": "CatBoost"}
+    made = "".join(
+        f"from fraudml.learners.{name} import {cls}; {cls}();"
+        for name, cls in classes.items()
+        if name not in MISSING
+    )
     code = (
         "import sys; from fraudml.learners import learner_kinds; learner_kinds();"
         "from fraudml.learners.lightgbm import LightGBM; LightGBM(num_leaves=4);"
-        "print([m for m in ('lightgbm', 'sklearn', 'imblearn', 'skops') if m in sys.modules])"
+        f"{made}"
+        "print([m for m in ('lightgbm', 'sklearn', 'imblearn', 'skops', 'xgboost', 'catboost') "
+        "if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert learner_kinds() == ("bagged", "lightgbm", "linear", "sklearn")
+    assert learner_kinds() == (*("bagged", "catboost", "lightgbm", "linear", "sklearn", "xgboost"),)
 
 
 # LightGBM
@@ -351,54 +389,66 @@ def test_model_text_holds_the_trees_alone(tmp_path: Path) -> None:
     assert "/" not in text
 
 
-def test_rounds_of_a_model_are_models() -> None:
-    learner, test = LEARNERS["lightgbm"], rows(seed=1)
+# Boosted trees
+
+
+@every_booster
+def test_rounds_of_a_model_are_models(name: str) -> None:
+    learner, test = LEARNERS[name], rows(seed=1)
     ten = learner.fit(rows(), FitContext(), rounds=10)
-    assert ten.rounds == 10
-    np.testing.assert_array_equal(fitted("lightgbm").margin(test, 10), ten.margin(test))
-    staged = staged_margins(fitted("lightgbm"), test, [10, 30, 99])
+    assert (learner.max_rounds, ten.rounds) == (30, 10)
+    np.testing.assert_array_equal(fitted(name).margin(test, 10), ten.margin(test))
+    staged = staged_margins(fitted(name), test, [10, 30, 99])
     np.testing.assert_array_equal(staged[0], ten.margin(test))
-    np.testing.assert_array_equal(staged[1], fitted("lightgbm").margin(test))
+    np.testing.assert_array_equal(staged[1], fitted(name).margin(test))
     np.testing.assert_array_equal(staged[2], staged[1])
 
 
-def test_deadline_keeps_a_tenth_of_the_rounds_or_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    learner = LEARNERS["lightgbm"]
+@every_booster
+def test_deadline_keeps_a_tenth_of_the_rounds_or_nothing(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    learner = LEARNERS[name]
     with pytest.raises(BudgetError, match="after 2 of 30 rounds"):
         learner.fit(rows(), FitContext(deadline=Countdown(2)))  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING):
         model = learner.fit(rows(), FitContext(deadline=Countdown(3)))  # type: ignore[arg-type]
     assert model.rounds == 3
     assert "3 of 30 rounds" in caplog.text
-    np.testing.assert_array_equal(model.margin(rows()), fitted("lightgbm").margin(rows(), 3))
+    np.testing.assert_array_equal(model.margin(rows()), fitted(name).margin(rows(), 3))
 
 
+@every_booster
 @pytest.mark.parametrize("size", [2, 3, 19, 50])
-def test_few_rows_are_fitted(size: int) -> None:
+def test_few_rows_are_fitted(name: str, size: int) -> None:
     x = np.arange(size)
     label = (x >= size - 1).astype(np.int8)
-    model = LightGBM(num_iterations=5).fit(columns(("x",), x, label=label), FitContext())
+    model = LEARNERS[name].fit(columns(("x",), x, label=label), FitContext(), rounds=5)
     assert np.isfinite(model.margin(columns(("x",), x))).all()
 
 
+@learners("lightgbm", "xgboost")
 @pytest.mark.parametrize("value", [3.0, np.nan])
-def test_columns_that_say_nothing_give_the_base_rate(value: float) -> None:
+def test_columns_that_say_nothing_give_the_base_rate(name: str, value: float) -> None:
     label = np.array([1] * 10 + [0] * 90, np.int8)
     train = columns(("a", "b"), np.full(100, value), np.full(100, value), label=label)
-    model = LightGBM(num_iterations=400).fit(train, FitContext())
+    model = LEARNERS[name].fit(train, FitContext(), rounds=400)
     margin = model.margin(train)
     assert (margin == margin[0]).all()
     assert margin[0] == pytest.approx(np.log(0.1 / 0.9), abs=0.05)
+    assert model.rounds is not None
     assert model.rounds >= 1
 
 
-def test_matrix_is_not_changed_by_a_fit() -> None:
+@every_booster
+def test_matrix_is_not_changed_by_a_fit(name: str) -> None:
     before = rows().values.copy()
-    LEARNERS["lightgbm"].fit(rows(), FitContext())
+    LEARNERS[name].fit(rows(), FitContext())
     np.testing.assert_array_equal(rows().values, before)
 
 
-def test_rows_of_weight_zero_teach_nothing() -> None:
+@every_booster
+def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
     """Beside them stand their opposites: were they counted, nothing could be learnt."""
     train = rows()
     both = DesignMatrix(
@@ -408,7 +458,7 @@ def test_rows_of_weight_zero_teach_nothing() -> None:
         label=np.concatenate([train.y, 1 - train.y]).astype(np.int8),
         weight=np.repeat([1.0, 0.0], len(train)),
     )
-    margin = LEARNERS["lightgbm"].fit(both, FitContext()).margin(rows(seed=1))
+    margin = LEARNERS[name].fit(both, FitContext()).margin(rows(seed=1))
     assert average_precision_score(rows(seed=1).y, margin) > 3 * rows(seed=1).y.mean()
 
 
