@@ -61,13 +61,13 @@ class CatBoost:
         fit would not be those of a shorter one; nor would they with its own choice of the two last
         parameters here.
     depth : int
-        How deep a tree is; all splits of a level are the same.
+        How deep a tree is, all splits of a level being the same; CatBoost's own.
     l2_leaf_reg : float
-        L2 of the leaf values.
+        L2 of the leaf values; CatBoost's own.
     border_count : int
         Fine bins: in histories of cards and terminals, frauds sit in tails that 254 bins merge.
     rsm : float
-        Share of the features that a split may use.
+        Share of the features that a split may use. All of them is CatBoost's own; half was level.
     leaf_estimation_iterations : int
         Steps of Newton's method for the leaf values of a tree; CatBoost's own from 200 rounds on.
     max_ctr_complexity : int
@@ -108,12 +108,12 @@ class CatBoost:
     def __init__(
         self,
         *,
-        iterations: int = 300,
+        iterations: int = 400,
         learning_rate: float = 0.06,
-        depth: int = 4,
+        depth: int = 6,
         l2_leaf_reg: float = 3.0,
         border_count: int = 1023,
-        rsm: float = 0.5,
+        rsm: float = 1.0,
         leaf_estimation_iterations: int = 10,
         max_ctr_complexity: int = 4,
         monotone: Mapping[str, Any] | Monotone = (),
