@@ -69,11 +69,16 @@ class DecisionBundle:
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def needs_amount(self) -> bool:
+        """Whether every row must have an amount."""
+        return self.costs.needs_amount or self.policy.needs_amount
+
+    @property
     def needed_columns(self) -> frozenset[str]:
         """The columns that a table must have to be decided."""
         roles = self.schema.roles
         clock = {roles.time} if self.features.uses_time and roles.time else set()
-        stake = {roles.amount} if self.costs.needs_amount and roles.amount else set()
+        stake = {roles.amount} if self.needs_amount and roles.amount else set()
         return frozenset({*self.features.columns, *self.costs.columns, *clock, *stake})
 
     @property
@@ -102,13 +107,13 @@ class DecisionBundle:
         Raises
         ------
         DataError
-            An amount or a cost is missing where the costs need one.
+            An amount or a cost is missing where the costs or the policy need one.
         """
         X = self.features.matrix(table, history=history) if X is None else X
-        if self.costs.needs_amount:
+        if self.needs_amount:
             check_amounts(table.amount, table.schema.roles.amount, table.facts["row"].to_numpy())
         costs = self.costs.costs(table.frame, table.amount)
         margin = self.learner.margin(X) + self.offset
         p = self.calibrator.probability(margin)
-        threshold = self.policy.thresholds(costs)
+        threshold = self.policy.thresholds(costs, table.amount)
         return Decisions(margin, p, threshold, p >= threshold)

@@ -295,7 +295,7 @@ def _coherent(costs: CostMatrix) -> CostMatrix:
 
 
 def check_amounts(amount: Floats | None, name: str | None, rows: NDArray[np.int64]) -> None:
-    """Refuse rows without an amount where the costs need one.
+    """Refuse rows without an amount where costs or a policy need one.
 
     Parameters
     ----------
@@ -315,15 +315,15 @@ def check_amounts(amount: Floats | None, name: str | None, rows: NDArray[np.int6
     """
     if amount is None:
         raise ConfigError(
-            "These costs need an amount, and no column has that role. Set data.columns.amount, or "
-            "costs=fixed."
+            "These costs, or policy.value_floor, need an amount, and no column has that role. Set "
+            "data.columns.amount; or costs=fixed, and no value_floor."
         )
     missing = np.isnan(amount)
     if missing.any():
         raise DataError(
             f"column '{name}' is null in {missing.sum():,} of {len(amount):,} rows (first at row "
-            f"{int(rows[missing].min()):,}). Costs need an amount in every row. Fill it at the "
-            "source, or set costs=fixed."
+            f"{int(rows[missing].min()):,}). Costs and policy.value_floor need an amount in "
+            "every row. Fill it at the source; or set costs=fixed, and no value_floor."
         )
 
 

@@ -61,6 +61,7 @@ def judge(
     settings: GuardSettings,
     cost: float | None = None,
     trivial_cost: float | None = None,
+    unmet: str | None = None,
 ) -> Verdict:
     """Judge a model by its test block.
 
@@ -77,6 +78,8 @@ def judge(
     cost, trivial_cost : float, optional
         Cost of the policy, and of the cheaper of alerting never and always; given where the user
         set costs and the policy goes by them.
+    unmet : str, optional
+        The constraint that the policy could not keep and must, in words.
 
     Examples
     --------
@@ -100,4 +103,6 @@ def judge(
             f"the policy costs {cost:,.2f}, and the cheaper of alerting never and always "
             f"{trivial_cost:,.2f}"
         )
+    if unmet is not None:
+        reasons.append(f"{unmet} (policy.unmet=closest would keep the model)")
     return Verdict(not reasons, tuple(reasons))

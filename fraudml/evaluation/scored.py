@@ -43,10 +43,39 @@ class ScoredFrame:
         """The labels, which must all be known."""
         return self.frame["label"].to_numpy()
 
-    def optional(self, column: str) -> NDArray[np.generic] | None:
-        """Return a column, or None where its role is not filled."""
-        values = self.frame[column]
-        return None if values.null_count() == len(values) else values.to_numpy()
+    @property
+    def amount(self) -> NDArray[np.float64] | None:
+        """The amounts, NaN where not known; None without the role."""
+        values = self._column("amount")
+        return None if values is None else values.cast(pl.Float64).to_numpy()
+
+    @property
+    def entity(self) -> NDArray[np.int64] | None:
+        """The entities as codes; None without the role."""
+        values = self._column("entity")
+        return None if values is None else values.to_numpy()
+
+    @property
+    def day(self) -> NDArray[np.int64] | None:
+        """The days since 1970; None without a clock."""
+        values = self._column("day")
+        return None if values is None else values.to_numpy()
+
+    @property
+    def time(self) -> NDArray[np.datetime64] | None:
+        """The times; None without a clock."""
+        values = self._column("time")
+        return None if values is None else values.to_numpy()
+
+    @property
+    def days(self) -> float | None:
+        """How many days lie between the first and the last row; None without a clock."""
+        time = self.time
+        return None if time is None else float((time.max() - time.min()) / np.timedelta64(1, "D"))
+
+    def _column(self, name: str) -> pl.Series | None:
+        values = self.frame[name]
+        return None if values.null_count() == len(values) else values
 
 
 def score_rows(

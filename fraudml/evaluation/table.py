@@ -5,7 +5,8 @@ Numbers are computed here once; files, the terminal and reports only show them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix
     costs : CostMatrix
         Of the same rows.
     """
-    amount = scored.optional("amount")
+    amount = scored.amount
     if amount is not None and np.isnan(amount.astype(np.float64)).any():
         amount = None
     return ScoredRows(
@@ -209,8 +210,9 @@ def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix
         p_fraud=scored.p,
         alert=alert,
         amount=amount,
-        entity=scored.optional("entity"),
-        day=scored.optional("day"),
+        entity=scored.entity,
+        day=scored.day,
+        n_days=scored.days,
         tp_cost=costs.tp_cost,
         fp_cost=costs.fp_cost,
         fn_cost=costs.fn_cost,
@@ -220,8 +222,15 @@ def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix
 
 def clusters_of(scored: ScoredFrame) -> Clusters:
     """Return what intervals draw together: entities, else blocks of time, else rows."""
-    entity, time = scored.optional("entity"), scored.optional("time")
+    entity, time = scored.entity, scored.time
     return choose_clusters(entity=entity, time=time, n_rows=len(scored))
+
+
+def clusters_over(blocks: Sequence[ScoredFrame]) -> list[Clusters]:
+    """Return clusters with one code in all blocks: an entity is drawn with all that it did."""
+    whole = clusters_of(ScoredFrame(pl.concat([one.frame for one in blocks])))
+    ends = np.cumsum([len(one) for one in blocks])[:-1]
+    return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]
 
 
 def _draw(

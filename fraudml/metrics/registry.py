@@ -331,6 +331,14 @@ def _savings(**columns: Any) -> float:
     return found.value
 
 
+def _alerts_per_day(*, n_days: float, **columns: Any) -> float:
+    if n_days < 1:
+        raise DataError(
+            f"The rows span {24 * n_days:.1f} hours: alerts per day need at least a day."
+        )
+    return alerts.alerts_per_day(**columns, n_days=n_days)
+
+
 def _decision_terms(part: str, whole: str) -> Callable[..., tuple[Float, ...]]:
     """Return a function of labels and alerts that picks two of the counts of a confusion."""
 
@@ -510,7 +518,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "alerts_per_day",
-        alerts.alerts_per_day,
+        _alerts_per_day,
         ("alert", "day"),
         "none",
         _COUNT,

@@ -188,7 +188,7 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
     shared, folds, printed = _cut(read, settings, context)
     results = _run_folds(shared, folds, parts, context)
     last = results[-1]
-    verdict = judge_model(last.tested.evaluation, parts, settings.guard)
+    verdict = judge_model(last.tested.evaluation, last.bundle.policy, parts, settings.guard)
     metrics = backtest_record(
         settings=settings,
         dataset=shared.dataset,

@@ -14,6 +14,7 @@ from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
+from fraudml.decisions.policies import TunedPolicy, TuningRows
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
 from fraudml.evaluation.scored import ScoredFrame, score_rows
@@ -130,7 +131,7 @@ def fit_bundle(
     label = prepared.matrix.y[scores.rows]
     calibrator = parts.calibration.fit(scores.margin, label, scores.step)
     p_fraud = calibrator.probability(scores.margin)
-    tuned = parts.policy.tune(p_fraud, label, prepared.costs.take(scores.rows))
+    tuned = parts.policy.tune(_tuning_rows(prepared, scores, p_fraud))
     model = parts.recipe.fit(prepared.matrix.take(rows), context, rounds=scores.rounds)
     bundle = DecisionBundle(
         schema=prepared.dataset.schema,
@@ -142,6 +143,19 @@ def fit_bundle(
         policy=tuned,
     )
     return bundle, scores
+
+
+def _tuning_rows(prepared: Prepared, scores: OutOfFold, p_fraud: NDArray[np.float64]) -> TuningRows:
+    scored = score_rows(prepared.dataset, scores.rows, scores.margin, p_fraud)
+    return TuningRows(
+        p_fraud,
+        scored.label,
+        prepared.costs.take(scores.rows),
+        amount=scored.amount,
+        entity=scored.entity,
+        day=scored.day,
+        days=scored.days,
+    )
 
 
 @dataclass(frozen=True)
@@ -215,8 +229,11 @@ def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> 
     )
 
 
-def judge_model(evaluation: Evaluation, parts: Parts, settings: GuardSettings) -> Verdict:
-    """Ask the guard about a model on its test rows."""
+def judge_model(
+    evaluation: Evaluation, policy: TunedPolicy, parts: Parts, settings: GuardSettings
+) -> Verdict:
+    """Ask the guard about a model on its test rows, and its policy whether it keeps its promise."""
+    unmet = policy.constraint
     return judge(
         average_precision_bound=evaluation.average_precision_bound,
         prevalence=evaluation.prevalence,
@@ -225,6 +242,7 @@ def judge_model(evaluation: Evaluation, parts: Parts, settings: GuardSettings) -
         settings=settings,
         cost=evaluation.cost if parts.costs_count else None,
         trivial_cost=evaluation.trivial_cost if parts.costs_count else None,
+        unmet=unmet.sentence() if unmet is not None and unmet.refuses else None,
     )
 
 

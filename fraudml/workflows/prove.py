@@ -80,8 +80,8 @@ def _drawn(prepared: Prepared, fitted: Fitted, settings: Settings, context: FitC
     bundle, scores = fitted
     p_fraud = bundle.calibrator.probability(scores.margin)
     costs = prepared.costs.take(scores.rows)
-    alert = p_fraud >= bundle.policy.thresholds(costs)
     scored = score_rows(prepared.dataset, scores.rows, scores.margin, p_fraud)
+    alert = bundle.policy.alerts(p_fraud, costs, scored.amount)
     return draw(
         [(scored_rows(scored, alert, costs), clusters_of(scored))],
         replicates=settings.evaluation.replicates,

@@ -13,18 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.config.settings import Settings
 from fraudml.errors import BudgetError, ConfigError, DataError
 from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.evaluation.scored import ScoredFrame, score_rows
-from fraudml.evaluation.table import clusters_of
+from fraudml.evaluation.table import clusters_over
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
 from fraudml.matrix import hide_unseen
-from fraudml.metrics import Clusters, ScoredRows
+from fraudml.metrics import ScoredRows
 from fraudml.progress import silent
 from fraudml.recipe import Recipe
 from fraudml.seeds import child_seed
@@ -195,7 +194,7 @@ def _drawn(
     context: FitContext,
 ) -> list[Drawn]:
     """Evaluate each outcome on all folds, and on replicates of the entities of all folds."""
-    clusters = _clusters_over(tested)
+    clusters = clusters_over(tested)
     return [
         draw(
             [
@@ -211,19 +210,12 @@ def _drawn(
     ]
 
 
-def _clusters_over(tested: Sequence[ScoredFrame]) -> list[Clusters]:
-    """Clusters with one code in all folds, so that an entity is drawn with all that it did."""
-    whole = clusters_of(ScoredFrame(pl.concat([one.frame for one in tested])))
-    ends = np.cumsum([len(one) for one in tested])[:-1]
-    return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]
-
-
 def _scored(rows: ScoredFrame, margin: NDArray[np.float64]) -> ScoredRows:
     return ScoredRows(
         y_true=rows.label,
         y_score=margin,
-        entity=rows.optional("entity"),
-        day=rows.optional("day"),
+        entity=rows.entity,
+        day=rows.day,
     )
 
 

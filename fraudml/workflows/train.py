@@ -158,7 +158,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
     )
     proof = prove_helps(prepared, split, parts, (bundle, scores), context, settings=settings)
     tested = try_bundle(prepared, split.test.rows, bundle, settings, context)
-    verdict = judge_model(tested.evaluation, parts, settings.guard)
+    verdict = judge_model(tested.evaluation, bundle.policy, parts, settings.guard)
     metrics = metrics_record(
         settings=settings,
         dataset=prepared.dataset,

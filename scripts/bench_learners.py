@@ -1,0 +1,191 @@
+"""Each learner with fraudml's defaults beside its library as it comes, on two public tables.
+
+    FRAUDML_DATA=… python scripts/bench_learners.py [--tables ulb handbook] [--threads 1]
+
+`ulb`: fitted on the first 80 % by time, tested on the rest, the mean of five seeds. `handbook`: the
+book's 15 features and protocol, mean over its four test folds. Nothing is chosen here. Intervals
+are 95 %, paired, by cards where there are any, otherwise by blocks of time. Seconds are those of
+one processor, for all fits and scores of one seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.config import load_settings
+from fraudml.data.check import check_table
+from fraudml.data.read import load_table
+from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.scored import ScoredFrame, score_rows
+from fraudml.evaluation.table import clusters_over
+from fraudml.features.plan import fit_features
+from fraudml.learners.catboost import CatBoost
+from fraudml.learners.lightgbm import LightGBM
+from fraudml.learners.protocol import FitContext
+from fraudml.learners.sklearn import SklearnLearner
+from fraudml.learners.xgboost import XGBoost
+from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.metrics import ScoredRows
+from fraudml.split import prequential_folds, split_blocks
+from fraudml.workflows.folds import SharedFolds
+from fraudml.workflows.model import prepare_rows
+from fraudml.workflows.parts import build_parts
+
+Floats = NDArray[np.float64]
+Block = tuple[DesignMatrix, DesignMatrix, ScoredFrame]
+Fit = Callable[[DesignMatrix, DesignMatrix, int, int], Floats]
+"""Training rows, test rows, seed and threads; a score of the test rows."""
+
+SEEDS = {"ulb": 5, "handbook": 1}
+"""Fits a block: ULB has one test block with 75 frauds, the Handbook four."""
+
+
+def ulb() -> list[Block]:
+    settings = load_settings("train", ["data=ulb", "split.test_share=0.2"])
+    dataset = check_table(load_table(settings.data), settings.data)
+    split = split_blocks(dataset, settings.split, settings.data, settings.seed)
+    features = fit_features(dataset, split.development.rows, settings.features)
+    matrix = features.matrix(dataset, threads=1)
+    prepared = prepare_rows(dataset, features, matrix, build_parts(settings).costs)
+    return [_block(prepared, split.development.rows, split.test.rows)]
+
+
+def handbook() -> list[Block]:
+    settings = load_settings("backtest", ["+experiment=handbook_book"])
+    dataset = check_table(load_table(settings.data), settings.data)
+    folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
+    shared = SharedFolds.of(dataset, folds, settings, threads=1)
+    made = [shared.fold_data(fold) for fold in folds]
+    return [_block(one.prepared, one.train, one.test) for one in made]
+
+
+def _block(prepared: Any, train: NDArray[np.int64], test: NDArray[np.int64]) -> Block:
+    nothing = np.zeros(len(test))
+    fit = prepared.matrix.take(train)
+    score = hide_unseen(fit, prepared.matrix.take(test))
+    return fit, score, score_rows(prepared.dataset, test, nothing, nothing)
+
+
+def _ours(make: Callable[[], Any]) -> Fit:
+    def fit(train: DesignMatrix, test: DesignMatrix, seed: int, threads: int) -> Floats:
+        model = make().fit(train, FitContext(seed=seed, threads=threads))
+        return np.asarray(model.margin(test))
+
+    return fit
+
+
+def _library(make: Callable[[int, int], Any]) -> Fit:
+    def fit(train: DesignMatrix, test: DesignMatrix, seed: int, threads: int) -> Floats:
+        model = make(seed, threads).fit(train.values, train.y)
+        return np.asarray(model.predict_proba(test.values)[:, 1], dtype=np.float64)
+
+    return fit
+
+
+def _lightgbm(seed: int, threads: int) -> Any:
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(random_state=seed, n_jobs=threads, verbosity=-1)
+
+
+def _xgboost(seed: int, threads: int) -> Any:
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(random_state=seed, n_jobs=threads)
+
+
+def _catboost(seed: int, threads: int) -> Any:
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(
+        random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False
+    )
+
+
+def _logistic(seed: int, threads: int) -> Any:
+    del threads
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(random_state=seed, max_iter=1000))
+
+
+def _regression() -> Any:
+    return SklearnLearner(
+        "sklearn.linear_model.LogisticRegression", preprocess="impute_scale", max_iter=1000
+    )
+
+
+MODELS: dict[str, tuple[Fit, Fit]] = {
+    "lightgbm": (_ours(LightGBM), _library(_lightgbm)),
+    "xgboost": (_ours(XGBoost), _library(_xgboost)),
+    "catboost": (_ours(CatBoost), _library(_catboost)),
+    "logistic": (_ours(_regression), _library(_logistic)),
+}
+
+
+def _measure(blocks: list[Block], fit: Fit, seeds: int, threads: int) -> tuple[Drawn, float]:
+    """Average precision by seed, and seconds of the processor a seed."""
+    started, clusters = time.process_time(), clusters_over([rows for _, _, rows in blocks])
+    drawn = []
+    for seed in range(seeds):
+        scores = [fit(train, test, seed, threads) for train, test, _ in blocks]
+        drawn.append(
+            [
+                (ScoredRows(rows.label, y_score=score), own)
+                for (_, _, rows), score, own in zip(blocks, scores, clusters, strict=True)
+            ]
+        )
+    seconds = (time.process_time() - started) / seeds
+    every = [pair for one in drawn for pair in one]
+    return draw(
+        every, metrics=["average_precision"], replicates=1000, seed=0, threads=threads
+    ), seconds
+
+
+def _difference(one: Drawn, other: Drawn) -> str:
+    found = differences(one, other, level=0.95)["average_precision"]
+    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", nargs="+", default=list(SEEDS), choices=list(SEEDS))
+    parser.add_argument("--learners", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    if "FRAUDML_DATA" not in os.environ:
+        sys.exit("Set FRAUDML_DATA to the folder that holds ulb.parquet and handbook.parquet.")
+    print("| table | learner | AP | as it comes | difference | from lightgbm | s | s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for table in arguments.tables:
+        blocks = {"ulb": ulb, "handbook": handbook}[table]()
+        first: Drawn | None = None
+        for name in arguments.learners:
+            (ours, plain) = (
+                _measure(blocks, fit, SEEDS[table], arguments.threads) for fit in MODELS[name]
+            )
+            first = first or ours[0]
+            values = (one[0].mean().values["average_precision"] for one in (ours, plain))
+            print(
+                f"| {table} | {name}",
+                *(f"{value:.3f}" for value in values),
+                _difference(ours[0], plain[0]),
+                "" if first is ours[0] else _difference(ours[0], first),
+                f"{ours[1]:.0f} | {plain[1]:.0f} |",
+                sep=" | ",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
