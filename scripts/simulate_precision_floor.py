@@ -58,7 +58,7 @@ def _effects(rng: np.random.Generator, rows: int, cards: bool) -> Floats:
     if not cards:
         return rng.standard_normal(rows)
     shared = np.repeat(rng.standard_normal(rows // ROWS_A_CARD), ROWS_A_CARD)
-    return np.sqrt(ALIKE) * shared + np.sqrt(1 - ALIKE) * rng.standard_normal(rows)
+    return np.asarray(np.sqrt(ALIKE) * shared + np.sqrt(1 - ALIKE) * rng.standard_normal(rows))
 
 
 def _labels(rng: np.random.Generator, rows: int, cards: bool, share: float) -> NDArray[np.int8]:
@@ -86,7 +86,7 @@ def falling(floor: float) -> Scorer:
 
 
 def plateau(floor: float) -> Scorer:
-    """Above 0 a share of alerts that is just under the floor, whatever the threshold; below, few."""
+    """Above 0 a precision just under the floor, whatever the threshold; below, few frauds."""
     level = floor - 0.02
     alerts = PREVALENCE * PLATEAU / level
     rest = PREVALENCE * (1 - PLATEAU) / (1 - alerts)
@@ -144,7 +144,8 @@ def simulate(
 
 def _tuned(rows: TuningRows, floor: float, confidence: float) -> dict[str, float]:
     policy = PrecisionFloor(floor, confidence, unmet="closest").tune(rows)
-    assert policy.constraint is not None and policy.threshold is not None
+    assert policy.constraint is not None
+    assert policy.threshold is not None
     return {
         "fixed sequence": policy.threshold if policy.constraint.met else NEVER,
         "sample value": _lowest(rows, lambda hits, alerts: hits >= floor * alerts),

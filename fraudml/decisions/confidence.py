@@ -122,7 +122,7 @@ def _effective_rows(hits: Counts, rows: Counts, share: float, level: float) -> f
     if clusters < 2 or not 0 < share < 1:
         return alike
     spread = np.sum((hits - share * rows) ** 2) * clusters / (clusters - 1) / count**2
-    measured = share * (1 - share) / float(spread)
+    measured = share * (1 - share) / float(spread) * count / (count - 1)
     few = float(stdtrit(count - 1, level) / stdtrit(clusters - 1, level)) ** 2
     return min(measured, count) * few
 

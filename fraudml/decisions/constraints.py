@@ -1,14 +1,14 @@
 """Policies that promise something, and keep it with confidence.
 
 Each looks at thresholds from the safest on, in an order that no label decides, asks at each for a
-bound on the tuning rows, and keeps the last one before the first failure. Rows of one entity are
-not independent: where the role is filled they are counted together. What no bound can promise is
-that tomorrow is like the tuning rows.
+bound on the tuning rows, and keeps the last one before a failure. Rows of one entity are not
+independent: where the role is filled they are counted together. What no bound can promise is that
+tomorrow is like the tuning rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Literal, Protocol, get_args
@@ -44,8 +44,10 @@ class PrecisionFloor:
     """The lowest threshold whose precision is at least a floor, with confidence.
 
     The first look is the smallest at which the bound holds with one false alert: eight alerts for a
-    floor of .5, or as many more as are worth eight where one entity has several. Costs a pass over
-    the alerts a look, in all about eleven passes over the rows.
+    floor of .5, or as many more as are worth eight where one entity has several. A fifth of the
+    error that may be made is kept for a second start at three times as many, for where the first
+    few alerts are unlucky. Costs a pass over the alerts a look, in all about eleven passes over the
+    rows.
 
     Parameters
     ----------
@@ -75,17 +77,21 @@ class PrecisionFloor:
         ranked = rows.take(_ranked(rows, self.value_floor))
         p_fraud, fraud, entity = ranked.p_fraud, ranked.y_true == 1, ranked.entity
 
-        def judge(threshold: float) -> _Found:
+        def judge(threshold: float, level: float) -> _Found:
             alerts = _at_least(p_fraud, threshold)
-            return _share(fraud[:alerts], _first(entity, alerts), self.confidence, "lower")
+            return _share(fraud[:alerts], _first(entity, alerts), level, "lower")
 
-        looks = p_fraud[self._sizes(p_fraud, entity) - 1]
+        sizes, error = self._sizes(p_fraud, entity), 1 - self.confidence
+        looks = dict.fromkeys(p_fraud[sizes - 1].tolist(), 0.0)
+        again = np.searchsorted(sizes, _AGAIN * sizes[:1])
+        for start, share in zip((*sizes[:1], *sizes[again]), _SHARES, strict=False):
+            looks[float(p_fraud[start - 1])] += share * error
         return _walk(self, "precision", self.floor, looks, judge, rows=rows, otherwise=NEVER)
 
     def _sizes(self, p_fraud: Floats, entity: Codes | None) -> NDArray[np.int64]:
         """How many alerts are looked at: from where the bound could hold."""
-        first = 2
-        while share_bound(first - 1, first, level=self.confidence, side="lower") < self.floor:
+        first, level = 2, 1 - _SHARES[0] * (1 - self.confidence)
+        while share_bound(first - 1, first, level=level, side="lower") < self.floor:
             first += 1
         sizes = look_sizes(first, len(p_fraud))
         if entity is None:
@@ -122,11 +128,11 @@ class RecallFloor:
         """Miss more and more frauds for as long as the lower bound keeps the floor."""
         score, entity = _of_class(rows, 1, self.value_floor)
 
-        def judge(threshold: float) -> _Found:
-            return _share(score >= threshold, entity, self.confidence, "lower")
+        def judge(threshold: float, level: float) -> _Found:
+            return _share(score >= threshold, entity, level, "lower")
 
         rising = np.sort(score[score >= 0])
-        looks = rising[look_sizes(1, len(rising)) - 1]
+        looks = _one_start(rising[look_sizes(1, len(rising)) - 1], self.confidence)
         return _walk(self, "recall", self.floor, looks, judge, rows=rows, otherwise=0.0)
 
 
@@ -157,10 +163,10 @@ class FprCap:
         """Allow more and more false alerts for as long as the upper bound keeps the cap."""
         score, entity = _of_class(rows, 0, self.value_floor)
 
-        def judge(threshold: float) -> _Found:
-            return _share(score >= threshold, entity, self.confidence, "upper")
+        def judge(threshold: float, level: float) -> _Found:
+            return _share(score >= threshold, entity, level, "upper")
 
-        looks = _falling(score[score >= 0])
+        looks = _one_start(_falling(score[score >= 0]), self.confidence)
         return _walk(self, "false_positive_rate", self.cap, looks, judge, rows=rows, otherwise=0.0)
 
 
@@ -217,12 +223,12 @@ class AlertBudget:
         score, day = _cases(rows, day, self.value_floor)
         days = rows.days
 
-        def judge(threshold: float) -> _Found:
+        def judge(threshold: float, level: float) -> _Found:
             by_day = np.bincount(day[score >= threshold], minlength=len(seen))
-            bound = rate_bound(by_day, days=days, level=self.confidence)
+            bound = rate_bound(by_day, days=days, level=level)
             return _Found(float(by_day.sum()) / days, bound)
 
-        looks, budget = _falling(score), self.alerts_per_day
+        looks, budget = _one_start(_falling(score), self.confidence), self.alerts_per_day
         return _walk(self, "alerts_per_day", budget, looks, judge, rows=rows, otherwise=NEVER)
 
 
@@ -245,6 +251,12 @@ class _Promise(Protocol):
     def value_floor(self) -> float: ...
 
 
+_AGAIN = 3
+"""The second start of a precision floor is at so many times the alerts of the first."""
+
+_SHARES = (0.8, 0.2)
+"""How the error that may be made is shared between the two starts."""
+
 _KINDS = {
     "precision": "precision_floor",
     "recall": "recall_floor",
@@ -257,27 +269,34 @@ def _walk(
     promise: _Promise,
     metric: str,
     limit: float,
-    looks: Floats,
-    judge: Callable[[float], _Found],
+    looks: Mapping[float, float],
+    judge: Callable[[float, float], _Found],
     *,
     rows: TuningRows,
     otherwise: float,
 ) -> TunedPolicy:
-    """Keep the last threshold before the first that fails; the closest where the first one does."""
+    """Keep the last threshold that holds; where none does, the one whose bound is closest.
+
+    Each look may err by what was set aside for it, and by what the look before it handed on because
+    it held (Wiens and Dmitrienko 2005, The fallback procedure).
+    """
     sense: Literal["at least", "at most"] = (
         "at least" if metric in ("precision", "recall") else "at most"
     )
     sign = 1 if sense == "at least" else -1
     kept: tuple[float, _Found] | None = None
-    thresholds = list(dict.fromkeys(looks.tolist()))
-    for threshold in thresholds:
-        found = judge(threshold)
-        if sign * found.bound < sign * limit:
-            break
-        kept = threshold, found
+    handed_on = 0.0
+    for threshold, set_aside in looks.items():
+        error = handed_on + set_aside
+        if not error:
+            continue
+        found = judge(threshold, 1 - error)
+        holds = sign * found.bound >= sign * limit
+        kept = (threshold, found) if holds else kept
+        handed_on = error if holds else 0.0
     met = kept is not None
-    if kept is None and thresholds:
-        every = [(one, judge(one)) for one in thresholds]
+    if kept is None and looks:
+        every = [(one, judge(one, promise.confidence)) for one in looks]
         kept = max(every, key=lambda one: sign * one[1].bound)
     threshold = min(kept[0], NEVER) if kept else otherwise
     alerts = (rows.p_fraud >= threshold) & rows.reviewable(promise.value_floor)
@@ -309,6 +328,11 @@ def _share(hit: Flags, entity: Codes | None, level: float, side: Side) -> _Found
     of_entity = np.bincount(entity)
     hits = np.bincount(entity[hit], minlength=len(of_entity))
     return _Found(share, clustered_share_bound(hits, of_entity, level=level, side=side))
+
+
+def _one_start(thresholds: Floats, confidence: float) -> Mapping[float, float]:
+    looks = dict.fromkeys(thresholds.tolist(), 0.0)
+    return looks | dict.fromkeys(list(looks)[:1], 1 - confidence)
 
 
 def _ranked(rows: TuningRows, value_floor: float) -> NDArray[np.int64]:

@@ -169,7 +169,11 @@ class Constraint:
             f"{'chosen' if self.met else 'closest'} threshold, with {self.alerts:,} alerts out of "
             "fold"
         )
-        return f"{asked} is met: {found}" if self.met else f"{asked} is not met: {found}"
+        if self.met:
+            return f"{asked} is met: {found}"
+        lucky = (self.bound >= self.limit) == (self.sense == "at least")
+        why = "; safer thresholds fall short, so it may be luck" if lucky else ""
+        return f"{asked} is not met: {found}{why}"
 
 
 @dataclass(frozen=True)

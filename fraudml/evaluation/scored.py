@@ -69,9 +69,12 @@ class ScoredFrame:
 
     @property
     def days(self) -> float | None:
-        """How many days lie between the first and the last row; None without a clock."""
+        """How many days the rows span, with the gap after the last one; None without a clock."""
         time = self.time
-        return None if time is None else float((time.max() - time.min()) / np.timedelta64(1, "D"))
+        if time is None:
+            return None
+        between = float((time.max() - time.min()) / np.timedelta64(1, "D"))
+        return between * len(time) / max(len(time) - 1, 1)
 
     def _column(self, name: str) -> pl.Series | None:
         values = self.frame[name]

@@ -67,10 +67,13 @@ class IntervalSettings:
         Bootstrap replicates; 0 leaves intervals out, and then the guard goes by a single value.
     level : float
         Confidence of the two-sided intervals.
+    rivals : bool
+        Whether trivial scores are evaluated beside the model.
     """
 
     replicates: int = 1000
     level: float = 0.95
+    rivals: bool = True
 
     def __post_init__(self) -> None:
         if self.replicates != 0 and self.replicates < 100:

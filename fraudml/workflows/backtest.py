@@ -249,7 +249,7 @@ def _run_fold(
     bundle, scores = fit_bundle(
         data.prepared, data.train, data.steps, parts, context, rounds=settings.rounds
     )
-    tested = try_bundle(data.prepared, data.test, bundle, settings, context)
+    tested = try_bundle(data.prepared, data.test, bundle, settings, context, rivals_fit=data.train)
     without_refit = None
     if settings.backtest.refit == "never":
         # In the first fold they are the same model.

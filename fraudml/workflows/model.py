@@ -17,12 +17,14 @@ from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
 from fraudml.decisions.policies import TunedPolicy, TuningRows
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
+from fraudml.evaluation.rivals import compare_rivals, rivals
 from fraudml.evaluation.scored import ScoredFrame, score_rows
-from fraudml.evaluation.table import Evaluation, evaluate
+from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.features.plan import FittedFeatures
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
 from fraudml.matrix import DesignMatrix
+from fraudml.metrics import ScoredRows
 from fraudml.progress import Deadline, Progress
 from fraudml.seeds import child_seed
 from fraudml.split import Fold
@@ -168,14 +170,23 @@ class Tested:
         The columns of `test_scores.parquet`.
     evaluation : Evaluation
         What the scores and alerts are worth.
+    rivals : dict
+        What trivial scores are worth on the same rows; empty where nobody asked.
     """
 
     table: pl.DataFrame
     evaluation: Evaluation
+    rivals: dict[str, Any]
 
 
 def try_bundle(
-    prepared: Prepared, rows: Rows, bundle: DecisionBundle, settings: Settings, context: FitContext
+    prepared: Prepared,
+    rows: Rows,
+    bundle: DecisionBundle,
+    settings: Settings,
+    context: FitContext,
+    *,
+    rivals_fit: Rows | None = None,
 ) -> Tested:
     """Score rows and evaluate the scores.
 
@@ -190,7 +201,9 @@ def try_bundle(
     settings : Settings
         Intervals, guard and seed.
     context : FitContext
-        Threads.
+        Seed, threads, deadline.
+    rivals_fit : ndarray of int64, optional
+        The rows that trivial rivals may learn from; None leaves them out.
     """
     context.progress("evaluate", 0.0)
     made = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
@@ -204,8 +217,35 @@ def try_bundle(
         seed=child_seed(settings.seed, "intervals"),
         threads=context.threads,
     )
+    against = {}
+    if rivals_fit is not None and settings.evaluation.rivals:
+        against = _meet_rivals(
+            prepared, rivals_fit, rows, scored, settings=settings, context=context
+        )
     context.progress("evaluate", 1.0)
-    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation)
+    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation, against)
+
+
+def _meet_rivals(
+    prepared: Prepared,
+    fit: Rows,
+    rows: Rows,
+    scored: ScoredFrame,
+    *,
+    settings: Settings,
+    context: FitContext,
+) -> dict[str, Any]:
+    matrix = prepared.matrix
+    found = rivals(matrix.take(fit), matrix.take(rows), scored.amount, context)
+    return compare_rivals(
+        ScoredRows(scored.label, y_score=scored.margin),
+        found,
+        clusters_of(scored),
+        replicates=settings.evaluation.replicates,
+        level=settings.evaluation.level,
+        seed=child_seed(settings.seed, "rivals"),
+        threads=context.threads,
+    )
 
 
 def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.clock import format_moment
 from fraudml.data.schema import Dataset
 from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.policies import TunedPolicy
+from fraudml.decisions.policies import Constraint, TunedPolicy
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibration
@@ -19,6 +19,7 @@ from fraudml.evaluation.proof import sentence
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
 from fraudml.split import Block, Fold, Split
+from fraudml.workflows.model import Tested
 
 SCHEMA_VERSION = 1
 """Raised when a reader of `metrics.json` would misread it."""
@@ -33,7 +34,7 @@ def metrics_record(
     scores: OutOfFold,
     calibrator: FittedCalibrator,
     policy: TunedPolicy,
-    evaluation: Evaluation,
+    tested: Tested,
     proof: dict[str, Any],
     verdict: Verdict,
     seconds: float,
@@ -43,13 +44,14 @@ def metrics_record(
 
     Parameters
     ----------
-    settings, dataset, fingerprint, split, scores, calibrator, policy, evaluation, proof, verdict
+    settings, dataset, fingerprint, split, scores, calibrator, policy, tested, proof, verdict
         What the run did and found.
     seconds : float
         Wall clock.
     threads : int
         How many were used.
     """
+    evaluation = tested.evaluation
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run_record(settings, seconds, threads),
@@ -71,6 +73,7 @@ def metrics_record(
             **calibration_record(evaluation, scores).to_dict(),
         },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
+        "rivals": tested.rivals,
         "proof": proof,
         "guard": verdict.to_dict(),
     }
@@ -168,12 +171,36 @@ def closing_table(
             "accuracy of never alerting",
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
         ),
+        *_promise(metrics["policy"]["constraint"]),
+        *_beside(metrics["rivals"]),
         *((help_, sentence(one)) for help_, one in metrics["proof"].items()),
         ("guard", _verdict(metrics["guard"])),
     ]
     if folder is not None:
         rows.append(("everything is in", folder))
     return f"On the test block, with {100 * level:g} % intervals", rows
+
+
+def _promise(constraint: dict[str, Any] | None) -> list[tuple[str, str]]:
+    return [] if constraint is None else [("promise", Constraint(**constraint).sentence())]
+
+
+def _beside(rivals: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the model adds to trivial rivals, in average precision."""
+    rows = []
+    for name, one in rivals.items():
+        entry, title = one["average_precision"], f"beside {name.replace('_', ' ')}"
+        if name in ("constant", "random"):
+            continue  # the baseline of average precision says the same
+        if entry is None:
+            rows.append((title, f"– ({one['reason']})"))
+            continue
+        column = f" '{one['column']}'" if "column" in one else ""
+        ahead = {**entry["ahead"], "value": entry["ahead"]["difference"]}
+        rows.append(
+            (f"{title}{column}", f"{entry['value']:.3f}; the model {value_text(ahead, '{:+.3f}')}")
+        )
+    return rows
 
 
 def value_text(entry: dict[str, Any], how: str = "{:.3f}") -> str:

@@ -157,7 +157,14 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         rounds=settings.rounds,
     )
     proof = prove_helps(prepared, split, parts, (bundle, scores), context, settings=settings)
-    tested = try_bundle(prepared, split.test.rows, bundle, settings, context)
+    tested = try_bundle(
+        prepared,
+        split.test.rows,
+        bundle,
+        settings,
+        context,
+        rivals_fit=split.development.rows,
+    )
     verdict = judge_model(tested.evaluation, bundle.policy, parts, settings.guard)
     metrics = metrics_record(
         settings=settings,
@@ -167,7 +174,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         scores=scores,
         calibrator=bundle.calibrator,
         policy=bundle.policy,
-        evaluation=tested.evaluation,
+        tested=tested,
         proof=proof,
         verdict=verdict,
         seconds=time.perf_counter() - started,

@@ -22,7 +22,7 @@ from fraudml.decisions.calibration import (
     Sigmoid,
 )
 from fraudml.decisions.costs import CostMatrix
-from fraudml.decisions.policies import MinimumCost
+from fraudml.decisions.policies import MinimumCost, TuningRows
 from fraudml.metrics import cost
 
 CALIBRATIONS: tuple[Calibration, ...] = (Prior(), Sigmoid(), Beta(), Isotonic(), Auto())
@@ -127,9 +127,10 @@ money = st.integers(-200, 200).map(lambda cents: cents / 4)
 @st.composite
 def priced(draw: st.DrawFn) -> tuple[Floats, Labels, CostMatrix]:
     """Probabilities on a coarse grid, with ties; a false alert always costs something."""
-    size = draw(st.integers(1, 40))
+    size = draw(st.integers(2, 40))
     p = draw(hnp.arrays(np.int64, size, elements=st.integers(0, 16))) / 16
     y_true = draw(hnp.arrays(np.int8, size, elements=st.integers(0, 1)))
+    y_true[:2] = (0, 1)
     tp, fn, tn = (draw(hnp.arrays(np.float64, size, elements=money)) for _ in range(3))
     extra = draw(hnp.arrays(np.float64, size, elements=st.integers(1, 99).map(float)))
     return p, y_true, CostMatrix(tp_cost=tp, fp_cost=tn + extra, fn_cost=fn, tn_cost=tn)
@@ -141,7 +142,7 @@ def test_each_row_is_alerted_where_that_is_expected_to_cost_no_more(
     rows: tuple[Floats, Labels, CostMatrix],
 ) -> None:
     p, y_true, costs = rows
-    policy = MinimumCost().tune(p, y_true, costs)
+    policy = MinimumCost().tune(TuningRows(p, y_true, costs))
     if policy.threshold is not None:
         assert not costs.differ
         return
@@ -157,7 +158,7 @@ def test_each_row_is_alerted_where_that_is_expected_to_cost_no_more(
 @few
 def test_no_other_single_threshold_costs_less(rows: tuple[Floats, Labels, CostMatrix]) -> None:
     p, y_true, costs = rows
-    policy = MinimumCost(per_amount=False).tune(p, y_true, costs)
+    policy = MinimumCost(per_amount=False).tune(TuningRows(p, y_true, costs))
     assert policy.threshold is not None
     tuned = cost(y_true, policy.alerts(p, costs), **costs.as_mapping())
     for threshold in (*np.unique(p), -1.0, 2.0):  # every distinct score, always, never

@@ -290,7 +290,7 @@ def test_a_role_that_is_not_filled_is_null() -> None:
     made, _ = scored(ColumnRoles())
     for column in ("amount", "day", "time", "entity"):
         assert made.frame[column].null_count() == len(made)
-        assert made.optional(column) is None
+        assert getattr(made, column) is None
     assert made.frame.schema["amount"] == pl.Float64
     assert made.frame.schema["day"] == made.frame.schema["entity"] == pl.Int64
 
@@ -305,3 +305,14 @@ def test_replicates_are_none_or_enough(replicates: int) -> None:
 def test_a_level_is_a_confidence(level: float) -> None:
     with pytest.raises(ConfigError, match=r"evaluation\.level"):
         IntervalSettings(level=level)
+
+
+def test_less_than_a_day_has_no_alerts_per_day() -> None:
+    made, table = scored()
+    rows = ScoredFrame(made.frame[:15])
+    costs = Fixed().costs(table.frame[:15], None)
+    found = evaluate(
+        rows, made.p[:15] > 0.3, costs, FEW, guard_level=0.95, seed=3, threads=1
+    ).metrics("policy")["alerts_per_day"]
+    assert found["value"] is found["low"] is None
+    assert found["reason"] == "The rows span 18.0 hours: alerts per day need at least a day."
