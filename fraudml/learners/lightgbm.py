@@ -403,7 +403,7 @@ def _damage(text: str, columns: int) -> str | None:
 
 
 def _refused(error: Exception, train: DesignMatrix) -> ConfigError | DataError:
-    said = str(error).rstrip(".")
+    said = str(error).splitlines()[0].rstrip(".")
     if "cannot run on GPU" not in said:
         return ConfigError(f"learner: LightGBM refuses to fit: {said}.")
     sizes = {train.names[c]: len(np.unique(train.values[:, c])) for c in train.categorical}

@@ -238,8 +238,10 @@ class XGBoost:
             nthread=context.threads,
             **bins,
         )
-        booster: xgb.Booster = library.Booster(parameters, [rows])
-        check_not_moved(booster, context.device)
+        # Where a GPU is missing it would warn, at once, whatever the parameters say; we refuse.
+        with library.config_context(verbosity=0):
+            booster: xgb.Booster = library.Booster(parameters, [rows])
+            check_not_moved(booster, context.device)
         step = None if context.loss is None else gradient_step(context.loss, train)
         for done in range(rounds):
             if context.deadline.expired:
