@@ -60,8 +60,8 @@ DEVICES: Mapping[str, str] = {
     "cpu": "",
     "cuda": (
         "It needs an NVIDIA card with its driver ('nvidia-smi' lists it) and XGBoost's own wheel, "
-        "which brings CUDA; xgboost-cpu, which is imported by the same name, has none: pip "
-        "uninstall xgboost-cpu, then pip install --force-reinstall 'fraudml[xgboost]'"
+        "which brings CUDA; xgboost-cpu, which is imported by the same name, has none. Run: pip "
+        "uninstall -y xgboost xgboost-cpu && pip install 'xgboost>=3.2,<4'"
     ),
 }
 """The devices that XGBoost runs on, each with what it needs."""

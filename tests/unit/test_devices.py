@@ -107,7 +107,11 @@ def test_opencl_is_lightgbms_alone(name: str) -> None:
     ("make", "said", "remedy"),
     [
         (LightGBM, "CUDA Tree Learner was not enabled in this build.", "cmake.define.USE_CUDA=ON"),
-        (lambda: extra("xgboost"), "this build of it has no CUDA.", "pip uninstall xgboost-cpu"),
+        (
+            lambda: extra("xgboost"),
+            "this build of it has no CUDA.",
+            "pip uninstall -y xgboost xgboost-cpu && pip install",
+        ),
         (lambda: extra("catboost"), "CUDA", "'nvidia-smi' lists both"),
     ],
     ids=["lightgbm", "xgboost", "catboost"],
