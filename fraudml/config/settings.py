@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
@@ -17,6 +16,7 @@ from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.evaluation.table import IntervalSettings
 from fraudml.features.settings import FeatureSettings
+from fraudml.learners.devices import DeviceSettings
 from fraudml.split import BacktestSettings, SplitSettings
 
 OBJECTIVES = (
@@ -51,19 +51,6 @@ class BudgetSettings:
     def __post_init__(self) -> None:
         if self.seconds <= 0:
             raise ConfigError(f"budget.seconds is {self.seconds}. It is above 0.")
-
-
-@dataclass(frozen=True)
-class DeviceSettings:
-    """Where the learner runs.
-
-    Parameters
-    ----------
-    kind : str
-        Never changed silently.
-    """
-
-    kind: Literal["cpu"] = "cpu"
 
 
 @dataclass(frozen=True)

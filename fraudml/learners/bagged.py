@@ -20,7 +20,7 @@ from fraudml.errors import BundleError, ConfigError, DataError, all_problems
 from fraudml.learners.boosting import accept_early_end
 from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_model
 from fraudml.learners.losses import Loss
-from fraudml.learners.protocol import FitContext, check_fit_rows
+from fraudml.learners.protocol import FitContext, check_fit_rows, tell_changes
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.seeds import child_generator, child_seed
@@ -86,6 +86,13 @@ class BaggedLightGBM:
         object.__setattr__(self, "boosters", boosters)
         object.__setattr__(self, "fraud_share", fraud_share)
 
+    devices = LightGBM.devices
+
+    def on(self, device: str, *, deterministic: bool = False) -> BaggedLightGBM:
+        """Return the learner as it runs on a device; see `LightGBM.on`."""
+        member = self.member.on(device, deterministic=deterministic)
+        return self if member is self.member else replace(self, member=member)
+
     @property
     def max_rounds(self) -> int:
         """How many rounds each booster makes where nothing else is said."""
@@ -106,8 +113,8 @@ class BaggedLightGBM:
     ) -> FittedBagged:
         """Fit one booster after the other, each on a copy of its rows.
 
-        The same rows, seed and version of LightGBM give the same model, whatever the threads; more
-        boosters leave those before them as they are.
+        On the CPU the same rows, seed and version of LightGBM give the same model, whatever the
+        threads; more boosters leave those before them as they are.
 
         Parameters
         ----------
@@ -132,6 +139,8 @@ class BaggedLightGBM:
             without any weight.
         """
         check_fit_rows(train)
+        member = self.member.on(context.device)
+        tell_changes(self.member, member, context.device)
         wanted = self.max_rounds if rounds is None else rounds
         models: list[FittedLightGBM] = []
         offsets: list[float] = []
@@ -141,7 +150,7 @@ class BaggedLightGBM:
                 seed=child_seed(context.seed, f"booster {number}"),
                 progress=_reporting(context.progress, number, self.boosters),
             )
-            model, done = self.member.fit_in_time(part, own, wanted)
+            model, done = member.fit_in_time(part, own, wanted)
             if done < wanted and models:
                 break
             models.append(model)

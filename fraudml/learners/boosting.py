@@ -91,6 +91,37 @@ def accept_early_end(done: int, rounds: int, setting: str) -> None:
     )
 
 
+def bins_within(learner: Any, name: str, most: int, device: str) -> int:
+    """Return how many bins a learner takes on a device: its own, or the most that there can be.
+
+    Parameters
+    ----------
+    learner : dataclass instance
+        Its default in `__init__` counts as set by nobody.
+    name : str
+        Of the field that holds the bins.
+    most : int
+        That the device takes.
+    device : str
+        For messages.
+
+    Raises
+    ------
+    ConfigError
+        More were asked for by hand.
+    """
+    bins: int = getattr(learner, name)
+    if bins <= most:
+        return bins
+    if bins != type(learner).__init__.__kwdefaults__[name]:
+        raise ConfigError(
+            f"learner.{name} is {bins}, and device is '{device}'. "
+            f"{type(learner).__name__} takes at most {most} bins there. Set "
+            f"learner.{name}={most}, or device=cpu."
+        )
+    return most
+
+
 def gradient_step(
     loss: Loss, train: DesignMatrix
 ) -> Callable[[NDArray[Any], object], tuple[Floats, Floats]]:

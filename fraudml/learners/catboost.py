@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,20 @@ from fraudml.errors import BundleError, ConfigError, DataError
 from fraudml.learners.boosting import (
     ONE_THREAD_ROWS,
     accept_early_end,
+    bins_within,
     check_extra,
     model_facts,
     needed_to_load,
     read_model,
     without_infinities,
 )
-from fraudml.learners.catboost_parameters import CATBOOST, import_catboost
+from fraudml.learners.catboost_parameters import (
+    CATBOOST,
+    CUDA_BINS,
+    DEVICES,
+    check_cuda,
+    import_catboost,
+)
 from fraudml.learners.monotone import Monotone, monotone_signs
 from fraudml.learners.parameters import plain_parameters, settle
 from fraudml.learners.protocol import (
@@ -34,6 +41,7 @@ from fraudml.learners.protocol import (
     check_fit_rows,
     check_score_columns,
     refuse_loss,
+    tell_changes,
 )
 from fraudml.matrix import DesignMatrix
 
@@ -135,6 +143,24 @@ class CatBoost:
         }
         settle(self, CATBOOST, own, more)
 
+    devices = DEVICES
+
+    def on(self, device: str, *, deterministic: bool = False) -> CatBoost:
+        """Return the learner as it runs on a device: on CUDA, with at most 254 bins.
+
+        Raises
+        ------
+        ConfigError
+            There is no OpenCL in CatBoost; and on CUDA no `rsm`, no `monotone`, no fit that comes
+            out the same again, and no more bins where they were asked for by hand.
+        """
+        check_device("CatBoost", device, self.devices)
+        if device != "cuda":
+            return self
+        check_cuda(rsm=self.rsm, monotone=self.monotone, deterministic=deterministic)
+        bins = bins_within(self, "border_count", CUDA_BINS, device)
+        return self if bins == self.border_count else replace(self, border_count=bins)
+
     @property
     def max_rounds(self) -> int:
         """How many rounds a fit makes where nothing else is said."""
@@ -154,7 +180,9 @@ class CatBoost:
     ) -> FittedCatBoost:
         """Fit on `train`, with its weights.
 
-        The same rows, seed, threads and version of CatBoost give the same model.
+        On the CPU the same rows, seed, threads and version of CatBoost give the same model. On
+        CUDA the last bits differ from fit to fit; and as CatBoost tells nobody about its rounds
+        there, the deadline is looked at before the fit alone.
 
         Parameters
         ----------
@@ -173,26 +201,29 @@ class CatBoost:
             The deadline passed before a tenth of the rounds. Later, the fit ends early with a
             warning in the log.
         ConfigError
-            CatBoost refuses a parameter, the device is not the CPU, or there is a loss.
+            CatBoost refuses a parameter, the device is not there, or there is a loss.
         DataError
             No feature, none that has two values, one class only, a weight that is negative or not
             finite, or a name in `monotone` that is no feature or a categorical one.
         """
         check_fit_rows(train)
-        check_device("CatBoost", context.device)
+        own = self.on(context.device, deterministic=context.deterministic)
+        tell_changes(self, own, context.device)
         refuse_loss("CatBoost", context.loss)
         library = import_catboost()
         rounds = self.iterations if rounds is None else rounds
         watch = _Watch(context, rounds)
         if context.deadline.expired:
             accept_early_end(0, rounds, "iterations")
-        booster: cb.CatBoost = library.CatBoost(self._parameters(train, context, rounds))
+        booster: cb.CatBoost = library.CatBoost(own._parameters(train, context, rounds))
         rows = _pool(train.values, train.categorical, label=train.y, weight=train.weight)
         try:
-            booster.fit(rows, callbacks=[watch])
+            booster.fit(rows, callbacks=[watch] if context.device == "cpu" else None)
         except library.CatBoostError as error:
             raise _refused(error) from error
-        if watch.done < rounds:
+        if context.device != "cpu":
+            context.progress("fit", 1.0)
+        elif watch.done < rounds:
             accept_early_end(watch.done, rounds, "iterations")
         return FittedCatBoost(_content(booster), train.names, train.categorical, context.threads)
 
@@ -208,7 +239,7 @@ class CatBoost:
             "loss_function": "Logloss",
             "random_seed": context.seed,
             "thread_count": context.threads,
-            "task_type": "CPU",
+            "task_type": "CPU" if context.device == "cpu" else "GPU",
             "model_shrink_rate": 0.0,
             "allow_writing_files": False,
             "logging_level": "Silent",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
+from fraudml.errors import ConfigError, all_problems
 from fraudml.learners.boosting import import_extra
+from fraudml.learners.monotone import Monotone
 from fraudml.learners.parameters import Number, Vocabulary, reasons
 
 REFUSED = reasons(
@@ -55,6 +58,48 @@ REFUSED = reasons(
     ("a row of the table is a row of the fit", "sampling_unit ctr_history_unit"),
 )
 """CatBoost's parameters that are not the learner's to set, each with the reason."""
+
+
+DEVICES: Mapping[str, str] = {
+    "cpu": "",
+    "cuda": (
+        "CatBoost's wheel brings CUDA; it needs an NVIDIA card with a driver that is new enough "
+        "for it ('nvidia-smi' lists both)."
+    ),
+}
+"""The devices that CatBoost runs on, each with what it needs."""
+
+CUDA_BINS = 254
+"""CatBoost's histograms on CUDA count in one byte; 254 is what it advises there for quality."""
+
+
+def check_cuda(*, rsm: float, monotone: Monotone, deterministic: bool) -> None:
+    """Refuse what CatBoost does on the CPU alone.
+
+    Raises
+    ------
+    ConfigError
+        All of it at once.
+    """
+    problems = []
+    if deterministic:
+        problems.append(
+            "device.deterministic is true, and device is 'cuda'. CatBoost adds up in no fixed "
+            "order there, and no setting of it changes that. Set device.deterministic=false, or "
+            "device=cpu."
+        )
+    if rsm != 1:
+        problems.append(
+            f"learner.rsm is {rsm}, and device is 'cuda'. CatBoost draws features on the CPU "
+            "alone. Set learner.rsm=1, or device=cpu."
+        )
+    if monotone:
+        problems.append(
+            "learner.monotone is set, and device is 'cuda'. CatBoost keeps directions on the CPU "
+            "alone. Leave it out, or set device=cpu."
+        )
+    if problems:
+        raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
 
 
 def import_catboost() -> Any:

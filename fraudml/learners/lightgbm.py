@@ -7,19 +7,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import BundleError, ConfigError
-from fraudml.learners.boosting import ONE_THREAD_ROWS, accept_early_end, gradient_step
-from fraudml.learners.lightgbm_parameters import LIGHTGBM, import_lightgbm
+from fraudml.errors import BundleError, ConfigError, DataError
+from fraudml.learners.boosting import (
+    ONE_THREAD_ROWS,
+    accept_early_end,
+    bins_within,
+    gradient_step,
+)
+from fraudml.learners.lightgbm_parameters import (
+    DEVICE_TYPES,
+    DEVICES,
+    LIGHTGBM,
+    OPENCL_BINS,
+    import_lightgbm,
+)
 from fraudml.learners.monotone import Monotone, monotone_signs
 from fraudml.learners.parameters import plain_parameters, settle
-from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
+from fraudml.learners.protocol import (
+    FitContext,
+    check_device,
+    check_fit_rows,
+    check_score_columns,
+    tell_changes,
+)
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -120,6 +137,22 @@ class LightGBM:
         }
         settle(self, LIGHTGBM, own, more)
 
+    devices = DEVICES
+
+    def on(self, device: str, *, deterministic: bool = False) -> LightGBM:  # noqa: ARG002 - can all
+        """Return the learner as it runs on a device: on OpenCL, with at most 255 bins.
+
+        Raises
+        ------
+        ConfigError
+            More bins were asked for by hand.
+        """
+        check_device("LightGBM", device, self.devices)
+        if device != "opencl":
+            return self
+        bins = bins_within(self, "max_bin", OPENCL_BINS, device)
+        return self if bins == self.max_bin else replace(self, max_bin=bins)
+
     @property
     def max_rounds(self) -> int:
         """How many rounds a fit makes where nothing else is said."""
@@ -139,7 +172,8 @@ class LightGBM:
     ) -> FittedLightGBM:
         """Fit on `train`, with its weights.
 
-        The same rows, seed and version of LightGBM give the same model, whatever the threads.
+        On the CPU the same rows, seed and version of LightGBM give the same model, whatever the
+        threads; a GPU's sums come in no fixed order, see docs/devices.md.
         Memory beside the matrix: 2 bytes a value (1 up to 255 bins) and about 60 a row.
 
         Parameters
@@ -161,8 +195,9 @@ class LightGBM:
         ConfigError
             LightGBM refuses a parameter, or the device is not there.
         DataError
-            No feature, one class only, a weight that is negative or not finite, or a name in
-            `monotone` that is no feature or a categorical one.
+            No feature, one class only, a weight that is negative or not finite, a name in
+            `monotone` that is no feature or a categorical one, or on OpenCL a categorical feature
+            of too many categories.
         """
         check_fit_rows(train)
         rounds = self.num_iterations if rounds is None else rounds
@@ -190,8 +225,9 @@ class LightGBM:
         done : int
             After how many rounds the fit ended: 0 makes no model that can be used.
         """
-        check_device("LightGBM", context.device)
-        booster, done = self._boost(train, context, rounds)
+        own = self.on(context.device)
+        tell_changes(self, own, context.device)
+        booster, done = own._boost(train, context, rounds)
         return FittedLightGBM(_model_text(booster), train.names, context.threads), done
 
     def _boost(
@@ -218,7 +254,7 @@ class LightGBM:
                 booster.update(fobj=step)
                 context.progress("fit", (done + 1) / rounds)
         except library.basic.LightGBMError as error:
-            raise ConfigError(f"learner: LightGBM refuses to fit: {error}.") from error
+            raise _refused(error, train) from error
         return booster, rounds
 
     def _parameters(self, train: DesignMatrix, context: FitContext) -> dict[str, Any]:
@@ -227,12 +263,14 @@ class LightGBM:
         signs = monotone_signs(self.monotone, train)
         if any(signs):
             parameters["monotone_constraints"] = signs
+        if context.deterministic and context.device != "cpu":
+            parameters["gpu_use_dp"] = True
         return parameters | {
             "objective": "binary" if context.loss is None else "custom",
             "metric": "none",
             "seed": context.seed,
             "num_threads": context.threads,
-            "device_type": "cpu",
+            "device_type": DEVICE_TYPES[context.device],
             "verbosity": -1,
             "deterministic": True,
             "force_col_wise": True,
@@ -362,6 +400,19 @@ def _damage(text: str, columns: int) -> str | None:
             return f"tree {number} of {len(sizes)} is not where it should be"
         start += int(size)
     return None if trees.startswith("end of trees\n", start) else "it ends too early"
+
+
+def _refused(error: Exception, train: DesignMatrix) -> ConfigError | DataError:
+    said = str(error).splitlines()[0].rstrip(".")
+    if "cannot run on GPU" not in said:
+        return ConfigError(f"learner: LightGBM refuses to fit: {said}.")
+    sizes = {train.names[c]: len(np.unique(train.values[:, c])) for c in train.categorical}
+    many = [f"'{name}' has {size:,}" for name, size in sizes.items() if size >= OPENCL_BINS]
+    return DataError(
+        f"learner: LightGBM refuses to fit on OpenCL: {said}. A categorical column has fewer than "
+        f"{OPENCL_BINS} categories there: {', '.join(many) or 'max_bin_by_feature asks for more'}. "
+        "Set device=cpu, or leave such columns out by features.leave_out."
+    )
 
 
 def _model_text(booster: lgb.Booster) -> str:

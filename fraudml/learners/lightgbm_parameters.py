@@ -28,6 +28,7 @@ REFUSED = reasons(
     ),
     ("set threads=… instead", "num_threads"),
     ("set device=… instead", "device_type"),
+    ("set device.deterministic=true instead", "gpu_use_dp"),
     ("fraudml reports progress itself", "verbosity"),
     (
         "it is fixed, so that the same rows give the same model on any number of threads",
@@ -63,6 +64,32 @@ REFUSED = reasons(
     ),
 )
 """LightGBM's parameters that are not the learner's to set, each with the reason."""
+
+
+DEVICES: Mapping[str, str] = {
+    "cpu": "",
+    "opencl": (
+        "LightGBM's wheel has OpenCL; it needs a loader and the driver of a device: on Debian and "
+        "Ubuntu 'apt-get install ocl-icd-libopencl1 clinfo' and the OpenCL driver of the card's "
+        "maker, after which 'clinfo -l' lists the card. ('pocl-opencl-icd' runs OpenCL on the "
+        "processor: for tests, many times slower than device=cpu.)"
+    ),
+    "cuda": (
+        "LightGBM's wheel has no CUDA: it needs an NVIDIA card with its driver ('nvidia-smi' lists "
+        "it), and a build of its own. With a CUDA toolkit ('nvcc --version'), CMake from 3.28 and "
+        "NCCL: pip install cmake nvidia-nccl-cu13, then NCCL_ROOT=$(python -c 'import nvidia.nccl; "
+        "print(nvidia.nccl.__path__[0])') pip install --force-reinstall --no-deps lightgbm "
+        "--no-binary lightgbm --config-settings=cmake.define.USE_CUDA=ON "
+        "--config-settings=cmake.define.BUILD_WITH_SHARED_NCCL=ON"
+    ),
+}
+"""The devices that LightGBM runs on, each with what it needs."""
+
+DEVICE_TYPES = {"cpu": "cpu", "opencl": "gpu", "cuda": "cuda"}
+"""What LightGBM calls our devices."""
+
+OPENCL_BINS = 255
+"""LightGBM's OpenCL kernels count in one byte."""
 
 
 def import_lightgbm() -> Any:

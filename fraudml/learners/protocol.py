@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ from fraudml.errors import ConfigError, DataError, listing
 from fraudml.learners.losses import Loss
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class FitContext:
         How many threads to use.
     device : str
         `cpu`, `opencl` or `cuda`; never changed silently.
+    deterministic : bool
+        Whether a GPU should give the same model again, as far as the library can; a CPU always
+        does.
     deadline : Deadline
         When to stop adding rounds.
     progress : Progress
@@ -39,6 +45,7 @@ class FitContext:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    deterministic: bool = False
     deadline: Deadline = field(default_factory=Deadline)
     progress: Progress = silent
     loss: Loss | None = None
@@ -75,6 +82,29 @@ class Learner(Protocol):
     @property
     def max_rounds(self) -> int | None:
         """How many rounds a fit makes where nothing else is said; None without rounds."""
+
+    @property
+    def devices(self) -> Mapping[str, str]:
+        """The devices that it runs on, each with what to install where it is not there."""
+
+    def on(self, device: str, *, deterministic: bool = False) -> Learner:
+        """Return the learner as it runs on a device; nearly always itself.
+
+        A default that the device cannot do is changed, which `tell_changes` puts into the log; the
+        learner returned comes back as it is when it is asked again.
+
+        Parameters
+        ----------
+        device : str
+            `cpu`, `opencl` or `cuda`.
+        deterministic : bool
+            As in `FitContext`.
+
+        Raises
+        ------
+        ConfigError
+            It does not run there, or not with a parameter that was set by hand.
+        """
 
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments that make an equal learner, as JSON."""
@@ -153,7 +183,16 @@ def check_fit_rows(train: DesignMatrix) -> None:
         )
 
 
-def check_device(learner: str, device: str, runs_on: Sequence[str] = ("cpu",)) -> None:
+CPU_ONLY: Mapping[str, str] = {"cpu": ""}
+"""The devices of a learner that runs on the CPU alone."""
+
+_WHO_ELSE = {
+    "opencl": "OpenCL is for learner=lightgbm and bagged_lightgbm",
+    "cuda": "CUDA is for boosted trees (lightgbm, bagged_lightgbm, xgboost, catboost)",
+}
+
+
+def check_device(learner: str, device: str, devices: Mapping[str, str] = CPU_ONLY) -> None:
     """Refuse a device that a learner does not run on.
 
     Parameters
@@ -162,18 +201,35 @@ def check_device(learner: str, device: str, runs_on: Sequence[str] = ("cpu",)) -
         What the message calls the learner.
     device : str
         What the run asks for.
-    runs_on : sequence of str
-        What the learner can.
+    devices : mapping
+        What the learner can, as `Learner.devices`.
 
     Raises
     ------
     ConfigError
         The device is none of them.
     """
-    if device not in runs_on:
+    if device not in devices:
+        who = f"; {_WHO_ELSE[device]}" if device in _WHO_ELSE else ""
         raise ConfigError(
-            f"device is '{device}'. {learner} runs on {listing(runs_on)}. "
-            "Set device=cpu, or choose another learner."
+            f"device is '{device}'. {learner} runs on {listing(devices)} alone{who}. Set "
+            "device=auto or cpu, or choose another learner."
+        )
+
+
+def tell_changes(learner: Learner, placed: Learner, device: str) -> None:
+    """Log which defaults of a learner a device has changed; nothing where it is the same."""
+    if placed is learner:
+        return
+    before, after = learner.to_dict(), placed.to_dict()
+    for name in (name for name in after if after[name] != before[name]):
+        _log.info(
+            "device=%s: learner.%s is %s instead of %s, which the learner does not take there. "
+            "docs/devices.md says what that costs.",
+            device,
+            name,
+            after[name],
+            before[name],
         )
 
 

@@ -22,6 +22,7 @@ from fraudml.learners.estimator import Estimator, describe_estimator, freeze, th
 from fraudml.learners.linear import FittedLinear
 from fraudml.learners.preprocessing import KINDS, Kind, Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import (
+    CPU_ONLY,
     FitContext,
     FittedLearner,
     check_device,
@@ -110,6 +111,13 @@ class SklearnLearner:
         object.__setattr__(self, "max_levels", max_levels)
         object.__setattr__(self, "arguments", spec.arguments)
 
+    devices = CPU_ONLY
+
+    def on(self, device: str, *, deterministic: bool = False) -> SklearnLearner:  # noqa: ARG002
+        """Return the learner; refuse every device but the CPU."""
+        check_device(_class_name(self.classifier), device)
+        return self
+
     @property
     def max_rounds(self) -> None:
         """None: there are no rounds to choose."""
@@ -152,7 +160,7 @@ class SklearnLearner:
             The estimator refuses the rows; or no feature, or one class only.
         """
         check_fit_rows(train)
-        check_device(_class_name(self.classifier), context.device)
+        self.on(context.device)
         refuse_loss(_class_name(self.classifier), context.loss)
         if context.deadline.expired:
             raise BudgetError("The time was over before the fit began. Raise budget.seconds.")

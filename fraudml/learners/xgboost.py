@@ -28,7 +28,12 @@ from fraudml.learners.boosting import (
 from fraudml.learners.monotone import Monotone, monotone_signs
 from fraudml.learners.parameters import plain_parameters, settle
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
-from fraudml.learners.xgboost_parameters import XGBOOST, import_xgboost
+from fraudml.learners.xgboost_parameters import (
+    DEVICES,
+    XGBOOST,
+    check_not_moved,
+    import_xgboost,
+)
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -143,6 +148,24 @@ class XGBoost:
         }
         settle(self, XGBOOST, own, more)
 
+    devices = DEVICES
+
+    def on(self, device: str, *, deterministic: bool = False) -> XGBoost:  # noqa: ARG002 - it is
+        """Return the learner; its histograms are the same bits on CUDA from run to run.
+
+        Raises
+        ------
+        ConfigError
+            There is no OpenCL in XGBoost, and no `tree_method=exact` on CUDA.
+        """
+        check_device("XGBoost", device, self.devices)
+        if device == "cuda" and self.tree_method == "exact":
+            raise ConfigError(
+                "learner.tree_method is 'exact', and device is 'cuda'. XGBoost has it on the CPU "
+                "alone. Set learner.tree_method=hist, or device=cpu."
+            )
+        return self
+
     @property
     def max_rounds(self) -> int:
         """How many rounds a fit makes where nothing else is said."""
@@ -181,13 +204,13 @@ class XGBoost:
             The deadline passed before a tenth of the rounds. Later, the fit ends early with a
             warning in the log.
         ConfigError
-            XGBoost refuses a parameter, or the device is not the CPU.
+            XGBoost refuses a parameter, or the device is not there.
         DataError
             No feature, one class only, a weight that is negative or not finite, or a name in
             `monotone` that is no feature or a categorical one.
         """
         check_fit_rows(train)
-        check_device("XGBoost", context.device)
+        self.on(context.device)
         rounds = self.n_estimators if rounds is None else rounds
         parameters = self._parameters(train, context)
         try:
@@ -215,7 +238,10 @@ class XGBoost:
             nthread=context.threads,
             **bins,
         )
-        booster: xgb.Booster = library.Booster(parameters, [rows])
+        # Where a GPU is missing it would warn, at once, whatever the parameters say; we refuse.
+        with library.config_context(verbosity=0):
+            booster: xgb.Booster = library.Booster(parameters, [rows])
+            check_not_moved(booster, context.device)
         step = None if context.loss is None else gradient_step(context.loss, train)
         for done in range(rounds):
             if context.deadline.expired:
@@ -239,7 +265,7 @@ class XGBoost:
             "disable_default_eval_metric": True,
             "seed": context.seed,
             "nthread": context.threads,
-            "device": "cpu",
+            "device": context.device,
             "verbosity": 0,
         }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fraudml.errors import ConfigError
 from fraudml.learners.boosting import import_extra
 from fraudml.learners.parameters import Choice, Number, Vocabulary, reasons
 
@@ -55,9 +56,37 @@ _ALIASES = {
 }
 
 
+DEVICES: Mapping[str, str] = {
+    "cpu": "",
+    "cuda": (
+        "It needs an NVIDIA card with its driver ('nvidia-smi' lists it) and XGBoost's own wheel, "
+        "which brings CUDA; xgboost-cpu, which is imported by the same name, has none. Run: pip "
+        "uninstall -y xgboost xgboost-cpu && pip install 'xgboost>=3.2,<4'"
+    ),
+}
+"""The devices that XGBoost runs on, each with what it needs."""
+
+
 def import_xgboost() -> Any:
     """Import XGBoost, or say how to install it; see `import_extra`."""
     return import_extra("xgboost")
+
+
+def check_not_moved(booster: Any, device: str) -> None:
+    """Refuse to go on where XGBoost has moved a fit from the GPU to the CPU by itself.
+
+    Raises
+    ------
+    ConfigError
+        It has: with `xgboost-cpu`, or without a GPU, it only warns.
+    """
+    if device == "cpu":
+        return
+    used: str = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    if not used.startswith(device):
+        has_cuda = import_xgboost().build_info().get("USE_CUDA")
+        why = "it finds no GPU" if has_cuda else "this build of it has no CUDA"
+        raise ConfigError(f"learner: XGBoost refuses to fit: {why}.")
 
 
 def parameter_names() -> dict[str, str]:

@@ -36,11 +36,18 @@ from fraudml.workflows.model import (
     fit_context,
     judge_model,
     kept_bundle,
+    on_device,
     try_bundle,
 )
 from fraudml.workflows.parts import Parts, build_parts
 from fraudml.workflows.run_folder import run_folder, write_backtest, write_study
-from fraudml.workflows.study import Study, build_variants, run_study, study_record
+from fraudml.workflows.study import (
+    Study,
+    build_variants,
+    place_variants,
+    run_study,
+    study_record,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -155,8 +162,8 @@ def run(settings: Settings, *, progress: Progress = silent) -> Backtest | Study:
 
 def _study(settings: Settings, progress: Progress) -> Study:
     started = time.perf_counter()
-    variants = build_variants(settings)
     context = fit_context(settings, progress)
+    variants = place_variants(build_variants(settings), settings.device)
     shared, folds, printed = _cut(lambda: load_table(settings.data), settings, context)
     found = run_study(shared, folds, variants, context)
     record = study_record(shared, folds, found, printed, time.perf_counter() - started)
@@ -183,8 +190,9 @@ def _cut(
 
 def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Backtest:
     started = time.perf_counter()
-    parts = build_parts(settings)
-    context = fit_context(settings, progress)
+    parts, context = on_device(
+        build_parts(settings), fit_context(settings, progress), settings.device
+    )
     shared, folds, printed = _cut(read, settings, context)
     results = _run_folds(shared, folds, parts, context)
     last = results[-1]
@@ -197,6 +205,7 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
         verdict=verdict,
         seconds=time.perf_counter() - started,
         threads=context.threads,
+        device=context.device,
     )
     of_last = {
         "data": metrics["data"],

@@ -36,6 +36,7 @@ def backtest_record(
     verdict: Verdict,
     seconds: float,
     threads: int,
+    device: str,
 ) -> dict[str, Any]:
     """Return the content of `backtest.json`: all but `run` is the same from run to run.
 
@@ -47,11 +48,13 @@ def backtest_record(
         Wall clock.
     threads : int
         How many were used.
+    device : str
+        Where the learner ran.
     """
     folds = [_fold(one, dataset) for one in results]
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "run": run_record(settings, seconds, threads),
+        "run": run_record(settings, seconds, threads, device),
         "data": data_record(dataset, fingerprint),
         "folds": folds,
         "folds_left_out": settings.backtest.folds - len(folds),

@@ -21,6 +21,7 @@ from fraudml.evaluation.rivals import compare_rivals, rivals
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.features.plan import FittedFeatures
+from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
 from fraudml.matrix import DesignMatrix
@@ -93,14 +94,29 @@ def row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
 
 
 def fit_context(settings: Settings, progress: Progress) -> FitContext:
-    """Say what every fit of a run is told."""
+    """Say what every fit of a run is told, but for the device, which depends on the learner."""
     return FitContext(
         seed=settings.seed,
         threads=settings.threads or granted_threads(),
-        device=settings.device.kind,
+        deterministic=settings.device.deterministic,
         deadline=Deadline(settings.budget.seconds),
         progress=progress,
     )
+
+
+def on_device(
+    parts: Parts, context: FitContext, settings: DeviceSettings
+) -> tuple[Parts, FitContext]:
+    """Settle where the learner runs, before the table is read.
+
+    Raises
+    ------
+    ConfigError
+        A device that was asked for by name is not there.
+    """
+    learner, device = choose_device(parts.recipe.learner, settings)
+    recipe = replace(parts.recipe, learner=learner)
+    return replace(parts, recipe=recipe), replace(context, device=device)
 
 
 def fit_bundle(

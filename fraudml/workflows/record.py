@@ -39,6 +39,7 @@ def metrics_record(
     verdict: Verdict,
     seconds: float,
     threads: int,
+    device: str,
 ) -> dict[str, Any]:
     """Return the content of `metrics.json`: all but `run` is the same from run to run.
 
@@ -50,11 +51,13 @@ def metrics_record(
         Wall clock.
     threads : int
         How many were used.
+    device : str
+        Where the learner ran.
     """
     evaluation = tested.evaluation
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": run_record(settings, seconds, threads),
+        "run": run_record(settings, seconds, threads, device),
         "data": {
             **data_record(dataset, fingerprint),
             "left_out": split.left_out,
@@ -79,8 +82,10 @@ def metrics_record(
     }
 
 
-def run_record(settings: Settings, seconds: float, threads: int) -> dict[str, Any]:
-    """Return what differs from run to run: times, memory, versions."""
+def run_record(
+    settings: Settings, seconds: float, threads: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """Return what differs from run to run: times, memory, the machine, versions."""
     return {
         "command": settings.command,
         "run_name": settings.run_name,
@@ -88,6 +93,7 @@ def run_record(settings: Settings, seconds: float, threads: int) -> dict[str, An
         "seconds": round(seconds, 2),
         "peak_memory_mb": peak_memory_mb(),
         "threads": threads,
+        "device": device,
         "versions": versions(),
     }
 

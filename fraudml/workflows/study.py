@@ -20,6 +20,7 @@ from fraudml.errors import BudgetError, ConfigError, DataError
 from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
+from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
 from fraudml.matrix import hide_unseen
@@ -48,11 +49,14 @@ class Variant:
         Their names in the study.
     recipe : Recipe
         How it is fitted.
+    device : str
+        Where; each learner has its own.
     """
 
     learner: str
     resampling: str
     recipe: Recipe
+    device: str = "cpu"
 
 
 def build_variants(settings: Settings) -> list[Variant]:
@@ -74,6 +78,26 @@ def build_variants(settings: Settings) -> list[Variant]:
                 raise ConfigError(f"study: {learner} with {name}: {error}") from error
             variants.append(Variant(learner, name, recipe))
     return variants
+
+
+def place_variants(variants: Sequence[Variant], settings: DeviceSettings) -> list[Variant]:
+    """Settle where each learner runs, before the table is read.
+
+    Raises
+    ------
+    ConfigError
+        A device that was asked for by name is not there for one of them.
+    """
+    chosen = {
+        one.learner: choose_device(one.recipe.learner, settings)
+        for one in {one.learner: one for one in variants}.values()
+    }
+    placed = []
+    for one in variants:
+        learner, device = chosen[one.learner]
+        recipe = replace(one.recipe, learner=learner)
+        placed.append(replace(one, recipe=recipe, device=device))
+    return placed
 
 
 @dataclass
@@ -177,7 +201,8 @@ def _fit_and_rank(outcome: Outcome, data: FoldData, context: FitContext) -> None
     train, test = matrix.take(data.train), matrix.take(data.test)
     started = time.perf_counter()
     try:
-        model = outcome.variant.recipe.fit(train, replace(context, progress=silent))
+        own = replace(context, device=outcome.variant.device, progress=silent)
+        model = outcome.variant.recipe.fit(train, own)
         outcome.margins.append(model.margin(hide_unseen(train, test)))
     except (DataError, BudgetError) as error:
         outcome.failed = str(error)
@@ -244,6 +269,7 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {
         "learner": variant.learner,
         "resampling": variant.resampling,
+        "device": variant.device,
         "seconds": round(outcome.seconds, 2),
     }
 
@@ -267,10 +293,16 @@ def study_record(
     """Return the content of `study.json`; times stand under `run` alone."""
     settings, dataset = shared.settings, shared.dataset
     taken = {f"{one['learner']} with {one['resampling']}": one.pop("seconds") for one in found}
+    used = {one["learner"]: one.pop("device") for one in found}
+    device = ", ".join(sorted(set(used.values())))
     threads = settings.threads or granted_threads()
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": {**run_record(settings, seconds, threads), "seconds_by_variant": taken},
+        "run": {
+            **run_record(settings, seconds, threads, device),
+            "device_by_learner": used,
+            "seconds_by_variant": taken,
+        },
         "data": data_record(dataset, fingerprint),
         "folds": [
             {**block_record(fold.test, dataset), "train": block_record(fold.train, dataset)}

@@ -35,6 +35,7 @@ from fraudml.workflows.model import (
     fit_context,
     judge_model,
     kept_bundle,
+    on_device,
     prepare_rows,
     try_bundle,
 )
@@ -135,8 +136,9 @@ def run(settings: Settings, *, progress: Progress = silent) -> Run:
 
 def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Run:
     started = time.perf_counter()
-    parts = build_parts(settings)
-    context = fit_context(settings, progress)
+    parts, context = on_device(
+        build_parts(settings), fit_context(settings, progress), settings.device
+    )
     progress("read", 0.0)
     table = read()
     progress("read", 1.0)
@@ -179,6 +181,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         verdict=verdict,
         seconds=time.perf_counter() - started,
         threads=context.threads,
+        device=context.device,
     )
     return Run(settings, metrics, tested.table, verdict, kept_bundle(bundle, metrics, verdict))
 

@@ -247,8 +247,12 @@ def test_deadline_before_the_first_round(name: str) -> None:
 
 @every_learner
 def test_device_that_the_learner_does_not_run_on(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"device is 'cuda'.*runs on 'cpu'"):
-        LEARNERS[name].fit(rows(), FitContext(device="cuda"))
+    learner, kinds = LEARNERS[name], ("cpu", "opencl", "cuda")
+    assert set(learner.devices) <= set(kinds)
+    assert learner.on("cpu") is learner
+    for kind in (kind for kind in kinds if kind not in learner.devices):
+        with pytest.raises(ConfigError, match=rf"device is '{kind}'.*runs on 'cpu'.* alone"):
+            learner.fit(rows(), FitContext(device=kind))
 
 
 @every_learner
