@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from omegaconf import OmegaConf
@@ -27,6 +28,7 @@ LONG = {
     "handbook_resampling",
     "handbook",
     "easy_ensemble",
+    "gmsc_costs",
     "rusboost",
     "balanced_random_forest",
     "balanced_bagging",
@@ -45,8 +47,8 @@ def experiments() -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small table of the Handbook's columns and dates."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small tables with the columns, and the dates, of the known data sets."""
     folder = tmp_path_factory.mktemp("data")
     table = simulate(SimulateSettings(rows=20_000, days=183, prevalence=0.05, cards=4000))
     shift = pl.lit(datetime(2018, 4, 1)) - pl.lit(datetime(2026, 1, 5))
@@ -61,16 +63,37 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
         TX_TIME_SECONDS=pl.int_range(pl.len()),
         TX_TIME_DAYS=pl.int_range(pl.len()),
     ).write_parquet(folder / "handbook.parquet")
+    rng = np.random.default_rng(0)
+    label = table["label"].to_numpy()
+    columns = rng.normal(size=(len(label), 28)) + label[:, None]
+    amount = table["amount"].to_numpy()
+    pl.DataFrame(
+        {
+            "Time": np.linspace(0, 172_000, len(label)),
+            **{f"V{one + 1}": columns[:, one] for one in range(28)},
+            "Amount": amount,
+            "Class": label,
+        }
+    ).write_parquet(folder / "ulb.parquet")
+    pl.DataFrame(
+        {
+            "id": np.arange(len(label)),
+            "label": label,
+            **{f"feature {one}": columns[:, one] for one in range(10)},
+            "cost_fp": 1 + amount / 50,
+            "cost_fn": amount,
+        }
+    ).write_parquet(folder / "gmsc.parquet")
     return folder
 
 
 @pytest.mark.parametrize("path", experiments())
 def test_an_experiment_runs(
-    path: Path, handbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FRAUDML_DATA", str(handbook))
+    monkeypatch.setenv("FRAUDML_DATA", str(folder))
     content = OmegaConf.load(path)
-    sizes = () if "handbook" in path.stem else SIMULATED
+    sizes = () if path.stem.split("_")[0] in ("handbook", "ulb", "gmsc") else SIMULATED
     output = tmp_path / "run"
     command = [content.command, f"+experiment={path.stem}", *sizes, *FEW, *MORE.get(path.stem, ())]
     command.append(f"output_dir={output}")

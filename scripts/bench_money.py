@@ -1,0 +1,199 @@
+"""What fraudml saves and earns on public tables, beside plain LightGBM and what is published.
+
+    FRAUDML_DATA=… python scripts/bench_money.py review   # ULB, review cost 10, last 20 % by time
+    FRAUDML_DATA=… python scripts/bench_money.py seeds    # +experiment=ulb_costs, three seeds
+    FRAUDML_DATA=… python scripts/bench_money.py splits   # the same, ten seeds of the split
+    FRAUDML_DATA=… python scripts/bench_money.py gmsc     # +experiment=gmsc_costs, ten seeds
+
+Each prints a table. Nothing is chosen here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.config import load_settings
+from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
+from fraudml.data.read import load_table
+from fraudml.data.schema import Dataset
+from fraudml.decisions.costs import CostMatrix
+from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.metrics import Clusters, ScoredRows, benefit, choose_clusters, savings
+from fraudml.split import Split, split_blocks
+from fraudml.workflows.model import row_costs
+from fraudml.workflows.parts import build_parts
+from fraudml.workflows.train import Run, train
+
+Alerts = NDArray[np.bool_]
+
+
+def _settings(overrides: Sequence[str], threads: int) -> Settings:
+    few = ("evaluation.replicates=0", "evaluation.rivals=false", "proof=false")
+    return load_settings("train", [*overrides, *few, f"threads={threads}"])
+
+
+class Table:
+    """A table, its blocks, and what each outcome costs on the test rows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.frame = load_table(settings.data)
+        self.dataset: Dataset = check_table(self.frame, settings.data)
+        self.split: Split = split_blocks(self.dataset, settings.split, settings.data, settings.seed)
+        model = build_parts(settings).costs
+        self.never = {name for name in (self.dataset.schema.roles.id, *model.columns) if name}
+        costs = row_costs(model, self.dataset)
+        self.costs: CostMatrix = costs.take(self.split.test.rows)
+        self.y_true = self.dataset.label[self.split.test.rows]
+
+    def plain(self, seed: int, threads: int) -> Alerts:
+        """LightGBM as it comes, alerting from .5 on, on the table's own columns."""
+        from lightgbm import LGBMClassifier
+
+        frame = self.dataset.frame.drop(self.dataset.schema.roles.label, *self.never)
+        X = frame.to_numpy().astype(np.float32)
+        rows = self.split.development.rows
+        model = LGBMClassifier(random_state=seed, n_jobs=threads, verbosity=-1)
+        model.fit(X[rows], self.dataset.label[rows])
+        p = np.asarray(model.predict_proba(X[self.split.test.rows]))[:, 1]
+        return np.asarray(p >= 0.5)
+
+    def benefit(self, alert: Alerts) -> float:
+        return float(benefit(self.y_true, alert, **self.costs.as_mapping()))
+
+    def drawn(self, alert: Alerts, clusters: Clusters, metric: str) -> Drawn:
+        costs = self.costs
+        rows = ScoredRows(
+            self.y_true,
+            alert=alert,
+            tp_cost=costs.tp_cost,
+            fp_cost=costs.fp_cost,
+            fn_cost=costs.fn_cost,
+            tn_cost=costs.tn_cost,
+        )
+        return draw([(rows, clusters)], metrics=[metric], replicates=1000, seed=0, threads=1)
+
+
+def _alerts(run: Run) -> Alerts:
+    return run.test_scores["alert"].to_numpy()
+
+
+def review(threads: int) -> None:
+    base = ["data=ulb", "costs.review_cost=10"]
+    table = Table(_settings(base, threads))
+    clusters = choose_clusters(
+        time=table.dataset.facts["time"][table.split.test.rows].to_numpy(),
+        n_rows=len(table.y_true),
+    )
+    models = {
+        "plain LightGBM, alert from .5 on": table.plain(0, threads),
+        "fraudml (log loss, threshold a row)": _alerts(
+            train(table.frame, _settings(base, threads))
+        ),
+        "fraudml, loss=expected_cost (csboost)": _alerts(
+            train(table.frame, _settings([*base, "loss=expected_cost"], threads))
+        ),
+        "fraudml, weighting=stakes": _alerts(
+            train(table.frame, _settings([*base, "weighting=stakes"], threads))
+        ),
+    }
+    plain = table.drawn(models["plain LightGBM, alert from .5 on"], clusters, "savings")
+    print("| model | savings | above plain LightGBM |\n|---|---|---|")
+    for name, alert in models.items():
+        own = table.drawn(alert, clusters, "savings")
+        found = differences(own, plain, level=0.95)["savings"]
+        ahead = (
+            ""
+            if own.mean().values == plain.mean().values
+            else (f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})")
+        )
+        print(f"| {name} | {own.mean().values['savings']:.3f} | {ahead} |")
+
+
+def seeds(threads: int) -> None:
+    print("| seed | benefit € | sd of the block | plain LightGBM | always accept | oracle |")
+    print("|---|---|---|---|---|---|")
+    for seed in range(3):
+        settings = _settings(["+experiment=ulb_costs", f"seed={seed}"], threads)
+        table, run = _trained(settings)
+        alert = _alerts(run)
+        rows = choose_clusters(n_rows=len(table.y_true))
+        spread = table.drawn(alert, rows, "benefit").blocks[0].draws["benefit"].std()
+        plain, never, oracle = _beside(table, seed, threads)
+        print(
+            f"| {seed} | {table.benefit(alert):,.0f} | {spread:,.0f} | {plain:,.0f} | {never:,.0f} "
+            f"| {oracle:,.0f} |",
+            flush=True,
+        )
+
+
+def splits(threads: int) -> None:
+    print("| split seed | benefit € | always accept | oracle | share gained | plain LightGBM |")
+    print("|---|---|---|---|---|---|")
+    shares = []
+    for seed in range(10):
+        settings = _settings(["+experiment=ulb_costs"], threads)
+        table, run = _trained(replace(settings, split=replace(settings.split, seed=seed)))
+        plain, never, oracle = _beside(table, 0, threads)
+        own = table.benefit(_alerts(run))
+        gained = [(one - never) / (oracle - never) for one in (own, plain)]
+        shares.append(gained)
+        print(
+            f"| {seed} | {own:,.0f} | {never:,.0f} | {oracle:,.0f} | {gained[0]:.3f} "
+            f"| {gained[1]:.3f} |",
+            flush=True,
+        )
+    mean = np.mean(shares, axis=0)
+    print(f"| mean | | | | {mean[0]:.3f} | {mean[1]:.3f} |")
+
+
+def gmsc(threads: int) -> None:
+    print("| seed | savings | plain LightGBM from .5 on |\n|---|---|---|")
+    found = []
+    for seed in range(10):
+        table, run = _trained(_settings(["+experiment=gmsc_costs", f"seed={seed}"], threads))
+        values = [
+            savings(table.y_true, alert, **table.costs.as_mapping()).value
+            for alert in (_alerts(run), table.plain(seed, threads))
+        ]
+        found.append(values)
+        print(f"| {seed} | {values[0]:.4f} | {values[1]:.4f} |", flush=True)
+    mean = np.mean(np.array(found, dtype=np.float64), axis=0)
+    print(f"| mean | {mean[0]:.4f} | {mean[1]:.4f} |")
+
+
+def _trained(settings: Settings) -> tuple[Table, Run]:
+    table = Table(settings)
+    return table, train(table.frame, settings)
+
+
+def _beside(table: Table, seed: int, threads: int) -> tuple[float, float, float]:
+    """Benefit of plain LightGBM, of accepting all, and of knowing the labels."""
+    costs, fraud = table.costs, table.y_true == 1
+    known = np.where(fraud, costs.tp_cost < costs.fn_cost, costs.fp_cost < costs.tn_cost)
+    never = np.zeros(len(known), dtype=bool)
+    plain = table.plain(seed, threads)
+    return table.benefit(plain), table.benefit(never), table.benefit(known)
+
+
+def main() -> None:
+    tables: dict[str, Any] = {"review": review, "seeds": seeds, "splits": splits, "gmsc": gmsc}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", choices=list(tables))
+    parser.add_argument("--threads", type=int, default=1)
+    told = parser.parse_args()
+    if "FRAUDML_DATA" not in os.environ:
+        sys.exit("Set FRAUDML_DATA to the folder that holds ulb.parquet and gmsc.parquet.")
+    tables[told.table](told.threads)
+
+
+if __name__ == "__main__":
+    main()
