@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError, nearest
-from fraudml.metrics import _groups, alerts, cards, money, probability, ranking
+from fraudml.metrics import _groups, _slope, alerts, cards, money, probability, ranking
 from fraudml.metrics._checks import (
     Codes,
     Flags,
@@ -110,10 +110,14 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Sums:
-    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals."""
+    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals.
+
+    Where `exact` is false a replicate is near what the function gives with its weights, no more.
+    """
 
     terms: Callable[..., tuple[Float, ...]]
     combine: Callable[[Float], Float]
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -459,7 +463,14 @@ METRICS: tuple[Metric, ...] = (
         _COUNT,
         Sums(lambda y_true, p_fraud: (p_fraud, y_true.astype(float)), _first_over_second),
     ),
-    Metric("calibration_slope", probability.calibration_slope, _LABEL_AND_P, "none", _ANY),
+    Metric(
+        "calibration_slope",
+        probability.calibration_slope,
+        _LABEL_AND_P,
+        "none",
+        _ANY,
+        Sums(_slope.slope_terms, _slope.slope_of, exact=False),
+    ),
     Metric(
         "accuracy_of_never",
         alerts.accuracy_of_never,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ def metrics_record(
         "calibration": {
             "kind": calibrator.kind,
             **calibration_record(evaluation, scores).to_dict(),
+            "slope": evaluation.metrics("test")["calibration_slope"],
+            "reliability": list(evaluation.reliability),
         },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
         "proof": proof,
@@ -187,8 +190,9 @@ def value_text(entry: dict[str, Any], how: str = "{:.3f}") -> str:
 
 
 def _calibration(record: dict[str, Any]) -> str:
-    facts = {name: value for name, value in record.items() if name != "kind"}
-    return CalibrationVerdict(**facts).sentence()
+    facts = {each.name: record[each.name] for each in fields(CalibrationVerdict)}
+    slope = value_text(record["slope"], "{:.2f}")
+    return f"{CalibrationVerdict(**facts).sentence()}; slope {slope}"
 
 
 def _verdict(guard: dict[str, Any]) -> str:

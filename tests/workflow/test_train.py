@@ -109,6 +109,10 @@ def test_the_metrics_are_those_of_the_contract(run: Path) -> None:
     assert set(metrics["test"]) >= TEST_METRICS
     assert metrics["proof"]["resampling"]["verdict"] in {"keep", "drop", "undecided"}
     assert metrics["calibration"]["verdict"] in {"right", "wrong", "undecided"}
+    assert set(metrics["calibration"]["slope"]) == {"value", "low", "high"}
+    assert set(metrics["calibration"]["reliability"][0]) == {
+        *("low", "high", "rows", "frauds", "mean_p", "rate", "rate_low", "rate_high"),
+    }
     assert metrics["guard"] == {"passed": True, "reasons": []}
     precision = metrics["test"]["average_precision"]
     assert precision["low"] < precision["value"] < precision["high"]
