@@ -40,6 +40,7 @@ TEST_METRICS = (
     "value_recall",
     "cost",
     "savings",
+    "benefit",
     "brier",
     "log_loss",
     "calibration_in_the_large",

@@ -10,6 +10,7 @@ from fraudml.metrics.alerts import (
     alert_rate,
     alerts_per_day,
     confusion,
+    f_beta,
     false_positive_rate,
     false_positive_ratio,
     precision,
@@ -22,6 +23,12 @@ from fraudml.metrics.curves import (
     PrecisionRecallGainCurve,
     precision_recall_curve,
     precision_recall_gain_curve,
+)
+from fraudml.metrics.expected import (
+    expected_average_precision,
+    expected_confusion,
+    expected_precision,
+    expected_recall,
 )
 from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap
 from fraudml.metrics.money import (
@@ -85,7 +92,12 @@ __all__ = [
     "choose_clusters",
     "confusion",
     "cost",
+    "expected_average_precision",
+    "expected_confusion",
     "expected_cost",
+    "expected_precision",
+    "expected_recall",
+    "f_beta",
     "false_positive_rate",
     "false_positive_ratio",
     "find_metric",

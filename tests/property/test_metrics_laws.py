@@ -23,6 +23,8 @@ EVERY = [
     find_metric("recall_at_fpr_0"),
     find_metric("partial_auc_0.4"),
     find_metric("recall_at_precision_1"),
+    find_metric("f_beta_0.5"),
+    find_metric("f_beta_2"),
 ]
 RANKED = [metric for metric in EVERY if isinstance(metric.form, Ranked)]
 EXACT = [metric for metric in EVERY if not isinstance(metric.form, Sums) or metric.form.exact]
