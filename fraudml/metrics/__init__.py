@@ -30,7 +30,7 @@ from fraudml.metrics.expected import (
     expected_precision,
     expected_recall,
 )
-from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap
+from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap, bootstrap_counts
 from fraudml.metrics.money import (
     BestThreshold,
     RiskThresholds,
@@ -85,6 +85,7 @@ __all__ = [
     "benefit",
     "best_threshold",
     "bootstrap",
+    "bootstrap_counts",
     "brier",
     "calibration_in_the_large",
     "calibration_slope",

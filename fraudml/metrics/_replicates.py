@@ -143,6 +143,17 @@ def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> E
     return evaluate
 
 
+def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
+    """Plan how many rows of each cell a replicate has."""
+    flat = np.bincount(clusters.codes * cells + cell, minlength=clusters.count * cells)
+    totals = flat.reshape(clusters.count, cells).astype(np.float64)
+
+    def evaluate(counts: Counts) -> Float:
+        return _weighted_totals(counts, totals)
+
+    return evaluate
+
+
 def _weighted_totals(counts: Counts, totals: Float) -> Float:
     """Multiply counts and totals, in blocks that BLAS does not give to threads of its own.
 

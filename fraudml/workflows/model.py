@@ -14,6 +14,7 @@ from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
+from fraudml.evaluation.fairness import Groups, judge_groups, no_groups, read_groups
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
 from fraudml.evaluation.scored import ScoredFrame, score_rows
@@ -57,6 +58,7 @@ def prepare_rows(
     dataset: Dataset, features: FittedFeatures, matrix: DesignMatrix, cost_model: CostModel
 ) -> Prepared:
     """Give a matrix its labels and costs, and let go the columns behind it."""
+    _groups(dataset)  # too many levels are said before any work is done
     costs = row_costs(cost_model, dataset)
     stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
     alarm = costs.fp_cost - costs.tn_cost
@@ -65,10 +67,10 @@ def prepare_rows(
 
 
 def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
-    """Keep those columns of a table alone that scores and costs are made of."""
+    """Keep those columns of a table alone that scores, costs and groups are made of."""
     roles = dataset.schema.roles
     named = {
-        *(roles.label, roles.id, roles.time, roles.entity, roles.amount),
+        *(roles.label, roles.id, roles.time, roles.entity, roles.amount, roles.group),
         *cost_model.columns,
     }
     kept = dataset.frame.select(sorted(name for name in named if name is not None))
@@ -154,10 +156,13 @@ class Tested:
         The columns of `test_scores.parquet`.
     evaluation : Evaluation
         What the scores and alerts are worth.
+    fairness : dict
+        How the alerts fall on groups, as `metrics.json` has it.
     """
 
     table: pl.DataFrame
     evaluation: Evaluation
+    fairness: dict[str, Any]
 
 
 def try_bundle(
@@ -179,19 +184,27 @@ def try_bundle(
         Threads.
     """
     context.progress("evaluate", 0.0)
-    made = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
+    tested = prepared.dataset.take(rows)
+    made = bundle.decide(tested, prepared.matrix.take(rows))
     scored = score_rows(prepared.dataset, rows, made.margin, made.p)
+    costs, seed = prepared.costs.take(rows), child_seed(settings.seed, "intervals")
+    drawn = {"seed": seed, "threads": context.threads}
     evaluation = evaluate(
-        scored,
-        made.alert,
-        prepared.costs.take(rows),
-        settings.evaluation,
-        guard_level=settings.guard.level,
-        seed=child_seed(settings.seed, "intervals"),
-        threads=context.threads,
+        scored, made.alert, costs, settings.evaluation, guard_level=settings.guard.level, **drawn
+    )
+    groups = _groups(tested)
+    fairness = (
+        no_groups()
+        if groups is None
+        else judge_groups(scored, made.alert, costs, groups, settings.evaluation, **drawn)
     )
     context.progress("evaluate", 1.0)
-    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation)
+    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation, fairness)
+
+
+def _groups(dataset: Dataset) -> Groups | None:
+    name = dataset.schema.roles.group
+    return None if name is None else read_groups(dataset.frame[name])
 
 
 def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> pl.DataFrame:

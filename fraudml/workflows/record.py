@@ -13,6 +13,7 @@ from fraudml.data.clock import format_moment
 from fraudml.data.schema import Dataset
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.policies import TunedPolicy
+from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibration
@@ -35,6 +36,7 @@ def metrics_record(
     calibrator: FittedCalibrator,
     policy: TunedPolicy,
     evaluation: Evaluation,
+    fairness: dict[str, Any],
     proof: dict[str, Any],
     verdict: Verdict,
     seconds: float,
@@ -44,7 +46,9 @@ def metrics_record(
 
     Parameters
     ----------
-    settings, dataset, fingerprint, split, scores, calibrator, policy, evaluation, proof, verdict
+    settings, dataset, fingerprint, split, scores, calibrator, policy, evaluation
+        What the run did and found.
+    fairness, proof, verdict
         What the run did and found.
     seconds : float
         Wall clock.
@@ -74,6 +78,7 @@ def metrics_record(
             "reliability": list(evaluation.reliability),
         },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
+        "fairness": fairness,
         "proof": proof,
         "guard": verdict.to_dict(),
     }
@@ -171,6 +176,7 @@ def closing_table(
             "accuracy of never alerting",
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
         ),
+        *_fairness(metrics["fairness"]),
         *((help_, sentence(one)) for help_, one in metrics["proof"].items()),
         ("guard", _verdict(metrics["guard"])),
     ]
@@ -193,6 +199,10 @@ def _calibration(record: dict[str, Any]) -> str:
     facts = {each.name: record[each.name] for each in fields(CalibrationVerdict)}
     slope = value_text(record["slope"], "{:.2f}")
     return f"{CalibrationVerdict(**facts).sentence()}; slope {slope}"
+
+
+def _fairness(record: dict[str, Any]) -> list[tuple[str, str]]:
+    return [] if record["column"] is None else [("fairness", fairness_sentence(record))]
 
 
 def _verdict(guard: dict[str, Any]) -> str:

@@ -168,6 +168,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         calibrator=bundle.calibrator,
         policy=bundle.policy,
         evaluation=tested.evaluation,
+        fairness=tested.fairness,
         proof=proof,
         verdict=verdict,
         seconds=time.perf_counter() - started,
