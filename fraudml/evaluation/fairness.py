@@ -125,8 +125,8 @@ def judge_groups(
         with its interval or the reason that there is none, `false_positive_rate`,
         `true_positive_rate`, `precision`, `alert_rate`, `ratio` (of its false-positive rate to that
         of all rows); `predictive_equality`, the lowest over the highest false-positive rate of the
-        groups that are `compared`, which chance alone keeps below 1; and `equal_rates`, from
-        `trade_off`.
+        groups that are `compared`, which chance alone keeps below 1, with the interval of the ratio
+        of these two groups, which can hold 1; and `equal_rates`, from `trade_off`.
     """
     fraud = scored.label == 1
     cell = 4 * groups.codes + 2 * fraud + alert
@@ -139,14 +139,6 @@ def judge_groups(
     by_group = counts.reshape(len(counts), -1, 4)
     rates = _rates(by_group)
     compared = _compared(by_group[0])
-    equality = _no_value("fewer than two groups have enough rows for their rates to be compared")
-    if compared.sum() > 1:
-        among = rates["false_positive_rate"][:, compared]
-        equality = _entry(_share(among.min(axis=1), among.max(axis=1)), settings.level)
-        equality |= {
-            "lowest": groups.levels[_nth(compared, int(among[0].argmin()))],
-            "highest": groups.levels[_nth(compared, int(among[0].argmax()))],
-        }
     return {
         "column": groups.column,
         "groups": {
@@ -154,7 +146,9 @@ def judge_groups(
             for i, level in enumerate(groups.levels)
         },
         "compared": [level for level, one in zip(groups.levels, compared, strict=True) if one],
-        "predictive_equality": equality,
+        "predictive_equality": _equality(
+            rates["false_positive_rate"], compared, groups.levels, settings.level
+        ),
         "equal_rates": trade_off(scored.margin, fraud, alert, costs, groups.codes),
     }
 
@@ -241,6 +235,19 @@ def _compared(counts: Floats) -> Alerts:
     return enough
 
 
+def _equality(
+    rates: Floats, compared: Alerts, levels: tuple[str, ...], confidence: float
+) -> dict[str, Any]:
+    among = np.flatnonzero(compared)
+    if len(among) < 2:
+        return _no_value("fewer than two groups have enough rows for their rates to be compared")
+    # The same two groups in every replicate: the extremes of each would be further apart than
+    # those of the sample, the more so the more groups there are.
+    lowest, highest = among[rates[0, among].argmin()], among[rates[0, among].argmax()]
+    entry = _entry(_share(rates[:, lowest], rates[:, highest]), confidence)
+    return entry | {"lowest": levels[lowest], "highest": levels[highest]}
+
+
 def _group(counts: Floats, rates: dict[str, Floats], level: float) -> dict[str, Any]:
     tn, fp, fn, tp = map(int, counts)
     rows, frauds = tn + fp + fn + tp, fn + tp
@@ -275,10 +282,6 @@ def _share(part: Floats, whole: Floats) -> Floats:
     out: Floats = np.full(part.shape, np.nan)
     np.divide(part, whole, out=out, where=whole > 0)
     return out
-
-
-def _nth(flags: Alerts, n: int) -> int:
-    return int(np.flatnonzero(flags)[n])
 
 
 def _within(

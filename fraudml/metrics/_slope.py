@@ -8,6 +8,8 @@ of two unknowns, and no row is looked at again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fraudml.metrics._checks import Flags, Float
@@ -52,32 +54,22 @@ def fit_line(fraud: Flags, odds: Float, weight: Float) -> tuple[float, float, fl
     return centre, float(line[0]), float(line[1] / spread)
 
 
-def slope_terms(y_true: Flags, p_fraud: Float) -> tuple[Float, ...]:
-    """Return rows, frauds, the sample's slope, then the sums of the expansion, order by order."""
+def slope_terms(y_true: Flags, p_fraud: Float) -> Iterator[Float]:
+    """Give rows, frauds, the sample's slope, then the sums of the expansion, order by order."""
     odds = log_odds(p_fraud)
     centre, height, slope = fit_line(y_true, odds, np.ones(len(odds)))
     x = odds - centre
     p = _sigmoid(height + slope * x)
-    curve = p * (1 - p)
-    tilt = 1 - 2 * p
-    orders = (  # the gradient, and the derivatives of p
-        p - y_true,
-        curve,
-        curve * tilt,
-        curve * (1 - 6 * curve),
-        curve * tilt * (1 - 12 * curve),
-        curve * (1 - 30 * curve + 120 * curve**2),
-    )
-    powers = [np.ones(len(x))]
-    for _ in range(1, max(_ORDERS)):
-        powers.append(powers[-1] * x)
-    sums = [
-        order * power
-        for order, count in zip(orders, _ORDERS, strict=True)
-        for power in powers[:count]
-    ]
+    yield np.ones(len(x))
+    yield y_true.astype(np.float64)
     # Totals are all that a replicate is told, so the slope that it shifts is handed on as one.
-    return np.ones(len(x)), y_true.astype(np.float64), np.full(len(x), slope), *sums
+    yield np.full(len(x), slope)
+    for derivative, count in zip(_derivatives(p, y_true), _ORDERS, strict=True):
+        term = derivative
+        yield term
+        for _ in range(1, count):
+            term = term * x
+            yield term
 
 
 def slope_of(sums: Float) -> Float:
@@ -95,6 +87,17 @@ def slope_of(sums: Float) -> Float:
             a, b = a - ratio(bb * down - ab * along, determinant), b - step
     found = (np.abs(step) < _FAR) & (frauds > 0) & (frauds < rows)
     return np.where(found, slope + b, np.nan)
+
+
+def _derivatives(p: Float, fraud: Flags) -> Iterator[Float]:
+    """Each row's gradient, and the derivatives of p."""
+    curve, tilt = p * (1 - p), 1 - 2 * p
+    yield p - fraud
+    yield curve
+    yield curve * tilt
+    yield curve * (1 - 6 * curve)
+    yield curve * tilt * (1 - 12 * curve)
+    yield curve * (1 - 30 * curve + 120 * curve**2)
 
 
 def _expansion(orders: list[Float], a: Float, b: Float) -> Float:

@@ -46,7 +46,7 @@ class Sums:
     Where `exact` is false a replicate is near what the function gives with its weights, no more.
     """
 
-    terms: Callable[..., tuple[Float, ...]]
+    terms: Callable[..., Iterable[Float]]
     combine: Callable[[Float], Float]
     exact: bool = True
 
