@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from fraudml.metrics import Bootstrap, Metric, Reliability
+from fraudml.metrics.registry import Sums
+
+Floats = NDArray[np.float64]
 
 RIGHT = (0.85, 1.18)
 """Within these the mean probability over the base rate is called right."""
@@ -78,3 +88,112 @@ def judge_calibration(
     return CalibrationVerdict(
         verdict, ratio, entry["low"], entry["high"], fitted_frauds, judged_frauds
     )
+
+
+def bin_metrics(table: Reliability) -> list[Metric]:
+    """Return the share of fraud in each bin as a metric, so that all draws serve the bins too.
+
+    Parameters
+    ----------
+    table : Reliability
+        Of the rows that are drawn from.
+    """
+    return [
+        Metric(
+            _bin_name(i),
+            partial(_rate, low=low, high=high),
+            ("y_true", "p_fraud"),
+            "none",
+            (0.0, 1.0),
+            Sums(partial(_bin_terms, low=low, high=high), _first_over_second),
+        )
+        for i, (low, high) in enumerate(zip(table.low, table.high, strict=True))
+    ]
+
+
+def reliability_record(
+    table: Reliability, drawn: Bootstrap | None, level: float
+) -> tuple[dict[str, float | None], ...]:
+    """Return predicted beside observed fraud, bin by bin, with intervals of what was observed.
+
+    An end of an interval is that of the clusters or that of an exact binomial interval (Clopper and
+    Pearson, 1934), whichever is further out: draws say nothing of a bin without fraud, and the
+    binomial nothing of frauds that come in series.
+
+    Parameters
+    ----------
+    table : Reliability
+        Of the judged rows.
+    drawn : Bootstrap, optional
+        With the metrics of `bin_metrics`; without it there are no intervals.
+    level : float
+        Confidence of the intervals.
+    """
+    low, high = exact_interval(table.frauds, table.rows, level)
+    records = []
+    for i in range(len(table.rows)):
+        ends: dict[str, float | None] = {"rate_low": None, "rate_high": None}
+        if drawn is not None:
+            found = drawn.interval(_bin_name(i), level)
+            ends["rate_low"] = min(v for v in (float(low[i]), found.low) if v is not None)
+            ends["rate_high"] = max(v for v in (float(high[i]), found.high) if v is not None)
+        records.append(
+            {
+                "low": float(table.low[i]),
+                "high": float(table.high[i]),
+                "rows": int(table.rows[i]),
+                "frauds": int(table.frauds[i]),
+                "mean_p": float(table.mean_p[i]),
+                "rate": float(table.observed[i]),
+                **ends,
+            }
+        )
+    return tuple(records)
+
+
+def exact_interval(hits: Floats, tries: Floats, level: float) -> tuple[Floats, Floats]:
+    """Return the two-sided binomial interval of Clopper and Pearson.
+
+    Parameters
+    ----------
+    hits, tries : ndarray of float64
+        Whole numbers; there is at least one try.
+    level : float
+        Confidence.
+
+    Examples
+    --------
+    >>> low, high = exact_interval(np.array([0.0, 5.0]), np.array([10.0, 10.0]), 0.95)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.0, 0.187], [0.308, 0.813])
+    """
+    tail = (1 - level) / 2
+    with np.errstate(invalid="ignore"):
+        low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), tries - hits + 1, tail), 0.0)
+        missed = np.maximum(tries - hits, 1)
+        high = np.where(hits < tries, betaincinv(hits + 1, missed, 1 - tail), 1.0)
+    return low, high
+
+
+def _bin_name(position: int) -> str:
+    return f"reliability_bin_{position}"
+
+
+def _bin_terms(
+    y_true: NDArray[np.bool_], p_fraud: Floats, *, low: float, high: float
+) -> tuple[Floats, Floats]:
+    inside = (p_fraud >= low) & ((p_fraud < high) | (high == 1.0))
+    return (inside & y_true).astype(np.float64), inside.astype(np.float64)
+
+
+def _first_over_second(sums: Floats) -> Floats:
+    out: Floats = np.full(sums.shape[:-1], np.nan)
+    np.divide(sums[..., 0], sums[..., 1], out=out, where=sums[..., 1] > 0)
+    return out
+
+
+def _rate(
+    y_true: NDArray[np.bool_], p_fraud: Floats, weight: Floats | None, *, low: float, high: float
+) -> float:
+    frauds, rows = _bin_terms(y_true, p_fraud, low=low, high=high)
+    return float(np.average(frauds, weights=rows if weight is None else rows * weight))

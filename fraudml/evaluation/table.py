@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
 from fraudml.errors import ConfigError
+from fraudml.evaluation.probabilities import bin_metrics, reliability_record
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.metrics import (
     Bootstrap,
@@ -25,6 +26,7 @@ from fraudml.metrics import (
     choose_clusters,
     cost,
     measure,
+    reliability,
     savings,
 )
 from fraudml.metrics.registry import find_metrics
@@ -39,9 +41,11 @@ TEST_METRICS = (
     "value_recall",
     "cost",
     "savings",
+    "benefit",
     "brier",
     "log_loss",
     "calibration_in_the_large",
+    "calibration_slope",
     "accuracy_of_never",
 )
 """What is said of a model's scores and of its alerts, on every block."""
@@ -104,6 +108,8 @@ class Evaluation:
         How many rows are alerted, of how many.
     cost, trivial_cost : float
         Of the policy; of the cheaper of alerting never and always.
+    reliability : tuple of dict
+        Predicted beside observed fraud in bins of the probability, as `metrics.json` has them.
     """
 
     table: pl.DataFrame
@@ -114,6 +120,7 @@ class Evaluation:
     rows: int
     cost: float
     trivial_cost: float
+    reliability: tuple[dict[str, float | None], ...] = ()
 
     def metrics(self, block: str) -> dict[str, dict[str, Any]]:
         """Return the metrics of a block as `metrics.json` has them."""
@@ -157,7 +164,18 @@ def evaluate(
         For the bootstrap.
     """
     rows = scored_rows(scored, alert, costs)
-    drawn, clusters = _draw(rows, scored, settings, seed, threads)
+    bins = reliability(scored.label, scored.p)
+    clusters = clusters_of(scored) if settings.replicates else None
+    drawn: Bootstrap | None = None
+    if clusters is not None:
+        drawn = bootstrap(
+            rows,
+            (*TEST_METRICS, *POLICY_METRICS, *bin_metrics(bins)),
+            clusters,
+            replicates=settings.replicates,
+            seed=seed,
+            threads=threads,
+        )
     entries = [
         _entry(metric, block, rows, drawn, settings)
         for block, names in (("test", TEST_METRICS), ("policy", POLICY_METRICS))
@@ -167,13 +185,14 @@ def evaluate(
     bound = None if drawn is None else drawn.lower_bound("average_precision", guard_level)
     return Evaluation(
         table=pl.DataFrame(entries, schema=_COLUMNS),
-        clusters=clusters,
+        clusters=f"{clusters.count:,} × {clusters.unit}" if clusters else "none",
         average_precision_bound=entries[0]["value"] if bound is None else bound,
         prevalence=float(np.mean(scored.label)),
         alerts=int(alert.sum()),
         rows=len(scored),
         cost=cost(rows.y_true, alert, **costs.as_mapping()),
         trivial_cost=min(money.cost_never, money.cost_always),
+        reliability=reliability_record(bins, drawn, settings.level),
     )
 
 
@@ -234,23 +253,6 @@ def clusters_over(blocks: Sequence[ScoredFrame]) -> list[Clusters]:
     whole = clusters_of(ScoredFrame(pl.concat([one.frame for one in blocks])))
     ends = np.cumsum([len(one) for one in blocks])[:-1]
     return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]
-
-
-def _draw(
-    rows: ScoredRows, scored: ScoredFrame, settings: IntervalSettings, seed: int, threads: int
-) -> tuple[Bootstrap | None, str]:
-    if not settings.replicates:
-        return None, "none"
-    clusters = clusters_of(scored)
-    drawn = bootstrap(
-        rows,
-        (*TEST_METRICS, *POLICY_METRICS),
-        clusters,
-        replicates=settings.replicates,
-        seed=seed,
-        threads=threads,
-    )
-    return drawn, f"{clusters.count:,} × {clusters.unit}"
 
 
 def _entry(

@@ -10,6 +10,7 @@ from fraudml.metrics.alerts import (
     alert_rate,
     alerts_per_day,
     confusion,
+    f_beta,
     false_positive_rate,
     false_positive_ratio,
     precision,
@@ -23,7 +24,13 @@ from fraudml.metrics.curves import (
     precision_recall_curve,
     precision_recall_gain_curve,
 )
-from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap
+from fraudml.metrics.expected import (
+    expected_average_precision,
+    expected_confusion,
+    expected_precision,
+    expected_recall,
+)
+from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap, bootstrap_counts
 from fraudml.metrics.money import (
     BestThreshold,
     RiskThresholds,
@@ -78,6 +85,7 @@ __all__ = [
     "benefit",
     "best_threshold",
     "bootstrap",
+    "bootstrap_counts",
     "brier",
     "calibration_in_the_large",
     "calibration_slope",
@@ -85,7 +93,12 @@ __all__ = [
     "choose_clusters",
     "confusion",
     "cost",
+    "expected_average_precision",
+    "expected_confusion",
     "expected_cost",
+    "expected_precision",
+    "expected_recall",
+    "f_beta",
     "false_positive_rate",
     "false_positive_ratio",
     "find_metric",

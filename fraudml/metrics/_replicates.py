@@ -125,20 +125,35 @@ def _plan_ranked(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) ->
 
 def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     forms = [metric.form for metric in metrics if isinstance(metric.form, Sums)]
-    terms = [
-        form.terms(**metric.columns(rows)) for form, metric in zip(forms, metrics, strict=True)
+    totals = [
+        # One column of rows at a time: all of them would be many times the rows' own size.
+        np.column_stack(
+            [
+                np.bincount(clusters.codes, column, minlength=clusters.count)
+                for column in form.terms(**metric.columns(rows))
+            ]
+        )
+        for form, metric in zip(forms, metrics, strict=True)
     ]
-    edges = np.cumsum([len(columns) for columns in terms])[:-1]
-    flat = [column for columns in terms for column in columns]
-    totals = np.column_stack(
-        [np.bincount(clusters.codes, column, minlength=clusters.count) for column in flat]
-    ).astype(np.float64)
+    edges = np.cumsum([part.shape[1] for part in totals])[:-1]
+    together = np.concatenate(totals, axis=1).astype(np.float64)
 
     def evaluate(counts: Counts) -> Float:
-        parts = np.split(_weighted_totals(counts, totals), edges, axis=1)
+        parts = np.split(_weighted_totals(counts, together), edges, axis=1)
         return np.column_stack(
             [form.combine(part) for form, part in zip(forms, parts, strict=True)]
         )
+
+    return evaluate
+
+
+def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
+    """Plan how many rows of each cell a replicate has."""
+    flat = np.bincount(clusters.codes * cells + cell, minlength=clusters.count * cells)
+    totals = flat.reshape(clusters.count, cells).astype(np.float64)
+
+    def evaluate(counts: Counts) -> Float:
+        return _weighted_totals(counts, totals)
 
     return evaluate
 

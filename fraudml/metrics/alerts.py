@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError
-from fraudml.metrics._checks import Codes, Flags, Float, checked
+from fraudml.metrics._checks import Codes, Flags, Float, checked, in_open_range
 from fraudml.metrics.ranking import NO_FRAUD
 
 NO_ALERT = "No row is alerted. At least one alert was expected."
 """Why a share of the alerts has no value."""
 NO_LEGITIMATE = "y_true holds no legitimate row. At least one row labelled 0 was expected."
 """Why the false-positive rate has no value."""
+NOTHING_TO_FIND = "There is neither a fraud nor an alert. At least one of either was expected."
+"""Why precision and recall have no mean."""
 NONE_CAUGHT = "No fraud is alerted. At least one fraud caught was expected."
 """Why false alerts per fraud caught have no value."""
 
@@ -70,6 +72,11 @@ class Confusion:
         """How many false alerts there are for each fraud caught; None where none is."""
         return _share(self.fp, self.tp)
 
+    def f_beta(self, beta: float) -> float | None:
+        """Precision and recall in one number, recall `beta` times as dear; None with neither."""
+        square = beta**2
+        return _share((1 + square) * self.tp, square * (self.tp + self.fn) + self.alerts)
+
     @property
     def alert_rate(self) -> float:
         """The share of the rows that are alerted."""
@@ -112,26 +119,62 @@ def confusion(y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None =
 
 def precision(y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None = None) -> float:
     """Return the share of the alerts that are fraud; a `DataError` without an alert."""
-    return _known(confusion(y_true, alert, weight=weight).precision, NO_ALERT)
+    return known(confusion(y_true, alert, weight=weight).precision, NO_ALERT)
 
 
 def recall(y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None = None) -> float:
     """Return the share of the frauds that are alerted; a `DataError` without a fraud."""
-    return _known(confusion(y_true, alert, weight=weight).recall, NO_FRAUD)
+    return known(confusion(y_true, alert, weight=weight).recall, NO_FRAUD)
 
 
 def false_positive_rate(
     y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None = None
 ) -> float:
     """Return the share of the legitimate rows that are alerted; a `DataError` without one."""
-    return _known(confusion(y_true, alert, weight=weight).false_positive_rate, NO_LEGITIMATE)
+    return known(confusion(y_true, alert, weight=weight).false_positive_rate, NO_LEGITIMATE)
 
 
 def false_positive_ratio(
     y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None = None
 ) -> float:
     """Return the false alerts for each fraud caught; a `DataError` where none is caught."""
-    return _known(confusion(y_true, alert, weight=weight).false_positive_ratio, NONE_CAUGHT)
+    return known(confusion(y_true, alert, weight=weight).false_positive_ratio, NONE_CAUGHT)
+
+
+def f_beta(
+    y_true: ArrayLike, alert: ArrayLike, beta: float = 1.0, *, weight: ArrayLike | None = None
+) -> float:
+    """Return the weighted harmonic mean of precision and recall of the alerts.
+
+    The larger the better, from 0 to 1. A missed fraud counts as β² false alerts; where costs are
+    known, `cost` says it in money instead.
+
+    Parameters
+    ----------
+    y_true, alert, weight
+        As in `confusion`.
+    beta : float
+        How many times as dear as precision recall is, in (0, 100].
+
+    Raises
+    ------
+    ConfigError
+        `beta` is out of range.
+    DataError
+        There is neither a fraud nor an alert, or a column is wrong.
+
+    Notes
+    -----
+    Equal to `sklearn.metrics.fbeta_score`. Its expected value depends on the threshold more than
+    on the model: compare models at thresholds that were each tuned for it.
+
+    Examples
+    --------
+    >>> f_beta([0, 1, 0, 1], [0, 0, 1, 1], beta=2)
+    0.5
+    """
+    beta = in_open_range("beta", beta, 100.0)
+    return known(confusion(y_true, alert, weight=weight).f_beta(beta), NOTHING_TO_FIND)
 
 
 def alert_rate(alert: ArrayLike, *, weight: ArrayLike | None = None) -> float:
@@ -225,7 +268,8 @@ def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _known(value: float | None, reason: str) -> float:
+def known(value: float | None, reason: str) -> float:
+    """Return a number, or say by a `DataError` why there is none."""
     if value is None:
         raise DataError(reason)
     return value

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError
 from fraudml.metrics import _replicates
-from fraudml.metrics._checks import Codes, Float, at_least_one
+from fraudml.metrics._checks import Codes, Float, at_least_one, checked
 from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics
 
-__all__ = ["Bootstrap", "Clusters", "Interval", "bootstrap", "choose_clusters"]
+__all__ = ["Bootstrap", "Clusters", "Interval", "bootstrap", "bootstrap_counts", "choose_clusters"]
 
 _CHUNK = 16  # replicates at once, where there are at most a million clusters
 _CHUNK_CELLS = 1 << 24
@@ -227,9 +228,66 @@ def bootstrap(
     )
 
 
+def bootstrap_counts(
+    cell: ArrayLike,
+    clusters: Clusters,
+    *,
+    cells: int,
+    replicates: int = 1000,
+    seed: int = 0,
+    threads: int = 1,
+) -> Float:
+    """Count rows by cell in replicates that draw whole clusters: those of `bootstrap`, if so asked.
+
+    For numbers that follow from counts alone, such as rates of many groups and their ratios.
+
+    Parameters
+    ----------
+    cell : array-like of int, shape (n_rows,)
+        The cell of each row, from 0 to `cells` − 1.
+    clusters : Clusters
+        As from `choose_clusters`.
+    cells : int
+        How many cells there are.
+    replicates, seed, threads : int
+        As in `bootstrap`.
+
+    Returns
+    -------
+    ndarray of float64, shape (replicates, cells)
+        How many rows of a cell each replicate has.
+
+    Raises
+    ------
+    ConfigError
+        `replicates`, `seed` or `threads` is wrong.
+    DataError
+        The clusters do not fit the rows, or there are fewer than two.
+
+    Examples
+    --------
+    >>> drawn = bootstrap_counts([0, 1, 1], choose_clusters(n_rows=3), cells=2, replicates=4)
+    >>> drawn.sum(axis=1).tolist()
+    [3.0, 3.0, 3.0, 3.0]
+    """
+    (codes,) = checked(day=cell)
+    _check(codes, clusters, seed)
+    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
+    plan = _replicates.plan_counts(codes, at_least_one("cells", cells), clusters)
+    return _fill([(list(range(cells)), plan)], cells, clusters, draws)
+
+
 def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draws: _Draws) -> Float:
-    plans = _replicates.prepare(rows, metrics, clusters)
-    out = np.empty((draws.replicates, len(metrics)))
+    return _fill(_replicates.prepare(rows, metrics, clusters), len(metrics), clusters, draws)
+
+
+def _fill(
+    plans: list[tuple[list[int], _replicates.Evaluate]],
+    width: int,
+    clusters: Clusters,
+    draws: _Draws,
+) -> Float:
+    out = np.empty((draws.replicates, width))
     words = max(1, min(_CHUNK, _CHUNK_CELLS // clusters.count) // _replicates.LANES)
     size = words * _replicates.LANES
 
@@ -271,7 +329,7 @@ def _whole(entity: Codes, clusters: Clusters) -> bool:
     return bool((home[card] == clusters.codes).all())
 
 
-def _check(rows: ScoredRows, clusters: Clusters, seed: int) -> None:
+def _check(rows: ScoredRows | Codes, clusters: Clusters, seed: int) -> None:
     if seed < 0:
         raise ConfigError(f"seed is {seed}. A whole number of 0 or more was expected.")
     if len(clusters.codes) != len(rows):

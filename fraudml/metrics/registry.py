@@ -9,96 +9,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError, DataError, nearest
-from fraudml.metrics import _groups, alerts, cards, money, probability, ranking
+from fraudml.metrics import _groups, _slope, _terms, alerts, cards, money, probability, ranking
 from fraudml.metrics._checks import (
-    Codes,
-    Flags,
     Float,
     at_least_one,
-    checked,
     in_open_range,
     in_range,
 )
 from fraudml.metrics._groups import FraudGroups, ratio
+from fraudml.metrics.rows import ScoredRows
+
+__all__ = ["METRICS", "Measured", "Metric", "ScoredRows", "find_metric", "find_metrics", "measure"]
 
 Direction = Literal["higher", "lower", "none"]
 """Which way is better; 'none' for counts, and for ratios whose best value is 1."""
-
-_COSTS = ("tp_cost", "fp_cost", "fn_cost", "tn_cost")
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredRows:
-    """What is known of the rows of one block: labels, scores, decisions, money.
-
-    Columns that are not known stay None, and the metrics that need them say so. Checked once,
-    here; all problems are in one error.
-
-    Parameters
-    ----------
-    y_true : array-like of 0/1 or bool, shape (n_rows,)
-        1 is fraud.
-    y_score : array-like of float, shape (n_rows,), optional
-        Any score that rises with suspicion.
-    p_fraud : array-like of float, shape (n_rows,), optional
-        Calibrated probabilities.
-    alert : array-like of 0/1 or bool, shape (n_rows,), optional
-        Whether the policy alerts the row.
-    amount : array-like of float, shape (n_rows,), optional
-        Amounts; ≤ 0 counts 0.
-    day, entity : array-like of int, shape (n_rows,), optional
-        Codes; days grow with time.
-    tp_cost, fp_cost, fn_cost, tn_cost : float or array-like of float, optional
-        What each outcome costs on the row.
-    n_days : float, optional
-        How many days the rows span; by default the number of distinct days among them.
-
-    Raises
-    ------
-    DataError
-        A column is wrong, or lengths differ.
-    """
-
-    y_true: Any
-    y_score: Any = None
-    p_fraud: Any = None
-    alert: Any = None
-    amount: Any = None
-    day: Any = None
-    entity: Any = None
-    tp_cost: Any = None
-    fp_cost: Any = None
-    fn_cost: Any = None
-    tn_cost: Any = None
-    n_days: float | None = None
-
-    def __post_init__(self) -> None:
-        names = [each.name for each in fields(self) if each.name != "n_days"]
-        arrays = checked(**{name: getattr(self, name) for name in names})
-        for name, array in zip(names, arrays, strict=True):
-            object.__setattr__(self, name, array)
-        if self.n_days is None and self.day is not None:
-            object.__setattr__(self, "n_days", float(len(np.unique(self.day))))
-
-    def __len__(self) -> int:
-        return len(self.y_true)
-
-    def take(self, rows: ArrayLike) -> ScoredRows:
-        """Return some of the rows, by position or by a mask; a slice, or a group of customers."""
-        picked = {
-            each.name: _take(getattr(self, each.name), np.asarray(rows))
-            for each in fields(self)
-            if each.name != "n_days"
-        }
-        return ScoredRows(**picked, n_days=self.n_days)
 
 
 @dataclass(frozen=True)
@@ -110,10 +41,14 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Sums:
-    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals."""
+    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals.
 
-    terms: Callable[..., tuple[Float, ...]]
+    Where `exact` is false a replicate is near what the function gives with its weights, no more.
+    """
+
+    terms: Callable[..., Iterable[Float]]
     combine: Callable[[Float], Float]
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -235,10 +170,6 @@ def find_metrics(metrics: Iterable[Metric | str]) -> tuple[Metric, ...]:
     return tuple(find_metric(each) if isinstance(each, str) else each for each in metrics)
 
 
-def _take(column: Any, rows: Any) -> Any:
-    return column[rows] if column is not None and column.ndim else column
-
-
 def _prevalence(rows: ScoredRows) -> float:
     return float(np.mean(rows.y_true))
 
@@ -253,6 +184,10 @@ def _first_over_second(sums: Float) -> Float:
 
 def _only(sums: Float) -> Float:
     return sums[..., 0]
+
+
+def _minus_only(sums: Float) -> Float:
+    return -sums[..., 0]
 
 
 def _ranked(
@@ -307,6 +242,18 @@ def _precision_at(k: int) -> Metric:
     )
 
 
+def _f_beta(beta: float) -> Metric:
+    beta = in_open_range("beta", beta, 100.0)
+    return Metric(
+        f"f_beta_{beta:g}",
+        partial(alerts.f_beta, beta=beta),
+        _LABEL_AND_ALERT,
+        "higher",
+        _SHARE,
+        Sums(partial(_terms.f_beta_terms, beta=beta), _first_over_second),
+    )
+
+
 def _card_precision_at(k: int) -> Metric:
     k = at_least_one("k", k)
 
@@ -339,56 +286,12 @@ def _alerts_per_day(*, n_days: float, **columns: Any) -> float:
     return alerts.alerts_per_day(**columns, n_days=n_days)
 
 
-def _decision_terms(part: str, whole: str) -> Callable[..., tuple[Float, ...]]:
-    """Return a function of labels and alerts that picks two of the counts of a confusion."""
-
-    def terms(y_true: Flags, alert: Flags) -> tuple[Float, ...]:
-        counts: dict[str, Flags] = {
-            "caught": y_true & alert,
-            "false": alert & ~y_true,
-            "alerts": alert,
-            "frauds": y_true,
-            "legitimate": ~y_true,
-        }
-        return counts[part].astype(float), counts[whole].astype(float)
-
-    return terms
-
-
-def _rows_and(column: Float | Flags) -> tuple[Float, ...]:
-    return np.asarray(column, dtype=np.float64), np.ones(len(column))
-
-
-def _alert_terms(alert: Flags) -> tuple[Float, ...]:
-    return _rows_and(alert)
-
-
-def _value_terms(y_true: Flags, alert: Flags, amount: Float) -> tuple[Float, ...]:
-    return money.value_terms(y_true, alert, amount)
-
-
-def _alerts_per_day_terms(
-    alert: Flags, day: Codes, entity: Codes | None, n_days: float
-) -> tuple[Float, ...]:
-    term = np.zeros(len(alert))
-    term[alerts.case_rows(alert, day, entity)] = 1 / n_days
-    return (term,)
-
-
-def _cost_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
-    return (money.row_costs(y_true, alert, [costs[name] for name in _COSTS]),)
-
-
-def _savings_terms(y_true: Flags, alert: Flags, **costs: Float) -> tuple[Float, ...]:
-    return money.savings_terms(y_true, alert, [costs[name] for name in _COSTS])
-
-
 _ANY = (-np.inf, np.inf)
 _SHARE = (0.0, 1.0)
 _COUNT = (0.0, np.inf)
 _LABEL_AND_P = ("y_true", "p_fraud")
 _LABEL_AND_ALERT = ("y_true", "alert")
-_MONEY = (*_LABEL_AND_ALERT, *_COSTS)
+_MONEY = (*_LABEL_AND_ALERT, *_terms.COSTS)
 
 METRICS: tuple[Metric, ...] = (
     _ranked(
@@ -423,20 +326,21 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         _SHARE,
         Sums(
-            _value_terms,
+            _terms.value_terms,
             _first_over_second,
         ),
     ),
-    Metric("cost", money.cost, _MONEY, "lower", _ANY, Sums(_cost_terms, _only)),
+    Metric("cost", money.cost, _MONEY, "lower", _ANY, Sums(_terms.cost_terms, _only)),
     Metric(
         "savings",
         _savings,
         _MONEY,
         "higher",
         (-np.inf, np.inf),
-        Sums(_savings_terms, money.savings_of),
+        Sums(_terms.savings_terms, money.savings_of),
         beside={"baseline": _constant(0.0)},
     ),
+    Metric("benefit", money.benefit, _MONEY, "higher", _ANY, Sums(_terms.cost_terms, _minus_only)),
     Metric(
         "brier",
         probability.brier,
@@ -444,7 +348,7 @@ METRICS: tuple[Metric, ...] = (
         "lower",
         _SHARE,
         Sums(
-            lambda y_true, p_fraud: _rows_and(probability.squared_error(y_true, p_fraud)),
+            lambda y_true, p_fraud: _terms.rows_and(probability.squared_error(y_true, p_fraud)),
             _first_over_second,
         ),
     ),
@@ -455,7 +359,7 @@ METRICS: tuple[Metric, ...] = (
         "lower",
         _COUNT,
         Sums(
-            lambda y_true, p_fraud: _rows_and(probability.surprise(y_true, p_fraud)),
+            lambda y_true, p_fraud: _terms.rows_and(probability.surprise(y_true, p_fraud)),
             _first_over_second,
         ),
     ),
@@ -467,14 +371,21 @@ METRICS: tuple[Metric, ...] = (
         _COUNT,
         Sums(lambda y_true, p_fraud: (p_fraud, y_true.astype(float)), _first_over_second),
     ),
-    Metric("calibration_slope", probability.calibration_slope, _LABEL_AND_P, "none", _ANY),
+    Metric(
+        "calibration_slope",
+        probability.calibration_slope,
+        _LABEL_AND_P,
+        "none",
+        _ANY,
+        Sums(_slope.slope_terms, _slope.slope_of, exact=False),
+    ),
     Metric(
         "accuracy_of_never",
         alerts.accuracy_of_never,
         ("y_true",),
         "none",
         _SHARE,
-        Sums(lambda y_true: _rows_and(~y_true), _first_over_second),
+        Sums(lambda y_true: _terms.rows_and(~y_true), _first_over_second),
     ),
     Metric(
         "precision",
@@ -482,7 +393,7 @@ METRICS: tuple[Metric, ...] = (
         _LABEL_AND_ALERT,
         "higher",
         _SHARE,
-        Sums(_decision_terms("caught", "alerts"), _first_over_second),
+        Sums(_terms.decision_terms("caught", "alerts"), _first_over_second),
     ),
     Metric(
         "recall",
@@ -490,7 +401,7 @@ METRICS: tuple[Metric, ...] = (
         _LABEL_AND_ALERT,
         "higher",
         _SHARE,
-        Sums(_decision_terms("caught", "frauds"), _first_over_second),
+        Sums(_terms.decision_terms("caught", "frauds"), _first_over_second),
     ),
     Metric(
         "false_positive_rate",
@@ -498,7 +409,7 @@ METRICS: tuple[Metric, ...] = (
         _LABEL_AND_ALERT,
         "lower",
         _SHARE,
-        Sums(_decision_terms("false", "legitimate"), _first_over_second),
+        Sums(_terms.decision_terms("false", "legitimate"), _first_over_second),
     ),
     Metric(
         "false_positive_ratio",
@@ -506,7 +417,7 @@ METRICS: tuple[Metric, ...] = (
         _LABEL_AND_ALERT,
         "lower",
         _COUNT,
-        Sums(_decision_terms("false", "caught"), _first_over_second),
+        Sums(_terms.decision_terms("false", "caught"), _first_over_second),
     ),
     Metric(
         "alert_rate",
@@ -514,7 +425,7 @@ METRICS: tuple[Metric, ...] = (
         ("alert",),
         "none",
         _SHARE,
-        Sums(_alert_terms, _first_over_second),
+        Sums(_terms.alert_terms, _first_over_second),
     ),
     Metric(
         "alerts_per_day",
@@ -522,7 +433,7 @@ METRICS: tuple[Metric, ...] = (
         ("alert", "day"),
         "none",
         _COUNT,
-        Sums(_alerts_per_day_terms, _only),
+        Sums(_terms.alerts_per_day_terms, _only),
         uses=("entity", "n_days"),
     ),
 )
@@ -535,4 +446,5 @@ _FAMILIES: dict[str, Callable[[Any], Metric]] = {
     "partial_auc": _partial_auc,
     "precision_at": _precision_at,
     "card_precision_at": _card_precision_at,
+    "f_beta": _f_beta,
 }

@@ -15,6 +15,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
 from fraudml.decisions.policies import TunedPolicy, TuningRows
+from fraudml.evaluation.fairness import Groups, judge_groups, no_groups, read_groups
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
 from fraudml.evaluation.rivals import compare_rivals, rivals
@@ -61,6 +62,7 @@ def prepare_rows(
     dataset: Dataset, features: FittedFeatures, matrix: DesignMatrix, cost_model: CostModel
 ) -> Prepared:
     """Give a matrix its labels and costs, and let go the columns behind it."""
+    _groups(dataset)  # too many levels are said before any work is done
     costs = row_costs(cost_model, dataset)
     stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
     alarm = costs.fp_cost - costs.tn_cost
@@ -69,10 +71,10 @@ def prepare_rows(
 
 
 def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
-    """Keep those columns of a table alone that scores and costs are made of."""
+    """Keep those columns of a table alone that scores, costs and groups are made of."""
     roles = dataset.schema.roles
     named = {
-        *(roles.label, roles.id, roles.time, roles.entity, roles.amount),
+        *(roles.label, roles.id, roles.time, roles.entity, roles.amount, roles.group),
         *cost_model.columns,
     }
     kept = dataset.frame.select(sorted(name for name in named if name is not None))
@@ -186,12 +188,15 @@ class Tested:
         The columns of `test_scores.parquet`.
     evaluation : Evaluation
         What the scores and alerts are worth.
+    fairness : dict
+        How the alerts fall on groups, as `metrics.json` has it.
     rivals : dict
         What trivial scores are worth on the same rows; empty where nobody asked.
     """
 
     table: pl.DataFrame
     evaluation: Evaluation
+    fairness: dict[str, Any]
     rivals: dict[str, Any]
 
 
@@ -222,16 +227,19 @@ def try_bundle(
         The rows that trivial rivals may learn from; None leaves them out.
     """
     context.progress("evaluate", 0.0)
-    made = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
+    tested = prepared.dataset.take(rows)
+    made = bundle.decide(tested, prepared.matrix.take(rows))
     scored = score_rows(prepared.dataset, rows, made.margin, made.p)
+    costs, seed = prepared.costs.take(rows), child_seed(settings.seed, "intervals")
+    drawn = {"seed": seed, "threads": context.threads}
     evaluation = evaluate(
-        scored,
-        made.alert,
-        prepared.costs.take(rows),
-        settings.evaluation,
-        guard_level=settings.guard.level,
-        seed=child_seed(settings.seed, "intervals"),
-        threads=context.threads,
+        scored, made.alert, costs, settings.evaluation, guard_level=settings.guard.level, **drawn
+    )
+    groups = _groups(tested)
+    fairness = (
+        no_groups()
+        if groups is None
+        else judge_groups(scored, made.alert, costs, groups, settings.evaluation, **drawn)
     )
     against = {}
     if rivals_fit is not None and settings.evaluation.rivals:
@@ -239,7 +247,8 @@ def try_bundle(
             prepared, rivals_fit, rows, scored, settings=settings, context=context
         )
     context.progress("evaluate", 1.0)
-    return Tested(_table(prepared.dataset, rows, scored, made.alert), evaluation, against)
+    table = _table(prepared.dataset, rows, scored, made.alert)
+    return Tested(table, evaluation, fairness, against)
 
 
 def _meet_rivals(
@@ -262,6 +271,11 @@ def _meet_rivals(
         seed=child_seed(settings.seed, "rivals"),
         threads=context.threads,
     )
+
+
+def _groups(dataset: Dataset) -> Groups | None:
+    name = dataset.schema.roles.group
+    return None if name is None else read_groups(dataset.frame[name])
 
 
 def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> pl.DataFrame:

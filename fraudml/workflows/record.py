@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fraudml.data.clock import format_moment
 from fraudml.data.schema import Dataset
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.policies import Constraint, TunedPolicy
+from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibration
@@ -74,8 +76,11 @@ def metrics_record(
         "calibration": {
             "kind": calibrator.kind,
             **calibration_record(evaluation, scores).to_dict(),
+            "slope": evaluation.metrics("test")["calibration_slope"],
+            "reliability": list(evaluation.reliability),
         },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
+        "fairness": tested.fairness,
         "rivals": tested.rivals,
         "proof": proof,
         "guard": verdict.to_dict(),
@@ -179,6 +184,7 @@ def closing_table(
         ),
         *_promise(metrics["policy"]["constraint"]),
         *_beside(metrics["rivals"]),
+        *_fairness(metrics["fairness"]),
         *((help_, sentence(one)) for help_, one in metrics["proof"].items()),
         ("guard", _verdict(metrics["guard"])),
     ]
@@ -220,8 +226,13 @@ def value_text(entry: dict[str, Any], how: str = "{:.3f}") -> str:
 
 
 def _calibration(record: dict[str, Any]) -> str:
-    facts = {name: value for name, value in record.items() if name != "kind"}
-    return CalibrationVerdict(**facts).sentence()
+    facts = {each.name: record[each.name] for each in fields(CalibrationVerdict)}
+    slope = value_text(record["slope"], "{:.2f}")
+    return f"{CalibrationVerdict(**facts).sentence()}; slope {slope}"
+
+
+def _fairness(record: dict[str, Any]) -> list[tuple[str, str]]:
+    return [] if record["column"] is None else [("fairness", fairness_sentence(record))]
 
 
 def _verdict(guard: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import is_dataclass
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,20 +14,16 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from fraudml.decisions.calibration import (
-    Auto,
-    Beta,
-    Calibration,
-    FittedCalibrator,
-    Isotonic,
-    Prior,
-    Sigmoid,
-)
+from fraudml.decisions import calibration as calibrators
+from fraudml.decisions.calibration import Calibration, FittedCalibrator, Kind, Prior
 from fraudml.decisions.costs import CostMatrix
 from fraudml.decisions.policies import MinimumCost, TuningRows
-from fraudml.metrics import cost
+from fraudml.metrics import card_precision_at_k, cost
 
-CALIBRATIONS: tuple[Calibration, ...] = (Prior(), Sigmoid(), Beta(), Isotonic(), Auto())
+CALIBRATIONS: tuple[Calibration, ...] = tuple(
+    made() for made in vars(calibrators).values() if is_dataclass(made) and hasattr(made, "fit")
+)
+"""Every calibrator of the module; a new one is tested on arrival."""
 every_calibration = pytest.mark.parametrize(
     "calibration", CALIBRATIONS, ids=lambda one: type(one).__name__
 )
@@ -86,6 +84,30 @@ def test_average_precision_is_the_same_on_margin_and_probability(
 
 
 @every_calibration
+@given(rows=scored(widest=15.0), k=st.integers(1, 5))
+@few
+def test_card_precision_and_alert_budgets_are_the_same_on_margin_and_probability(
+    calibration: Calibration, rows: tuple[Floats, Labels], k: int
+) -> None:
+    margin, y_true = rows
+    p = calibration.fit(margin, y_true, steps_of(margin)).probability(margin)
+    day, entity = np.arange(len(margin)) % 3, np.arange(len(margin)) % 7
+    assert card_precision_at_k(y_true, p, day, entity, k) == card_precision_at_k(
+        y_true, margin, day, entity, k
+    )
+    # Whatever number of alerts is allowed, the same rows are alerted by either threshold.
+    for place in np.argsort(margin):
+        assert ((p >= p[place]) == (margin >= margin[place])).all()
+
+
+def test_every_kind_of_calibrator_obeys_these_laws() -> None:
+    margin = np.linspace(-3, 3, 40)
+    y_true = (np.arange(40) % 3 == 0).astype(np.int8)
+    kinds = {one.fit(margin, y_true, steps_of(margin)).kind for one in CALIBRATIONS}
+    assert kinds == set(get_args(Kind))
+
+
+@every_calibration
 @given(rows=scored())
 @few
 def test_json_brings_back_the_same_bits(
@@ -98,7 +120,11 @@ def test_json_brings_back_the_same_bits(
     assert again.probability(margin).tobytes() == fitted.probability(margin).tobytes()
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS[1:], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "calibration",
+    [one for one in CALIBRATIONS if not isinstance(one, Prior)],
+    ids=lambda one: type(one).__name__,
+)
 @given(rows=scored())
 @few
 def test_the_mean_probability_is_the_base_rate_of_the_fit(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fraudml.errors import DataError
 from fraudml.metrics import METRICS, Clusters, Metric, ScoredRows, bootstrap, find_metric, measure
 from fraudml.metrics._replicates import draw, per_replicate
-from fraudml.metrics.registry import Ranked
+from fraudml.metrics.registry import Ranked, Sums
 
 EVERY = [
     *METRICS,
@@ -23,8 +23,11 @@ EVERY = [
     find_metric("recall_at_fpr_0"),
     find_metric("partial_auc_0.4"),
     find_metric("recall_at_precision_1"),
+    find_metric("f_beta_0.5"),
+    find_metric("f_beta_2"),
 ]
 RANKED = [metric for metric in EVERY if isinstance(metric.form, Ranked)]
+EXACT = [metric for metric in EVERY if not isinstance(metric.form, Sums) or metric.form.exact]
 ON_ENTITIES = [metric for metric in EVERY if "entity" in (*metric.needs, *metric.uses)]
 ON_SCORES = [metric for metric in EVERY if "y_score" in metric.needs]
 
@@ -133,7 +136,7 @@ def test_weights_equal_repetition(metric: Metric, rows: ScoredRows, seed: int) -
     assert same(value(metric, rows, weight), value(metric, repeated))
 
 
-@every_metric
+@pytest.mark.parametrize("metric", EXACT, ids=lambda metric: metric.name)
 @settings(max_examples=12, deadline=None)
 @given(rows=samples(), seed=st.integers(0, 1000))
 def test_replicates_equal_the_function_with_weights(
@@ -148,6 +151,26 @@ def test_replicates_equal_the_function_with_weights(
     for drawn, count in zip(found.draws.get(metric.name, []), counts, strict=False):
         expected = value(metric, rows, count[codes].astype(float))
         assert same(None if np.isnan(drawn) else drawn, expected)
+
+
+@pytest.mark.parametrize(
+    "metric", [one for one in EVERY if one not in EXACT], ids=lambda metric: metric.name
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_replicates_that_are_not_exact_are_near(metric: Metric, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    entity = np.arange(6000) % 300
+    odds = random.normal(-5, 1.5, 6000) + random.normal(0, 1, 300)[entity]
+    y_true = random.random(6000) < 1 / (1 + np.exp(-odds))
+    assert 60 < y_true.sum() < 300
+    rows = ScoredRows(y_true, p_fraud=1 / (1 + np.exp(-1.3 * odds - 1)))
+    clusters = Clusters(entity, 300, "entity", "entity")
+    found = bootstrap(rows, [metric], clusters, replicates=200, seed=seed)
+    counts = per_replicate(draw(seed, range(200), 300))
+    expected = [value(metric, rows, count[entity].astype(float)) for count in counts]
+    interval = found.interval(metric.name)
+    width = interval.high - interval.low
+    assert found.draws[metric.name] == pytest.approx(expected, abs=0.02 * width)
 
 
 @pytest.mark.parametrize("metric", ON_SCORES, ids=lambda metric: metric.name)

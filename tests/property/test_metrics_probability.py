@@ -114,3 +114,51 @@ def test_a_probability_on_an_edge_belongs_to_the_upper_bin() -> None:
 def test_probabilities_out_of_range_are_refused() -> None:
     with pytest.raises(DataError, match=r"p_fraud is 1.2 in row 1"):
         fm.brier([0, 1], [0.1, 1.2])
+
+
+@settings(max_examples=60, deadline=None)
+@given(predicted(), st.sampled_from([0.0, 0.3, 0.7]), st.booleans())
+def test_what_probabilities_expect_equals_a_loop(
+    sample: tuple[np.ndarray, ...], threshold: float, weighted: bool
+) -> None:
+    _, p, weight = sample
+    p = np.round(p, 1)
+    assume(p.any() and (p >= threshold).any())
+    w = weight if weighted else np.ones(len(p))
+    given_weight = weight if weighted else None
+    alert = p >= threshold
+    caught = alerts = frauds = 0.0
+    for p_i, alerted, w_i in zip(p, alert, w, strict=True):
+        frauds += w_i * p_i
+        caught += w_i * p_i * alerted
+        alerts += w_i * alerted
+    assert fm.expected_precision(p, alert, weight=given_weight) == pytest.approx(caught / alerts)
+    assert fm.expected_recall(p, alert, weight=given_weight) == pytest.approx(caught / frauds)
+    area = before = 0.0
+    for score in np.unique(p)[::-1]:
+        above = p >= score
+        recall = (w * p)[above].sum() / frauds
+        area += (recall - before) * (w * p)[above].sum() / w[above].sum()
+        before = recall
+    assert fm.expected_average_precision(p, weight=given_weight) == pytest.approx(area)
+    ranked = fm.expected_average_precision(p, np.log(p + 1), weight=given_weight)
+    assert ranked == pytest.approx(area)
+
+
+def test_calibrated_probabilities_expect_what_comes() -> None:
+    random = np.random.default_rng(0)
+    p = 1 / (1 + np.exp(-random.normal(-4, 2, 300_000)))
+    y_true, alert = random.random(300_000) < p, p > 0.2
+    assert fm.expected_precision(p, alert) == pytest.approx(fm.precision(y_true, alert), rel=0.02)
+    assert fm.expected_recall(p, alert) == pytest.approx(fm.recall(y_true, alert), rel=0.02)
+    expected = fm.average_precision(y_true, p)
+    assert fm.expected_average_precision(p) == pytest.approx(expected, rel=0.03)
+
+
+def test_nothing_suspected_and_nothing_alerted_are_refused() -> None:
+    with pytest.raises(DataError, match="p_fraud is 0"):
+        fm.expected_recall([0.0, 0.0], [1, 0])
+    with pytest.raises(DataError, match="p_fraud is 0"):
+        fm.expected_average_precision([0.0, 0.0])
+    with pytest.raises(DataError, match="No row is alerted"):
+        fm.expected_precision([0.5, 0.1], [0, 0])

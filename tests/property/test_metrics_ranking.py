@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from fraudml import metrics as fm
+from fraudml.errors import DataError
 
 LEVELS = np.array([-2.5, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 7.5])
 
@@ -145,3 +146,18 @@ def test_a_confusion_equals_scikit_learn(sample: tuple[np.ndarray, ...], thresho
     assert found.rows == pytest.approx(weight.sum())
     share = sk.accuracy_score(y_true, np.zeros(len(y_true)), sample_weight=weight)
     assert fm.accuracy_of_never(y_true, weight=weight) == pytest.approx(share)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scored(both=False), st.integers(-2, 7), st.sampled_from([0.5, 1.0, 2.0]))
+def test_f_beta_equals_scikit_learn(
+    sample: tuple[np.ndarray, ...], threshold: int, beta: float
+) -> None:
+    y_true, score, weight = sample
+    alert = score >= threshold
+    if not (y_true.any() or alert.any()):
+        with pytest.raises(DataError, match="neither a fraud nor an alert"):
+            fm.f_beta(y_true, alert, beta)
+        return
+    theirs = sk.fbeta_score(y_true, alert, beta=beta, sample_weight=weight, zero_division=0)
+    assert fm.f_beta(y_true, alert, beta, weight=weight) == pytest.approx(theirs)

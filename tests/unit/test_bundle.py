@@ -41,6 +41,7 @@ CALIBRATORS = {
     "identity": FittedCalibrator("identity"),
     "sigmoid": FittedCalibrator("sigmoid", (0.7, -0.1234567890123456)),
     "beta": FittedCalibrator("beta", (0.9, 0.1, -0.3)),
+    "venn_abers": FittedCalibrator("venn_abers", (-3.0, 0.5, -5.0, -2.0)),
     "isotonic": FittedCalibrator("isotonic", (-3.0, 0.5, 2.0, -5.0, -2.0, 1.0)),
 }
 ROLES = ColumnRoles(time="time", id="ref", entity="card", amount="amount")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
 
+from fraudml.decisions import calibration as calibrators
 from fraudml.decisions.calibration import (
     ENOUGH_FOR_STEPS,
     FEW_FRAUDS,
@@ -17,11 +21,18 @@ from fraudml.decisions.calibration import (
     Isotonic,
     Prior,
     Sigmoid,
+    VennAbers,
     prior_offset,
 )
+from fraudml.decisions.venn_abers import choose, pairs
 from fraudml.errors import DataError
 
-FITTED: tuple[Calibration, ...] = (Sigmoid(), Beta(), Isotonic(), Auto())
+FITTED: tuple[Calibration, ...] = tuple(
+    made()
+    for made in vars(calibrators).values()
+    if is_dataclass(made) and hasattr(made, "fit") and made is not Prior
+)
+"""Every calibrator that learns; a new one is tested on arrival."""
 every_fitted = pytest.mark.parametrize("calibration", FITTED, ids=lambda one: type(one).__name__)
 
 Rows = tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64]]
@@ -79,6 +90,53 @@ def test_isotonic_finds_a_step() -> None:
     assert p == pytest.approx(expit([-5, -5, -1, -1]), rel=0.25)
 
 
+def fitted_twice(margin: NDArray[np.float64], y_true: NDArray[np.int8]) -> NDArray[np.float64]:
+    """The definition: for each score, isotonic regression with it added, as either label."""
+    return np.array(
+        [
+            [
+                IsotonicRegression().fit(np.r_[margin, s], np.r_[y_true, label]).predict([s])[0]
+                for s in np.unique(margin)
+            ]
+            for label in (0, 1)
+        ]
+    )
+
+
+@pytest.mark.parametrize("levels", [1, 3, 20, 1000])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 1.0])
+def test_venn_abers_pairs_are_two_fits_a_score(levels: int, rate: float) -> None:
+    for seed in range(8):
+        random = np.random.default_rng([seed, levels])
+        margin = random.integers(0, levels, 60) / 7
+        y_true = (random.random(60) < rate * (1 + margin) / (1 + margin.max())).astype(np.int8)
+        _, place, count = np.unique(margin, return_inverse=True, return_counts=True)
+        rows, frauds = count.astype(float), np.bincount(place, y_true)
+        for chosen in (np.arange(len(rows)), choose(rows, frauds, most=8)):
+            expected = fitted_twice(margin, y_true)[:, chosen]
+            assert np.array(pairs(rows, frauds, chosen)) == pytest.approx(expected, abs=1e-14)
+
+
+def test_venn_abers_is_the_merged_pair_but_for_one_shift_and_a_slope() -> None:
+    margin = np.sort(margins(400))
+    _, y_true, step = rows(margin - 1, margin)
+    low, high = fitted_twice(margin, y_true)
+    fitted = VennAbers().fit(margin, y_true, step)
+    apart = fitted.log_odds(margin) - logit(high / (1 - low + high))
+    assert np.ptp(apart) <= calibrators.MIN_SLOPE * np.ptp(margin) + 1e-9
+    assert abs(apart.mean()) < 0.05
+
+
+def test_venn_abers_looks_at_the_top_scores_and_at_frauds_where_scores_are_many() -> None:
+    margin = np.arange(50_000.0)
+    y_true = (np.random.default_rng(0).random(50_000) < (margin / 50_000) ** 8).astype(np.int8)
+    fitted = VennAbers().fit(margin, y_true, np.arange(50_000) % 4)
+    knots = np.array(fitted.parameters[: len(fitted.parameters) // 2])
+    assert len(knots) <= 1010
+    assert set(margin[-30:]) <= set(knots)
+    assert np.diff(np.searchsorted(margin[y_true == 1], knots)).max() < 0.02 * y_true.sum()
+
+
 @every_fitted
 def test_the_mean_probability_holds_on_rows_that_were_not_fitted(calibration: Calibration) -> None:
     margin = margins(60_000)
@@ -96,7 +154,9 @@ def test_a_model_that_ranks_backwards_keeps_its_order_and_nearly_the_base_rate(
     p = calibration.fit(margin, y_true, step).probability(margin)
     assert (np.diff(p[np.argsort(margin)]) > 0).all()
     assert p.mean() == pytest.approx(y_true.mean(), rel=1e-6)
-    assert p.max() < 2 * y_true.mean()
+    # Venn–Abers holds a fraud beside the highest scores possible, whatever their labels.
+    unsure = 50 if isinstance(calibration, VennAbers) else 1
+    assert np.sort(p)[-unsure] < 2 * y_true.mean()
 
 
 @every_fitted
@@ -169,7 +229,13 @@ def test_a_kind_that_is_not_known_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "parameters"),
-    [("sigmoid", [1.0]), ("beta", [1.0, 2.0]), ("isotonic", [1.0, 2.0]), ("identity", [1.0])],
+    [
+        ("sigmoid", [1.0]),
+        ("beta", [1.0, 2.0]),
+        ("isotonic", [1.0, 2.0]),
+        ("venn_abers", [1.0] * 5),
+        ("identity", [1.0]),
+    ],
 )
 def test_a_wrong_number_of_parameters_is_refused(kind: str, parameters: list[float]) -> None:
     with pytest.raises(ValueError, match="parameters"):

@@ -272,6 +272,14 @@ def test_metrics_are_plain_json(full: Evaluation) -> None:
         assert json.loads(text) == full.metrics(block)
 
 
+def test_bins_of_the_probability_hold_every_row(full: Evaluation) -> None:
+    assert sum(each["rows"] for each in full.reliability) == full.rows
+    for each in full.reliability:
+        assert each["low"] <= each["mean_p"] <= each["high"]
+        assert each["rate_low"] <= each["rate"] <= each["rate_high"]
+    assert json.loads(json.dumps(full.reliability, allow_nan=False)) == list(full.reliability)
+
+
 def test_scored_rows_stand_beside_the_facts_of_their_rows() -> None:
     made, table = scored()
     frame = made.frame

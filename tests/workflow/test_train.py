@@ -109,6 +109,12 @@ def test_the_metrics_are_those_of_the_contract(run: Path) -> None:
     assert set(metrics["test"]) >= TEST_METRICS
     assert metrics["proof"]["resampling"]["verdict"] in {"keep", "drop", "undecided"}
     assert metrics["calibration"]["verdict"] in {"right", "wrong", "undecided"}
+    assert set(metrics["calibration"]["slope"]) == {"value", "low", "high"}
+    assert set(metrics["calibration"]["reliability"][0]) == {
+        *("low", "high", "rows", "frauds", "mean_p", "rate", "rate_low", "rate_high"),
+    }
+    assert metrics["fairness"]["column"] is None
+    assert "data.columns.group" in metrics["fairness"]["reason"]
     assert metrics["guard"] == {"passed": True, "reasons": []}
     precision = metrics["test"]["average_precision"]
     assert precision["low"] < precision["value"] < precision["high"]
@@ -116,6 +122,47 @@ def test_the_metrics_are_those_of_the_contract(run: Path) -> None:
         metrics["data"]["blocks"]["test"]["frauds"] / metrics["data"]["blocks"]["test"]["rows"]
     )
     assert metrics["policy"]["test"]["alerts_per_day"]["value"] > 0
+
+
+def with_group(table: Path, levels: int) -> Path:
+    """Give cards a group; levels that could not stand anywhere else by chance."""
+    code = pl.col("card_id").rank("dense") % levels
+    made = pl.read_csv(table).with_columns(clan=pl.format("clan<{}>", code))
+    missing = pl.col("card_id").rank("dense") % 5 == 0
+    made = made.with_columns(clan=pl.when(missing).then(None).otherwise("clan"))
+    made.write_csv(table)
+    return table
+
+
+def test_groups_are_compared_and_stand_in_no_artefact(table: Path, tmp_path: Path) -> None:
+    with_group(table, 2)
+    assert main(own(table, "data.columns.group=clan")) == 0
+    run = tmp_path / "run"
+    metrics = json.loads((run / "metrics.json").read_text())
+    found = metrics["fairness"]
+    assert found["column"] == "clan"
+    assert set(found["groups"]) == {"clan<0>", "clan<1>", "not known"}
+    block = metrics["data"]["blocks"]["test"]
+    for part in ("rows", "frauds"):
+        assert sum(group[part] for group in found["groups"].values()) == block[part]
+    scores = pl.read_parquet(run / "test_scores.parquet")
+    alerts = int(scores["alert"].sum())
+    assert sum(group["alerts"] for group in found["groups"].values()) == alerts
+    assert found["equal_rates"]["today"]["alerts"] == alerts
+    assert found["equal_rates"]["equal"]["alerts"] <= alerts
+    cost = metrics["test"]["cost"]["value"]
+    assert found["equal_rates"]["today"]["cost"] == pytest.approx(cost)
+    assert "clan" not in scores.columns
+    for path in run.rglob("*"):
+        if path.is_file() and path.name != "metrics.json":
+            assert b"clan<" not in path.read_bytes(), path
+
+
+def test_groups_of_too_many_levels_are_refused_before_any_fit(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(own(with_group(table, 80), "data.columns.group=clan")) == 3
+    assert "'clan' plays the role 'group'" in capsys.readouterr().err
 
 
 def test_metrics_are_on_untouched_rows(run: Path) -> None:
