@@ -201,7 +201,9 @@ def bootstrap(
     -----
     Ranking metrics cost a gather over the rows for every four replicates; metrics that are sums
     over rows cost a matrix product over the clusters; a metric without a `form` is called once a
-    replicate. Memory is bounded, whatever `replicates`.
+    replicate. Each replicate is what the function gives with its weights, but for metrics whose
+    form is not `exact` (the calibration slope), which are near it. Memory is bounded, whatever
+    `replicates`.
 
     Examples
     --------

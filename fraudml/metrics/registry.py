@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,84 +24,22 @@ from fraudml.metrics._checks import (
     in_range,
 )
 from fraudml.metrics._groups import FraudGroups, ratio
+from fraudml.metrics.metric import Direction, Metric, Ranked, Sums, TopCards
 from fraudml.metrics.rows import ScoredRows
 
-__all__ = ["METRICS", "Measured", "Metric", "ScoredRows", "find_metric", "find_metrics", "measure"]
-
-Direction = Literal["higher", "lower", "none"]
-"""Which way is better; 'none' for counts, and for ratios whose best value is 1."""
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A metric of the ranking alone: a statistic of the groups, replicates on the first axis."""
-
-    statistic: Callable[[FraudGroups], Float]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """A metric of totals over rows: `terms` gives their columns, `combine` takes the totals.
-
-    Where `exact` is false a replicate is near what the function gives with its weights, no more.
-    """
-
-    terms: Callable[..., Iterable[Float]]
-    combine: Callable[[Float], Float]
-    exact: bool = True
-
-
-@dataclass(frozen=True)
-class TopCards:
-    """Card precision at k."""
-
-    k: int
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric: its function and what a caller can rely on.
-
-    Parameters
-    ----------
-    name : str
-        As in `metrics.json`.
-    function : callable
-        Takes the columns in `needs` and `uses` by name, and `weight`; returns a number or raises
-        `DataError`.
-    needs : tuple of str
-        Columns of `ScoredRows` without which there is no value.
-    direction : {'higher', 'lower', 'none'}
-        Which way is better.
-    domain : tuple of float
-        The smallest and the largest value there can be.
-    form : Ranked, Sums, TopCards or None
-        How replicates are evaluated side by side.
-    uses : tuple of str
-        Columns that are passed where they are known.
-    beside : mapping of str to callable
-        Numbers to print beside it (a baseline, what is attainable), from the rows.
-    """
-
-    name: str
-    function: Callable[..., float]
-    needs: tuple[str, ...]
-    direction: Direction
-    domain: tuple[float, float]
-    form: Ranked | Sums | TopCards | None = None
-    uses: tuple[str, ...] = ()
-    beside: Mapping[str, Callable[[ScoredRows], float]] = field(default_factory=dict)
-
-    def columns(self, rows: ScoredRows) -> dict[str, Any]:
-        """Return the arguments of `function` and of `terms`, or say which are not known."""
-        missing = [name for name in self.needs if getattr(rows, name) is None]
-        if missing:
-            raise DataError(f"{self.name} needs {' and '.join(missing)}, which is not known here.")
-        return {name: getattr(rows, name) for name in (*self.needs, *self.uses)}
-
-    def value(self, rows: ScoredRows, weight: Float | None = None) -> float:
-        """Return the value on the rows; a `DataError` where it has none."""
-        return self.function(**self.columns(rows), weight=weight)
+__all__ = [
+    "METRICS",
+    "Direction",
+    "Measured",
+    "Metric",
+    "Ranked",
+    "ScoredRows",
+    "Sums",
+    "TopCards",
+    "find_metric",
+    "find_metrics",
+    "measure",
+]
 
 
 @dataclass(frozen=True)
