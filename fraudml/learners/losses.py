@@ -61,8 +61,21 @@ def _log_odds_of_base_rate(train: DesignMatrix) -> float:
     return float(np.log(frauds / (weight.sum() - frauds)))
 
 
-def _plain_rows(train: DesignMatrix) -> RowLoss:
-    return RowLoss(train.y == 1, np.ones(len(train), dtype=np.float32))
+def _chances(margin: NDArray[np.float64] | Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the sigmoid of a margin, of its negative, and the exponential that both are made of.
+
+    One exponential of float32 a row: several times faster than two of scipy's sigmoids.
+    """
+    towards = margin.astype(np.float32, copy=False)
+    small = np.exp(-np.abs(towards))
+    larger = 1 / (1 + small)
+    lesser = small * larger
+    up = towards >= 0
+    return np.where(up, larger, lesser), np.where(up, lesser, larger), small
+
+
+def _signs(fraud: NDArray[np.bool_]) -> Floats:
+    return np.where(fraud, np.float32(1), np.float32(-1))
 
 
 @dataclass(frozen=True)
@@ -103,14 +116,14 @@ class Focal:
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
         """Return both derivatives; the second is not below a small positive number."""
-        sign = np.where(rows.fraud, np.float32(1), np.float32(-1))
+        sign = _signs(rows.fraud)
         toward = sign * margin.astype(np.float32)
-        right, wrong = expit(toward), expit(-toward)
-        log_right = -np.logaddexp(np.float32(0), -toward)
+        right, wrong, small = _chances(toward)
+        log_right = np.minimum(toward, np.float32(0)) - np.log1p(small)
         slope = self.gamma * right * log_right - wrong
         # d/dz of wrong^gamma (gamma right log right − wrong), z the margin towards the label.
         bend = right * (wrong * (self.gamma * (log_right + 1) + 1) - self.gamma * slope)
-        damped = rows.pull * wrong**self.gamma
+        damped = rows.pull * (wrong if self.gamma == 1 else wrong**self.gamma)
         return sign * damped * slope, np.maximum(damped * bend, _LEAST_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
@@ -156,9 +169,9 @@ class Margin:
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
         """Return both derivatives."""
-        sign = np.where(rows.fraud, np.float32(1), np.float32(-1))
-        wrong = expit(rows.pull - sign * margin.astype(np.float32))
-        return -sign * wrong, np.maximum(wrong * (1 - wrong), _LEAST_HESSIAN)
+        sign = _signs(rows.fraud)
+        wrong, right, _ = _chances(rows.pull - sign * margin.astype(np.float32))
+        return -sign * wrong, np.maximum(wrong * right, _LEAST_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the loss of each row."""
@@ -209,10 +222,10 @@ class ExpectedCost:
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
         """Return the derivative, and the floored absolute value of the second."""
-        chance = expit(margin.astype(np.float32))
-        unsure = chance * (1 - chance) * rows.pull
+        chance, other, _ = _chances(margin)
+        unsure = chance * other * rows.pull
         slope = np.where(rows.fraud, -unsure, unsure)
-        bend = unsure * np.maximum(np.abs(1 - 2 * chance), np.float32(self.least_hessian))
+        bend = unsure * np.maximum(np.abs(other - chance), np.float32(self.least_hessian))
         return slope, np.maximum(bend, _LEAST_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
