@@ -59,10 +59,10 @@ def share_bound(hits: float, rows: float, *, level: float, side: Side) -> float:
 def clustered_share_bound(hits: Counts, rows: Counts, *, level: float, side: Side) -> float:
     """Return a one-sided bound of a share whose rows come in clusters.
 
-    The exact bound of the count of rows that independent rows would need to be as certain: the
-    count divided by the design effect, at least 1, that the clusters show, and by what it costs to
-    have measured it on few of them. Where all rows or none are hits nothing can be measured, and
-    the rows of a cluster count as if they were all alike.
+    The exact bound of as many independent rows as would be as certain: the count divided by the
+    design effect, at least 1, that the clusters show, and by what it costs to have measured it on
+    few of them. What the effect would be if the rows of a cluster were all alike counts as one more
+    cluster: it alone decides where all rows or none are hits.
 
     Parameters
     ----------
@@ -122,9 +122,11 @@ def _effective_rows(hits: Counts, rows: Counts, share: float, level: float) -> f
     if clusters < 2 or not 0 < share < 1:
         return alike
     spread = np.sum((hits - share * rows) ** 2) * clusters / (clusters - 1) / count**2
-    measured = share * (1 - share) / float(spread) * count / (count - 1)
+    measured = max(float(spread) / (share * (1 - share)) * (count - 1), 1.0)
+    shown = min(np.count_nonzero(hits), np.count_nonzero(rows - hits))
+    effect = (shown * measured + count / alike) / (shown + 1)
     few = float(stdtrit(count - 1, level) / stdtrit(clusters - 1, level)) ** 2
-    return min(measured, count) * few
+    return count / effect * few
 
 
 def rate_bound(by_day: Counts, *, days: float, level: float) -> float:

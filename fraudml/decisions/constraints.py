@@ -8,6 +8,7 @@ tomorrow is like the tuning rows.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -131,8 +132,14 @@ class RecallFloor:
         def judge(threshold: float, level: float) -> _Found:
             return _share(score >= threshold, entity, level, "lower")
 
-        rising = np.sort(score[score >= 0])
-        looks = _one_start(rising[look_sizes(1, len(rising)) - 1], self.confidence)
+        rising, frauds = np.sort(score[score >= 0]), len(score)
+        sizes = look_sizes(1, len(rising))
+        half = (1 + self.floor) / 2
+        easy = [
+            share_bound(frauds - int(size) + 1, frauds, level=self.confidence, side="lower") >= half
+            for size in sizes
+        ]
+        looks = _starts(rising[sizes - 1], sum(easy), self.confidence, entity)
         return _walk(self, "recall", self.floor, looks, judge, rows=rows, otherwise=0.0)
 
 
@@ -166,7 +173,13 @@ class FprCap:
         def judge(threshold: float, level: float) -> _Found:
             return _share(score >= threshold, entity, level, "upper")
 
-        looks = _one_start(_falling(score[score >= 0]), self.confidence)
+        falling, legitimate = _falling(score[score >= 0]), len(score)
+        alerts = [np.count_nonzero(score >= threshold) for threshold in falling]
+        easy = [
+            share_bound(count, legitimate, level=self.confidence, side="upper") <= self.cap / 2
+            for count in map(int, alerts)
+        ]
+        looks = _starts(falling, sum(easy), self.confidence, entity)
         return _walk(self, "false_positive_rate", self.cap, looks, judge, rows=rows, otherwise=0.0)
 
 
@@ -228,7 +241,8 @@ class AlertBudget:
             bound = rate_bound(by_day, days=days, level=level)
             return _Found(float(by_day.sum()) / days, bound)
 
-        looks, budget = _one_start(_falling(score), self.confidence), self.alerts_per_day
+        looks = _starts(_falling(score), 0, self.confidence, None)
+        budget = self.alerts_per_day
         return _walk(self, "alerts_per_day", budget, looks, judge, rows=rows, otherwise=NEVER)
 
 
@@ -255,7 +269,7 @@ _AGAIN = 3
 """The second start of a precision floor is at so many times the alerts of the first."""
 
 _SHARES = (0.8, 0.2)
-"""How the error that may be made is shared between the two starts."""
+"""How the error that may be made is shared between two starts."""
 
 _KINDS = {
     "precision": "precision_floor",
@@ -275,7 +289,7 @@ def _walk(
     rows: TuningRows,
     otherwise: float,
 ) -> TunedPolicy:
-    """Keep the last threshold that holds; where none does, the one whose bound is closest.
+    """Keep the riskiest threshold that holds; where none does, the one whose bound is closest.
 
     Each look may err by what was set aside for it, and by what the look before it handed on because
     it held (Wiens and Dmitrienko 2005, The fallback procedure).
@@ -284,6 +298,7 @@ def _walk(
         "at least" if metric in ("precision", "recall") else "at most"
     )
     sign = 1 if sense == "at least" else -1
+    riskier = operator.gt if metric == "recall" else operator.lt
     kept: tuple[float, _Found] | None = None
     handed_on = 0.0
     for threshold, set_aside in looks.items():
@@ -292,7 +307,8 @@ def _walk(
             continue
         found = judge(threshold, 1 - error)
         holds = sign * found.bound >= sign * limit
-        kept = (threshold, found) if holds else kept
+        if holds and (kept is None or riskier(threshold, kept[0])):
+            kept = threshold, found
         handed_on = error if holds else 0.0
     met = kept is not None
     if kept is None and looks:
@@ -330,9 +346,23 @@ def _share(hit: Flags, entity: Codes | None, level: float, side: Side) -> _Found
     return _Found(share, clustered_share_bound(hits, of_entity, level=level, side=side))
 
 
-def _one_start(thresholds: Floats, confidence: float) -> Mapping[float, float]:
-    looks = dict.fromkeys(thresholds.tolist(), 0.0)
-    return looks | dict.fromkeys(list(looks)[:1], 1 - confidence)
+def _starts(
+    thresholds: Floats, middle: int, confidence: float, entity: Codes | None
+) -> Mapping[float, float]:
+    """Start from the safest threshold; among entities from a middle one, and then from the safest.
+
+    The safest thresholds have hits, or misses, of so few entities that nobody can tell how alike
+    the rows of one are: a bound there may fail where the bounds after it hold.
+    """
+    if entity is None or middle < 1:
+        looks = dict.fromkeys(thresholds.tolist(), 0.0)
+        return looks | dict.fromkeys(list(looks)[:1], 1 - confidence)
+    middle = min(middle, len(thresholds) - 1)
+    looks = dict.fromkeys(np.roll(thresholds, -middle).tolist(), 0.0)
+    starts = (float(thresholds[middle]), float(thresholds[0]))
+    for start, share in zip(starts, _SHARES, strict=True):
+        looks[start] += share * (1 - confidence)
+    return looks
 
 
 def _ranked(rows: TuningRows, value_floor: float) -> NDArray[np.int64]:
