@@ -126,3 +126,16 @@ def test_a_weak_model_passes_with_enough_frauds() -> None:
         passed += passes(y_true, score, seed)
     assert np.mean(lifts) < 4
     assert passed >= 18
+
+
+@pytest.mark.slow
+def test_a_model_three_times_as_good_as_chance_passes_with_400_frauds() -> None:
+    rng = np.random.default_rng(0)
+    y_true = (np.arange(40_000) < 400).astype(np.int8)
+    passed, lifts = 0, []
+    for seed in range(50):
+        score = rng.normal(size=40_000) + 0.76 * y_true
+        lifts.append(average_precision(y_true, score) / 0.01)
+        passed += passes(y_true, score, seed, 200)
+    assert 2.7 < np.mean(lifts) < 3.3
+    assert passed == 50
