@@ -64,6 +64,15 @@ COMMANDS = {
             "backtest.train_days=28 backtest.refit=never",
         ),
     ),
+    "sweep": Command(
+        "search settings within a budget, keep the best model; the same command goes on",
+        "fraudml.workflows.sweep",
+        examples=(
+            "+sweep=lightgbm budget.trials=40 budget.seconds=1800",
+            "+sweep=resampling +experiment=handbook sweep.on=folds sweep.folds_end=2018-08-01",
+            "+sweep=xgboost budget.price_per_hour=0.4 budget.max_money=2",
+        ),
+    ),
     "audit": Command(
         "before training, find what in a table will hurt",
         "fraudml.workflows.audit",

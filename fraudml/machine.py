@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
@@ -21,6 +22,7 @@ _LIBRARIES = (
     "scipy",
 )
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def granted_threads() -> int:
@@ -41,6 +43,17 @@ def _cgroup_cores() -> int:
         return max(1, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError):  # no container, or no limit ('max')
         return sys.maxsize
+
+
+def granted_memory_mb() -> float:
+    """Return how much memory this process may use: the machine's, or the container's share."""
+    found = [float("inf")]
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**2)
+    with contextlib.suppress(OSError, ValueError):  # no container, or no limit ('max')
+        found.append(int(_CGROUP_MEMORY.read_text(encoding="ascii")) / 1024**2)
+    least = min(found)
+    return least if least < float("inf") else 4096.0
 
 
 def peak_memory_mb() -> float | None:

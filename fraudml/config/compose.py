@@ -28,8 +28,9 @@ from fraudml.config.overrides import no_option, read_overrides, sort_overrides
 from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.errors import ConfigError, listing, nearest
 
-ONLOOKERS = ("audit", "features")
-"""Commands that look at the table and the features of a run: they take the experiments of any."""
+ONLOOKERS = ("audit", "features", "sweep")
+"""Commands that look at the table, the features or the settings of a run: they take the experiments
+of any."""
 
 
 def compose(

@@ -18,6 +18,7 @@ from fraudml.evaluation.table import IntervalSettings
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.devices import DeviceSettings
 from fraudml.split import BacktestSettings, SplitSettings
+from fraudml.sweep.settings import SweepSettings
 
 OBJECTIVES = (
     "average_precision",
@@ -44,13 +45,39 @@ class BudgetSettings:
     ----------
     seconds : float
         Wall clock of the whole run; fitting stops in time for what comes after it.
+    trials : int
+        Trials of a sweep, those of earlier runs of the same sweep included.
+    price_per_hour : float, optional
+        What the machine costs, in any currency.
+    max_money : float, optional
+        What a sweep may cost; with `price_per_hour` it limits the seconds.
     """
 
     seconds: float = 3600.0
+    trials: int = 50
+    price_per_hour: float | None = None
+    max_money: float | None = None
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0:
-            raise ConfigError(f"budget.seconds is {self.seconds}. It is above 0.")
+        for name in ("seconds", "trials", "price_per_hour", "max_money"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"budget.{name} is {value}. It is above 0.")
+        if self.max_money is not None and self.price_per_hour is None:
+            raise ConfigError(
+                "budget.max_money is set and budget.price_per_hour is not: say what an hour costs."
+            )
+
+    @property
+    def wall_clock(self) -> float:
+        """Seconds that time and money allow."""
+        if self.max_money is None or self.price_per_hour is None:
+            return self.seconds
+        return min(self.seconds, 3600 * self.max_money / self.price_per_hour)
+
+    def money(self, seconds: float) -> float | None:
+        """Return what so many seconds cost; None where no price is known."""
+        return None if self.price_per_hour is None else self.price_per_hour * seconds / 3600
 
 
 @dataclass(frozen=True)
@@ -90,6 +117,8 @@ class Settings:
         the device.
     study : StudySettings
         Samplers and learners that `backtest` compares.
+    sweep : SweepSettings
+        What `sweep` searches, on what, and how.
     components : ComponentSettings
         Where the targets of parts may come from.
     objective : str
@@ -135,6 +164,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
     study: StudySettings = field(default_factory=StudySettings)
+    sweep: SweepSettings = field(default_factory=SweepSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)
     objective: str = "average_precision"
     proof: bool = True

@@ -101,7 +101,7 @@ def fit_context(settings: Settings, progress: Progress) -> FitContext:
         seed=settings.seed,
         threads=settings.threads or granted_threads(),
         deterministic=settings.device.deterministic,
-        deadline=Deadline(settings.budget.seconds),
+        deadline=Deadline(settings.budget.wall_clock),
         progress=progress,
     )
 

@@ -14,7 +14,8 @@ from fraudml.bundle import write_bundle
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
-from fraudml.files import whole_folder, write_json
+from fraudml.errors import ConfigError
+from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
 from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
 
@@ -62,6 +63,34 @@ def run_folder(settings: Settings) -> Iterator[Place]:
     with whole_folder(final) as partial, _logged(partial / "run.log"):
         (partial / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
         yield Place(partial, final)
+
+
+@contextmanager
+def kept_folder(final: Path) -> Iterator[Path]:
+    """Give the folder of a run that goes on where it was ended; it takes its place at the end.
+
+    Parameters
+    ----------
+    final : Path
+        Where the folder belongs.
+
+    Raises
+    ------
+    ConfigError
+        It exists.
+    MachineError
+        It cannot be written.
+    """
+    if final.exists():
+        raise ConfigError(
+            f"output_dir: '{final}' exists and is no finished sweep. Choose another output_dir."
+        )
+    partial = final.with_name(final.name + PARTIAL)
+    with machine_errors(final):
+        partial.mkdir(parents=True, exist_ok=True)
+        with _logged(partial / "run.log"):
+            yield partial
+        partial.rename(final)
 
 
 def write_run(run: Run, place: Place) -> Run:

@@ -147,7 +147,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
     del table
     progress("features", 0.0)
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
-    prepared = _prepare(dataset, split, settings, parts.costs, context.threads)
+    prepared = prepare_split(dataset, split, settings, parts.costs, context.threads)
     del dataset
     progress("features", 1.0)
     bundle, scores = fit_bundle(
@@ -186,10 +186,24 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
     return Run(settings, metrics, tested.table, verdict, kept_bundle(bundle, metrics, verdict))
 
 
-def _prepare(
+def prepare_split(
     dataset: Dataset, split: Split, settings: Settings, costs: CostModel, threads: int
 ) -> Prepared:
-    """Make the features, after a look for columns that give the label away."""
+    """Make the features of a split, after a look for columns that give the label away.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    split : Split
+        Its blocks; the feature plan is fitted on the development window.
+    settings : Settings
+        Features, delay, audit.
+    costs : CostModel
+        What each outcome costs on each row.
+    threads : int
+        For features that look back.
+    """
     blocks = (split.development.rows, split.test.rows)
     features = fit_features(
         dataset,

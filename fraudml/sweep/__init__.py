@@ -1,0 +1,1 @@
+"""Sweeps: what is searched, how trials are run and capped, and where they are kept."""

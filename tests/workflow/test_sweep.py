@@ -1,0 +1,257 @@
+"""Sweeps: what they write, that they go on after a kill, and that no trial outlives its caps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fraudml.cli import main
+
+SMALL = (
+    "data.simulate.rows=8000",
+    "data.simulate.prevalence=0.03",
+    "data.simulate.cards=1000",
+    "data.simulate.terminals=60",
+    "learner.num_iterations=20",
+    "evaluation.replicates=100",
+    "evaluation.rivals=false",
+    "rounds.choose=false",
+    "threads=1",
+)
+LEAVES = "sweep.space=['learner.num_leaves=int(interval(2,16))','learner.lambda_l2=interval(1,30)']"
+MODELS = """
+import time
+import numpy as np
+from sklearn.naive_bayes import GaussianNB
+
+class Sleeper(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        time.sleep(3600)
+
+class Hog(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        held = []
+        while True:
+            held.append(np.ones(20_000_000))
+
+class Broken(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        raise ValueError("this estimator is broken on purpose")
+"""
+
+
+def swept(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    assert main(["sweep", *SMALL, *words, f"output_dir={folder}"]) == code
+    record: dict[str, Any] = json.loads((folder / "sweep.json").read_text())
+    return record
+
+
+def test_a_sweep_keeps_the_best_model_and_says_what_it_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    record = swept(folder, LEAVES, "budget.trials=5", "budget.price_per_hour=2")
+    assert record["trials"] == {"complete": 5, "total": 5}
+    trials = pl.read_parquet(folder / "trials.parquet")
+    assert trials.height == 5
+    assert record["best"]["value"] == trials["value"].max()
+    assert record["spent"]["money"] == pytest.approx(record["spent"]["seconds"] / 1800, rel=0.1)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert record["test"] == metrics["test"]
+    for name in ("bundle", "test_scores.parquet", "config.yaml", "run.log", "winner.yaml"):
+        assert (folder / name).exists(), name
+    assert not (folder / "rows").exists()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "5 complete" in shown
+    assert "the same on test" in shown
+
+
+def test_the_winner_is_an_experiment_of_train(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    swept(folder, LEAVES, "budget.trials=3")
+    own = tmp_path / "own" / "experiment"
+    own.mkdir(parents=True)
+    (own / "winner.yaml").write_text((folder / "winner.yaml").read_text())
+    run = tmp_path / "run"
+    words = ["train", "+experiment=winner", "--config-dir", str(own.parent), *SMALL]
+    words.remove("learner.num_iterations=20")
+    assert main([*words, f"output_dir={run}"]) == 0
+    first, again = (json.loads((one / "metrics.json").read_text()) for one in (folder, run))
+    assert first["test"] == again["test"]
+
+
+def test_a_finished_sweep_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "sweep"
+    first = swept(folder, LEAVES, "budget.trials=2")
+    capsys.readouterr()
+    assert swept(folder, LEAVES, "budget.trials=2") == first
+    assert "nothing is left to do" in capsys.readouterr().err
+
+
+def test_conditions_and_groups(tmp_path: Path) -> None:
+    space = (
+        "sweep.space=['resampling=choice(none,random_under)',"
+        "'resampling.fraud_share=interval(0.1,0.4) if resampling=random_under']"
+    )
+    swept(tmp_path / "sweep", space, "budget.trials=6", "sweep.sampler=random")
+    for words in pl.read_parquet(tmp_path / "sweep" / "trials.parquet")["overrides"]:
+        drawn = dict(word.split("=", 1) for word in words)
+        assert ("resampling.fraud_share" in drawn) == (drawn["resampling"] == "random_under")
+
+
+def test_a_grid_tries_every_combination_once(tmp_path: Path) -> None:
+    space = "sweep.space=['learner.num_leaves=4,8','learner.lambda_l2=choice(1,10)']"
+    record = swept(tmp_path / "sweep", space, "sweep.sampler=grid")
+    assert record["trials"]["total"] == 4
+    words = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")["overrides"].to_list()
+    assert len({tuple(one) for one in words}) == 4
+
+
+def test_money_is_an_objective(tmp_path: Path) -> None:
+    record = swept(tmp_path / "sweep", LEAVES, "budget.trials=2", "objective=savings")
+    assert record["best"]["value"] == pytest.approx(sum(record["best"]["blocks"]) / 4)
+
+
+def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
+    words = ("sweep.on=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
+    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-06-01")
+    assert (tmp_path / "sweep" / "backtest.json").exists()
+    assert len(record["best"]["blocks"]) == 2
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "own_models.py").write_text(MODELS)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def of_classes(*names: str) -> list[str]:
+    few = [word for word in SMALL if not word.startswith(("learner.", "rounds."))]
+    space = f"sweep.space=['learner.classifier=choice({','.join(names)})']"
+    return [*few, "learner=logistic", "~learner.max_iter", "components.allow=[own_models]", space]
+
+
+@pytest.mark.slow
+def test_trials_that_sleep_or_eat_all_memory_are_ended(models: Path, tmp_path: Path) -> None:
+    classes = ("own_models.Sleeper", "own_models.Hog", "sklearn.naive_bayes.GaussianNB")
+    words = [*of_classes(*classes), "sweep.sampler=grid", "sweep.trial_seconds=8"]
+    words += ["sweep.trial_memory_mb=1500", f"output_dir={tmp_path / 'sweep'}"]
+    assert main(["sweep", *words]) == 0
+    trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
+    reasons = {
+        words[0].rsplit(".", 1)[1]: why for words, why in trials["overrides", "reason"].rows()
+    }
+    assert reasons == {"Sleeper": "out of time", "Hog": "out of memory", "GaussianNB": None}
+    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert record["trials"] == {"complete": 1, "fail": 2, "total": 3}
+
+
+def test_all_trials_failing_ends_with_5_and_the_first_error(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = of_classes("own_models.Broken", "own_models.Broken")
+    words[-1] = words[-1].replace("own_models.Broken,own_models.Broken", "own_models.Broken")
+    words[-1] = words[-1].replace("']", "','learner.var_smoothing=interval(0.1,1)']")
+    words += ["budget.trials=2", f"output_dir={tmp_path / 'sweep'}"]
+    assert main(["sweep", *words]) == 5
+    assert "broken on purpose" in capsys.readouterr().err
+    assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sweep.space=['learner.num_leafs=choice(4,8)']",), "num_leafs"),
+        (("sweep.space=['learner.num_leaves=interval(8,8)']",), "empty"),
+        (("sweep.space=['learner.num_leaves=8']",), "nothing to search"),
+        ((), "nothing to search"),
+        (("sweep.space=['a=choice(1,2) if b=3']",), "no dimension before it offers"),
+        ((LEAVES, "sweep.sampler=grid"), "endlessly many"),
+        ((LEAVES, "objective=accuracy"), "accuracy"),
+        ((LEAVES, "objective=roc_auc"), "roc_auc"),
+        ((LEAVES, "budget.max_money=3"), "price_per_hour"),
+        ((LEAVES, "sweep.workers=0"), "sweep.workers is 0"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_exits_2(
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", *SMALL, *words, f"output_dir={tmp_path / 'sweep'}"]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_storage_that_is_not_there_is_said_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [LEAVES, "sweep.storage='sqlite:////no/such/folder/trials.db'"]
+    assert main(["sweep", *SMALL, *words, f"output_dir={tmp_path / 'sweep'}"]) == 7
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup=3")
+
+
+def test_another_config_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    process = subprocess.Popen([*COMMAND, "budget.trials=50", f"output_dir={folder}"])
+    journal = folder.with_name("sweep.partial") / "trials.journal"
+    _wait_for(lambda: journal.exists() and b'"state"' in journal.read_bytes())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(
+        [*COMMAND, "budget.trials=50", "seed=1", f"output_dir={folder}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 2
+    assert "seed was 0 and is 1" in " ".join(again.stderr.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_a_killed_sweep_ends_as_an_unbroken_one(storage: str, tmp_path: Path) -> None:
+    def words(name: str) -> list[str]:
+        made = [*COMMAND, "budget.trials=8", f"output_dir={tmp_path / name}"]
+        if storage == "sqlite":
+            made.append(f"sweep.storage='sqlite:///{tmp_path / name}.db'")
+        return made
+
+    assert subprocess.run(words("whole"), check=False).returncode == 0
+    kills = 0
+    for _ in range(40):
+        process = subprocess.Popen(words("broken"))
+        try:
+            process.wait(2.0 + 0.37 * kills)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert kills > 2
+    whole, broken = (
+        json.loads((tmp_path / name / "sweep.json").read_text()) for name in ("whole", "broken")
+    )
+    assert broken["trials"] == whole["trials"] == {"complete": 8, "total": 8}
+    assert broken["best"]["value"] == whole["best"]["value"]
+    assert broken["test"] == whole["test"]
+
+
+def _wait_for(there: Any, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(0.05)
