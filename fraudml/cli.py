@@ -69,7 +69,7 @@ COMMANDS = {
         "fraudml.workflows.sweep",
         examples=(
             "+sweep=lightgbm budget.trials=40 budget.seconds=1800",
-            "+sweep=resampling +experiment=handbook sweep.on=folds sweep.folds_end=2018-08-01",
+            "+sweep=resampling +experiment=handbook sweep.blocks=folds sweep.folds_end=2018-08-01",
             "+sweep=xgboost budget.price_per_hour=0.4 budget.max_money=2",
         ),
     ),

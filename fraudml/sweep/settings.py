@@ -16,11 +16,11 @@ class SweepSettings:
     ----------
     space : tuple of str
         Overrides that stand for many values, as `learner.num_leaves=int(interval(4,64))`.
-    on : {'steps', 'folds'}
+    blocks : {'steps', 'folds'}
         Trials are scored on the out-of-fold steps of the development window, or on the folds of
         `backtest`. The test block, or the test folds, are scored once, for the chosen trial.
     folds_end : str, optional
-        With `on=folds`, where the last of these folds ends; it must not reach into the test folds,
+        With `blocks=folds`, where the last of these folds ends; it must not reach into the test folds,
         which end at `backtest.end`.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
@@ -49,7 +49,7 @@ class SweepSettings:
     """
 
     space: tuple[str, ...] = ()
-    on: Literal["steps", "folds"] = "steps"
+    blocks: Literal["steps", "folds"] = "steps"
     folds_end: str | None = None
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     startup: int = 10

@@ -115,8 +115,11 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         return Sweep(json.loads((final / "sweep.json").read_text(encoding="utf-8")), str(final))
     with kept_folder(final) as folder:
         (folder / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
-        _with(folder, first_overrides(space))  # what the config does not take fails here
+        first = first_overrides(space)
+        build_parts(_with(folder, first))  # what the config does not take fails here
         shared = _Shared(frame, folder, settings)
+        progress("features", 0.0)
+        shared.rows_of(first)
         trials = open_trials(
             settings.sweep,
             space,
@@ -200,7 +203,7 @@ class _Shared:
 
     def _made(self, settings: Settings) -> list[SweepRows]:
         threads = settings.threads or granted_threads()
-        if settings.sweep.on == "steps":
+        if settings.sweep.blocks == "steps":
             split = split_blocks(self._dataset, settings.split, settings.data, settings.seed)
             costs = build_parts(settings).costs
             prepared = prepare_split(self._dataset, split, settings, costs, threads)
@@ -352,7 +355,7 @@ def _final(
     budget = replace(settings.budget, seconds=left, max_money=None)
     told = replace(settings, budget=budget, output_dir=None)
     progress("the chosen model", 0.0)
-    if settings.sweep.on == "folds":
+    if settings.sweep.blocks == "folds":
         return backtest(frame, replace(told, command="backtest"))
     return train(frame, replace(told, command="train"))
 
@@ -366,7 +369,7 @@ def _written(chosen: Run | Backtest, place: Place) -> Run | Backtest:
 def _write_winner(folder: Path, base: Settings, winner: Settings) -> None:
     """Write what the chosen settings change, as an experiment."""
     before, after = dump(base), dump(winner)
-    command = "backtest" if winner.sweep.on == "folds" else "train"
+    command = "backtest" if winner.sweep.blocks == "folds" else "train"
     changed = {name: part for name, part in after.items() if before[name] != part}
     text = to_yaml({"command": command, **changed})
     (folder / "winner.yaml").write_text(f"# @package _global_\n{text}", encoding="utf-8")

@@ -28,24 +28,27 @@ SMALL = (
     "threads=1",
 )
 LEAVES = "sweep.space=['learner.num_leaves=int(interval(2,16))','learner.lambda_l2=interval(1,30)']"
-MODELS = """
+WEIGHTS = """
 import time
 import numpy as np
-from sklearn.naive_bayes import GaussianNB
 
-class Sleeper(GaussianNB):
-    def fit(self, X, y, sample_weight=None):
+class Plain:
+    def weigh(self, train):
+        return train, None
+
+class Sleeper:
+    def weigh(self, train):
         time.sleep(3600)
 
-class Hog(GaussianNB):
-    def fit(self, X, y, sample_weight=None):
+class Hog:
+    def weigh(self, train):
         held = []
         while True:
             held.append(np.ones(20_000_000))
 
-class Broken(GaussianNB):
-    def fit(self, X, y, sample_weight=None):
-        raise ValueError("this estimator is broken on purpose")
+class Broken:
+    def weigh(self, train):
+        raise ValueError("these weights are broken on purpose")
 """
 
 
@@ -122,53 +125,66 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
 
 
 def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
-    words = ("sweep.on=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
-    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-06-01")
+    words = ("sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
+    words += ("data.simulate.rows=20000", "learner.num_iterations=60", "backtest.train_days=20")
+    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-03-20")
     assert (tmp_path / "sweep" / "backtest.json").exists()
     assert len(record["best"]["blocks"]) == 2
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "models"
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of a user's own, with parts that behave badly."""
+    folder = tmp_path / "weights"
     folder.mkdir()
-    (folder / "own_models.py").write_text(MODELS)
+    (folder / "own_weights.py").write_text(WEIGHTS)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
 
-def of_classes(*names: str) -> list[str]:
-    few = [word for word in SMALL if not word.startswith(("learner.", "rounds."))]
-    space = f"sweep.space=['learner.classifier=choice({','.join(names)})']"
-    return [*few, "learner=logistic", "~learner.max_iter", "components.allow=[own_models]", space]
+def of_weights(*names: str) -> list[str]:
+    targets = ",".join(f"own_weights.{name}" for name in names)
+    return [
+        *SMALL,
+        "components.allow=[own_weights]",
+        f"sweep.space=['weighting._target_=choice({targets})','learner.num_leaves=choice(4,8)']",
+        "sweep.sampler=grid",
+        "proof=false",
+    ]
 
 
 @pytest.mark.slow
-def test_trials_that_sleep_or_eat_all_memory_are_ended(models: Path, tmp_path: Path) -> None:
-    classes = ("own_models.Sleeper", "own_models.Hog", "sklearn.naive_bayes.GaussianNB")
-    words = [*of_classes(*classes), "sweep.sampler=grid", "sweep.trial_seconds=8"]
-    words += ["sweep.trial_memory_mb=1500", f"output_dir={tmp_path / 'sweep'}"]
-    assert main(["sweep", *words]) == 0
+def test_trials_that_sleep_or_eat_all_memory_are_ended(weights: Path, tmp_path: Path) -> None:
+    words = of_weights("Sleeper", "Hog", "Plain")
+    words += ["sweep.trial_seconds=8", "sweep.trial_memory_mb=1500"]
+    assert main(["sweep", *words, f"output_dir={tmp_path / 'sweep'}"]) == 0
     trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
     reasons = {
-        words[0].rsplit(".", 1)[1]: why for words, why in trials["overrides", "reason"].rows()
+        (words[0].rpartition(".")[2], why) for words, why in trials["overrides", "reason"].rows()
     }
-    assert reasons == {"Sleeper": "out of time", "Hog": "out of memory", "GaussianNB": None}
+    assert reasons == {("Sleeper", "out of time"), ("Hog", "out of memory"), ("Plain", None)}
     record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    assert record["trials"] == {"complete": 1, "fail": 2, "total": 3}
+    assert record["trials"] == {"complete": 2, "fail": 4, "total": 6}
 
 
 def test_all_trials_failing_ends_with_5_and_the_first_error(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = of_classes("own_models.Broken", "own_models.Broken")
-    words[-1] = words[-1].replace("own_models.Broken,own_models.Broken", "own_models.Broken")
-    words[-1] = words[-1].replace("']", "','learner.var_smoothing=interval(0.1,1)']")
-    words += ["budget.trials=2", f"output_dir={tmp_path / 'sweep'}"]
-    assert main(["sweep", *words]) == 5
-    assert "broken on purpose" in capsys.readouterr().err
+    words = of_weights("Broken")
+    assert main(["sweep", *words, f"output_dir={tmp_path / 'sweep'}"]) == 5
+    assert "ValueError: these weights are broken on purpose" in capsys.readouterr().err
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
+    started = time.monotonic()
+    words = (LEAVES, "budget.trials=100000", "budget.seconds=25", "sweep.patience=0")
+    record = swept(tmp_path / "sweep", *words)
+    assert time.monotonic() - started < 25 + 10
+    assert 3 < record["trials"]["total"] < 1000
+    assert (tmp_path / "sweep" / "bundle").exists()
 
 
 @pytest.mark.parametrize(
@@ -245,7 +261,8 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(storage: str, tmp_path: Path) ->
     whole, broken = (
         json.loads((tmp_path / name / "sweep.json").read_text()) for name in ("whole", "broken")
     )
-    assert broken["trials"] == whole["trials"] == {"complete": 8, "total": 8}
+    assert broken["trials"] == whole["trials"]
+    assert whole["trials"]["total"] == 8
     assert broken["best"]["value"] == whole["best"]["value"]
     assert broken["test"] == whole["test"]
 
