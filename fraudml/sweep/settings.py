@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from fraudml.errors import ConfigError
 
@@ -20,8 +21,8 @@ class SweepSettings:
         Trials are scored on the out-of-fold steps of the development window, or on the folds of
         `backtest`. The test block, or the test folds, are scored once, for the chosen trial.
     folds_end : str, optional
-        With `blocks=folds`, where the last of these folds ends; it must not reach into the test folds,
-        which end at `backtest.end`.
+        With `blocks=folds`, where the last of these folds ends; it must not reach into the test
+        folds, which end at `backtest.end`.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
     startup : int
@@ -39,7 +40,7 @@ class SweepSettings:
         Trials at a time on this machine; threads are shared among them.
     storage : str, optional
         A database for the trials, as `sqlite:///trials.db` or `postgresql+psycopg://…`; by default
-        a journal file in the run folder.
+        a journal file in the run folder. Never with a password: PGPASSWORD is for that.
     name : str, optional
         The name of the study in the storage; by default that of the run folder.
     trial_seconds : float
@@ -67,6 +68,11 @@ class SweepSettings:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"sweep.{name} is {getattr(self, name)}. It is at least {low}.")
+        if self.storage is not None and urlsplit(self.storage).password:
+            raise ConfigError(
+                "sweep.storage holds a password, and settings are written to config.yaml. Leave it "
+                "out and set PGPASSWORD, or use a ~/.pgpass file."
+            )
         if not self.trial_seconds > 0:
             raise ConfigError(f"sweep.trial_seconds is {self.trial_seconds}. It is above 0.")
         if self.trial_memory_mb is not None and self.trial_memory_mb < 1:

@@ -22,8 +22,10 @@ from fraudml.config.parse import dump, parse
 from fraudml.config.settings import Settings
 from fraudml.config.shape import shape_of
 from fraudml.config.sources import groups, packaged_conf
+from fraudml.config.space import read_space
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
+from fraudml.sweep.space import Choice, first_overrides
 
 NEEDS = {"costs=columns": ["costs.fp=cost_fp", "costs.fn=cost_fn"]}
 """Options that cannot stand alone, with what they need; a policy may want its number, say."""
@@ -92,6 +94,8 @@ EXTRAS = {("learner", "xgboost"), ("learner", "catboost")}
 
 
 def command_of(group: str, option: str) -> str:
+    if group == "sweep":
+        return "sweep"
     content = OmegaConf.load(packaged_conf() / group / f"{option}.yaml")
     return str(OmegaConf.select(content, "command", default="train"))
 
@@ -101,10 +105,21 @@ def test_every_option_composes_parses_and_is_checked(group: str, option: str) ->
     if (group, option) in EXTRAS and find_spec(option) is None:
         pytest.skip(f'needs pip install "fraudml[{option}]"')
     command = command_of(group, option)
-    chosen = f"{'+' if group == 'experiment' else ''}{group}={option}"
+    chosen = f"{'+' if group in ('experiment', 'sweep') else ''}{group}={option}"
     settings = load_settings(command, [chosen, *NEEDS.get(chosen, [])])
     assert settings.command == command
     assert read_settings(dump(settings)) == settings
+
+
+@pytest.mark.parametrize("option", groups()["sweep"])
+def test_every_key_of_a_space_is_one_that_the_config_takes(option: str) -> None:
+    settings = load_settings("sweep", [f"+sweep={option}"])
+    space = read_space(settings.sweep.space)
+    assert load_settings("sweep", [f"+sweep={option}", *first_overrides(space)])
+    for one in space:
+        if isinstance(one, Choice):
+            for value in one.options:
+                assert load_settings("sweep", [f"+sweep={option}", f"{one.key}={value}"])
 
 
 def test_an_experiment_opens_with_its_question_and_command() -> None:

@@ -36,13 +36,15 @@ ARROWS: dict[str, set[str]] = {
     "bundle": {"data", "decisions", "features", "learners"},
     "scoring": {"bundle", "data"},
     "report": set(),
+    "sweep": {"decisions", "split"},
     "config": {
         "audit", "data", "decisions", "evaluation", "features", "learners", "resampling", "split",
-        "weighting",
+        "sweep", "weighting",
     },
     "workflows": {
         "audit", "bundle", "config", "data", "decisions", "evaluation", "features", "learners",
-        "metrics", "recipe", "report", "resampling", "scoring", "split", "weighting",
+        "metrics", "recipe", "report", "resampling", "scoring", "split", "sweep",
+        "weighting",
     },
     "terminal": set(),
     "cli": {"config", "terminal", "workflows"},

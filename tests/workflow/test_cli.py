@@ -234,7 +234,7 @@ def test_version(run: Run) -> None:
         (["train", "smote"], "'smote' is no override."),
         (["train", "--config-dir", "nowhere"], "--config-dir: 'nowhere' does not exist."),
         (["train", "--config-name", "confg"], "--config-name: there is no config 'confg'."),
-        (["train", "sede=3"], "sede is not a key. Did you mean 'seed'?"),
+        (["train", "sede=3"], "sede is not a key. Did you mean 'seed'"),
         (["train", "test_share=0.3"], "test_share is not a key. Did you mean 'split.test_share'?"),
         (["train", "resampling=smot"], "there is no option 'smot' in the group 'resampling'."),
         (["train", "resampling=smot"], "Did you mean 'smote'"),

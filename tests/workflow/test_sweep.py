@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +202,7 @@ def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
         ((LEAVES, "objective=roc_auc"), "roc_auc"),
         ((LEAVES, "budget.max_money=3"), "price_per_hour"),
         ((LEAVES, "sweep.workers=0"), "sweep.workers is 0"),
+        ((LEAVES, "sweep.storage='postgresql://me:secret@host/db'"), "holds a password"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_exits_2(
@@ -215,6 +218,17 @@ def test_a_storage_that_is_not_there_is_said_at_once(
     words = [LEAVES, "sweep.storage='sqlite:////no/such/folder/trials.db'"]
     assert main(["sweep", *SMALL, *words, f"output_dir={tmp_path / 'sweep'}"]) == 7
     assert "cannot be reached" in capsys.readouterr().err
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[str]:
+    """A real PostgreSQL, from a wheel; its address."""
+    pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL for this Python")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pgserver.get_server(tmp_path / "postgres")
+    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
 
 
 COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup=3")
@@ -238,13 +252,16 @@ def test_another_config_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("storage", ["journal", "sqlite"])
-def test_a_killed_sweep_ends_as_an_unbroken_one(storage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("storage", ["journal", "sqlite", "postgresql"])
+def test_a_killed_sweep_ends_as_an_unbroken_one(
+    storage: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    addresses = {"journal": None, "sqlite": f"sqlite:///{tmp_path}/trials.db"}
+    address = addresses[storage] if storage in addresses else request.getfixturevalue("postgres")
+
     def words(name: str) -> list[str]:
         made = [*COMMAND, "budget.trials=8", f"output_dir={tmp_path / name}"]
-        if storage == "sqlite":
-            made.append(f"sweep.storage='sqlite:///{tmp_path / name}.db'")
-        return made
+        return made if address is None else [*made, f"sweep.storage='{address}'"]
 
     assert subprocess.run(words("whole"), check=False).returncode == 0
     kills = 0
