@@ -109,8 +109,8 @@ class RecallFloor:
     Parameters
     ----------
     floor : float
-        Share of the frauds that shall be alerted, above 0 and below 1. With few frauds even all of
-        them are too few to be sure: of 28 none may be missed for .9 with 95 % confidence.
+        Share of the frauds that shall be alerted, above 0 and below 1. Few frauds prove little:
+        with 28 not even all of them make .9 sure at 95 % confidence.
     confidence, unmet, value_floor
         As for `PrecisionFloor`. Frauds below the value floor count as missed.
     """
@@ -135,12 +135,13 @@ class RecallFloor:
         rising, frauds = np.sort(score[score >= 0]), len(score)
         sizes = look_sizes(1, len(rising))
         half = (1 + self.floor) / 2
+        # Thresholds that independent rows would pass by half of what may be missed.
         easy = [
             share_bound(frauds - int(size) + 1, frauds, level=self.confidence, side="lower") >= half
             for size in sizes
         ]
         looks = _starts(rising[sizes - 1], sum(easy), self.confidence, entity)
-        return _walk(self, "recall", self.floor, looks, judge, rows=rows, otherwise=0.0)
+        return _walk(self, "recall", self.floor, looks, judge, rows=rows, otherwise=NEVER)
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,11 @@ class FprCap:
             return _share(score >= threshold, entity, level, "upper")
 
         falling, legitimate = _falling(score[score >= 0]), len(score)
-        alerts = [np.count_nonzero(score >= threshold) for threshold in falling]
+        alerts = (int(np.count_nonzero(score >= threshold)) for threshold in falling)
+        # Thresholds that independent rows would pass with half of the cap.
         easy = [
             share_bound(count, legitimate, level=self.confidence, side="upper") <= self.cap / 2
-            for count in map(int, alerts)
+            for count in alerts
         ]
         looks = _starts(falling, sum(easy), self.confidence, entity)
         return _walk(self, "false_positive_rate", self.cap, looks, judge, rows=rows, otherwise=0.0)
