@@ -140,6 +140,19 @@ class Trials:
             for one in self.finished
         ]
 
+    def importance(self) -> dict[str, float]:
+        """Return which share of the values' spread each key explains; empty where nobody can tell.
+
+        Keys that some trials did not draw are left out.
+        """
+        from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+        try:
+            found = get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
+        except (ValueError, RuntimeError):  # too few trials, or one value alone
+            return {}
+        return {key: float(share) for key, share in found.items() if np.isfinite(share)}
+
     def first_error(self) -> str:
         """Return why the first trial failed that did."""
         said = [one.user_attrs.get(_REASON) for one in self.finished]

@@ -37,6 +37,7 @@ from fraudml.files import write_json
 from fraudml.machine import granted_memory_mb, granted_threads
 from fraudml.metrics import find_metric
 from fraudml.progress import Deadline, Progress, silent
+from fraudml.report.sweep_plot import plot_sweep
 from fraudml.split import Fold, prequential_folds, split_blocks
 from fraudml.sweep.blocks import SweepRows, write_rows
 from fraudml.sweep.process import Outcome, Worker
@@ -139,9 +140,10 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         record = sweep_record(trials, overrides, chosen, settings, seconds)
         chosen = _written(chosen, Place(folder, final))
         _write_winner(folder, settings, _with(folder, overrides))
-        pl.DataFrame(trials.rows(), infer_schema_length=None).write_parquet(
-            folder / "trials.parquet"
-        )
+        table = pl.DataFrame(trials.rows(), infer_schema_length=None)
+        table.write_parquet(folder / "trials.parquet")
+        lower = find_metric(settings.objective).direction == "lower"
+        plot_sweep(table, trials.importance(), lower_is_better=lower, path=folder / "sweep.png")
         write_json(folder / "sweep.json", record)
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
     return Sweep(record, str(final), chosen)

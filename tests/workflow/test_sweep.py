@@ -72,7 +72,14 @@ def test_a_sweep_keeps_the_best_model_and_says_what_it_did(
     assert record["spent"]["money"] == pytest.approx(record["spent"]["seconds"] / 1800, rel=0.1)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert record["test"] == metrics["test"]
-    for name in ("bundle", "test_scores.parquet", "config.yaml", "run.log", "winner.yaml"):
+    for name in (
+        "bundle",
+        "test_scores.parquet",
+        "config.yaml",
+        "run.log",
+        "winner.yaml",
+        "sweep.png",
+    ):
         assert (folder / name).exists(), name
     assert not (folder / "rows").exists()
     shown = " ".join(capsys.readouterr().out.split())
