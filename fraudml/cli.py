@@ -64,6 +64,14 @@ COMMANDS = {
             "backtest.train_days=28 backtest.refit=never",
         ),
     ),
+    "score": Command(
+        "score a table by a bundle, as the nightly job does",
+        "fraudml.workflows.score",
+        examples=(
+            "bundle=runs/…/bundle input=new.parquet output=scores.parquet",
+            "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
+        ),
+    ),
     "audit": Command(
         "before training, find what in a table will hurt",
         "fraudml.workflows.audit",

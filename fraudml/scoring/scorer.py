@@ -1,4 +1,4 @@
-"""Scoring: a bundle and a table make scores. The import is light: no Hydra, no Optuna, no plots."""
+"""A bundle that scores tables in memory, and single rows."""
 
 from __future__ import annotations
 
