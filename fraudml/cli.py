@@ -72,6 +72,11 @@ COMMANDS = {
             "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
         ),
     ),
+    "show": Command(
+        "say what a bundle is: trained on what, its numbers, its policy, its features",
+        "fraudml.workflows.show",
+        examples=("bundle=runs/…/bundle",),
+    ),
     "audit": Command(
         "before training, find what in a table will hurt",
         "fraudml.workflows.audit",

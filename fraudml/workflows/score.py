@@ -6,7 +6,6 @@ in bounded memory, put the pieces together, and let the output appear whole.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import polars as pl
 import fraudml
 from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.config.settings import Settings
-from fraudml.errors import BundleError, ConfigError
+from fraudml.errors import ConfigError
 from fraudml.files import write_json
 from fraudml.machine import granted_threads, versions
 from fraudml.progress import Progress, silent
@@ -27,8 +26,7 @@ from fraudml.scoring.places import Places, output_places
 from fraudml.scoring.record import say_what_moved, score_record
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.whole import DAY, ENTITY, best_of_days, count_repeated, write_whole
-
-_log = logging.getLogger(__name__)
+from fraudml.workflows.show import bundle_folder
 
 
 @dataclass(frozen=True)
@@ -146,21 +144,6 @@ def _required(settings: Settings) -> tuple[str, Path]:
             "input=new.parquet output=scores.parquet"
         )
     return settings.input, bundle_folder(settings.bundle)
-
-
-def bundle_folder(path: str) -> Path:
-    """Return the folder of a bundle, given it or the folder of its run.
-
-    Raises
-    ------
-    BundleError
-        There is no such folder.
-    """
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise BundleError(f"bundle: there is no folder '{folder}'. Expected what `train` wrote.")
-    inside = folder / "bundle"
-    return inside if inside.is_dir() and not (folder / "manifest.json").exists() else folder
 
 
 def _versions() -> dict[str, str]:
