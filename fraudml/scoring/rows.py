@@ -92,11 +92,11 @@ class Sorter:
             return read, read
         if want.kind == "number":
             value = self._number(given)
-            return value, value.fill_nan(None) if value.dtype.is_float() else value
+            return value, value
         if want.kind == "label" and self.csv is not None and self.schema.positive is None:
             value = given.str.strip_chars().str.to_lowercase().replace(_LABELS)
             return value, value
-        return given, given.fill_nan(None) if given.dtype.is_float() else given
+        return given, given
 
     def _number(self, given: pl.Series) -> pl.Series:
         if given.dtype != pl.String:
@@ -118,18 +118,32 @@ class Sorter:
 
 def _reasons(want: Want, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
     """Say what is wrong with the values of a column, row by row; null where nothing is."""
+    may_fail = want.kind == "date" or (want.kind == "number" and given.dtype == pl.String)
+    if may_fail or want.missing is not None:
+        empty = _empty(given)
+        if may_fail:
+            what = "number" if want.kind == "number" else "time"
+            yield _said(read.is_null() & ~empty, f"'{want.column}' is no {what}")
+        if want.missing is not None:
+            yield _said(empty, want.missing)
+    if want.kind == "number" and want.finite and read.dtype.is_float() and _is_beyond(read):
+        endless = read.is_not_nan() & (read.abs() > _LARGEST)
+        yield _said(endless, f"'{want.column}' is infinite or beyond 3.4e38")
+
+
+def _empty(given: pl.Series) -> pl.Series:
     empty = given.is_null()
     if given.dtype == pl.String:
-        empty |= given.str.strip_chars() == ""
-    if given.dtype.is_float():
-        empty |= given.is_nan()
-    if want.kind in ("number", "date"):
-        what = "number" if want.kind == "number" else "time"
-        yield _said(read.is_null() & ~empty, f"'{want.column}' is no {what}")
-    if want.kind == "number" and want.finite and read.dtype.is_float():
-        yield _said(read.abs() > _LARGEST, f"'{want.column}' is infinite or beyond 3.4e38")
-    if want.missing is not None:
-        yield _said(empty, want.missing)
+        return empty | (given.str.strip_chars() == "").fill_null(True)
+    return empty | given.is_nan().fill_null(True) if given.dtype.is_float() else empty
+
+
+def _is_beyond(numbers: pl.Series) -> bool:
+    """Whether any number is; cheaper than asking row by row, and nearly always no."""
+    least, most = numbers.min(), numbers.max()
+    if not isinstance(least, float) or not isinstance(most, float):
+        return False
+    return bool(least < -_LARGEST or most > _LARGEST)
 
 
 def _said(mask: pl.Series, text: str) -> pl.Series:
