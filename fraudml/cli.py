@@ -73,6 +73,19 @@ COMMANDS = {
             "+sweep=xgboost budget.price_per_hour=0.4 budget.max_money=2",
         ),
     ),
+    "score": Command(
+        "score a table by a bundle, as the nightly job does",
+        "fraudml.workflows.score",
+        examples=(
+            "bundle=runs/…/bundle input=new.parquet output=scores.parquet",
+            "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
+        ),
+    ),
+    "show": Command(
+        "say what a bundle is: trained on what, its numbers, its policy, its features",
+        "fraudml.workflows.show",
+        examples=("bundle=runs/…/bundle",),
+    ),
     "audit": Command(
         "before training, find what in a table will hurt",
         "fraudml.workflows.audit",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fraudml.bundle.shift import TrainingSpread
 from fraudml.data.schema import Dataset, Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import CostModel, check_amounts
@@ -57,6 +58,8 @@ class DecisionBundle:
         From probability and costs to the alert.
     record : dict
         What it was trained on and what it reached; for people.
+    spread : TrainingSpread, optional
+        How features and scores were spread in training; a bundle may be without.
     """
 
     schema: Schema
@@ -67,6 +70,7 @@ class DecisionBundle:
     costs: CostModel
     policy: TunedPolicy
     record: dict[str, Any] = field(default_factory=dict)
+    spread: TrainingSpread | None = None
 
     @property
     def needs_amount(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import fraudml
 from fraudml.bundle.decision import DecisionBundle
+from fraudml.bundle.shift import TrainingSpread
 from fraudml.data.schema import Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
@@ -54,6 +55,7 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
         "costs": describe(bundle.costs),
         "policy": bundle.policy.to_dict(),
         "record": bundle.record,
+        "spread": None if bundle.spread is None else bundle.spread.to_dict(),
         "files": {
             path.relative_to(folder).as_posix(): sha256(path)
             for path in sorted((folder / _LEARNER).rglob("*"))
@@ -96,12 +98,30 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
             costs=_costs(manifest["costs"]),
             policy=TunedPolicy.from_dict(manifest["policy"]),
             record=manifest["record"],
+            spread=_spread(manifest.get("spread"), manifest["features"]),
         )
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"'{folder / _MANIFEST}' is not laid out as format {FORMAT_VERSION} is: {error!r}. "
             "Train again to get a bundle that this fraudml reads."
         ) from error
+
+
+def bundle_digest(folder: str | Path) -> str:
+    """Return what names a bundle: the digest of its manifest, which has the hash of every file."""
+    return f"sha256:{sha256(Path(folder) / _MANIFEST)}"
+
+
+def bundle_files(folder: str | Path) -> dict[str, int]:
+    """Return the names of a bundle's files and their sizes in bytes."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+
+
+def written_by(folder: str | Path) -> str:
+    """Return the version of fraudml that wrote a bundle, once it has been read."""
+    manifest = json.loads((Path(folder) / _MANIFEST).read_text(encoding="utf-8"))
+    return str(manifest["fraudml"])
 
 
 def _checked_manifest(folder: Path) -> dict[str, Any]:
@@ -163,6 +183,19 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
             f"The files of '{folder}' are not those of its manifest; {'; '.join(wrong)}. "
             "Copy the bundle again from the run that wrote it."
         )
+
+
+def _spread(
+    content: Mapping[str, Any] | None, features: Mapping[str, Any]
+) -> TrainingSpread | None:
+    """Read the spread, which the first bundles of this format do not have."""
+    if content is None:
+        return None
+    spread = TrainingSpread.from_dict(content)
+    wanted = len(FittedFeatures.from_dict(dict(features)).names)
+    if len(spread.features) != wanted:
+        raise ValueError(f"the spread is of {len(spread.features)} features, not of {wanted}")
+    return spread
 
 
 def _costs(content: Mapping[str, Any]) -> CostModel:

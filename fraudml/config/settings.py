@@ -132,9 +132,18 @@ class Settings:
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
-        The file that `features` and `simulate` write: .parquet, .csv or .arrow.
+        The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow.
     overwrite : bool
         Whether it may replace a file that exists.
+    bundle : str, optional
+        The folder of a bundle, or of the run that wrote it: what `score` and `show` are about.
+    input : str, optional
+        The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them.
+    history : str, optional
+        Rows before the input, for features that look back; as `input`.
+    allow_short_history, max_rejected, daily_top_k, chunk_rows
+        How `score` works: whether a history may start too late; the share of rows that may be
+        impossible to score; alerts by day instead of by the policy; rows in memory at a time.
     run_name : str
         A word for the run.
     """
@@ -173,6 +182,13 @@ class Settings:
     output_dir: str | None = None
     output: str | None = None
     overwrite: bool = False
+    bundle: str | None = None
+    input: str | None = None
+    history: str | None = None
+    allow_short_history: bool = False
+    max_rejected: float = 0.01
+    daily_top_k: int | None = None
+    chunk_rows: int = 25_000
     run_name: str = "train"
 
     def __post_init__(self) -> None:

@@ -110,6 +110,56 @@ def read_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = No
     return to_moment(parsed, unit)
 
 
+def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = None) -> pl.Series:
+    """Turn a column into moments value by value: what cannot be read becomes null.
+
+    Unlike `read_moments` no value depends on those beside it, so that a table may come in pieces.
+
+    Parameters
+    ----------
+    column, unit, time_format
+        As in `read_moments`.
+
+    Raises
+    ------
+    DataError
+        The type is none that can be read as time.
+    """
+    if column.dtype == pl.String:
+        return _text_moments(column, time_format)
+    if not column.dtype.is_numeric():
+        return to_moment(column, unit)
+    microseconds = column.cast(pl.Float64) * _MICROSECONDS[unit]
+    readable = microseconds.is_finite() & (microseconds >= _EARLIEST) & (microseconds <= _LATEST)
+    kept = pl.select(pl.when(readable).then(column)).to_series()
+    return to_moment(kept.alias(column.name), unit)
+
+
+_DAY_FORMATS = ("%Y-%m-%d",)
+_CLOCK_FORMATS = ("%H:%M:%S%.f", "%H:%M", "%H:%M:%S%.f%#z")
+
+
+def _text_moments(column: pl.Series, time_format: str | None) -> pl.Series:
+    """Read text as moments, by the one format or by those of ISO 8601, the first that fits."""
+    text = column.str.strip_chars()
+    text = pl.select(pl.when(text != "").then(text)).to_series().alias(column.name)
+    if time_format is not None:
+        return to_moment(_parsed(text, time_format), "us")
+    text = text.str.replace(r"^(\d{4})/(\d{1,2})/", "$1-$2-").str.replace("T", " ", literal=True)
+    clocks = tuple(f"%Y-%m-%d {clock}" for clock in _CLOCK_FORMATS)
+    found = pl.Series(column.name, [None], MOMENT).new_from_index(0, len(column))
+    for written in (*clocks, *_DAY_FORMATS):
+        if found.null_count() == text.null_count():
+            break
+        read = to_moment(_parsed(text, written), "us")
+        found = pl.select(pl.coalesce(found, read)).to_series().alias(column.name)
+    return found
+
+
+def _parsed(text: pl.Series, written: str) -> pl.Series:
+    return text.str.to_datetime(written, time_unit="us", strict=False)
+
+
 def to_moment(column: pl.Series, unit: TimeUnit) -> pl.Series:
     """Turn a column of dates, date-times or numbers into moments.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -42,6 +44,21 @@ def fingerprint(frame: pl.DataFrame) -> str:
         digest.update(repr((column.name, _type_name(column.dtype))).encode())
         for start in range(0, frame.height, _SLICE):
             _add(digest, column.slice(start, _SLICE))
+    return f"sha256:{digest.hexdigest()}"
+
+
+def fingerprint_files(paths: Iterable[Path]) -> str:
+    """Hash the bytes of files in their order, whatever they are called; read in pieces.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        The files.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -23,7 +23,7 @@ from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
 
-__all__ = ["fingerprint", "load_table", "read_table", "reading", "scan_table"]
+__all__ = ["fingerprint", "load_table", "read_table", "reading", "scan_table", "table_files"]
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,9 @@ def read_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     return frame
 
 
-def scan_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.LazyFrame:
+def scan_table(
+    settings: DataSettings, needed: Collection[str] | None = None, *, as_text: bool = False
+) -> pl.LazyFrame:
     """Scan the table that `data.path` names, to be collected within `reading`.
 
     Parameters
@@ -120,6 +122,8 @@ def scan_table(settings: DataSettings, needed: Collection[str] | None = None) ->
         `categorical` stay text, and so do `time` and `label_time` where there is a `time_format`.
     needed : collection of str, optional
         The columns that must be there; by default every column that has a role.
+    as_text : bool
+        Whether the columns of delimited text all stay text, for one who knows what they should be.
 
     Returns
     -------
@@ -135,13 +139,13 @@ def scan_table(settings: DataSettings, needed: Collection[str] | None = None) ->
         damaged; files of one folder that differ in format or columns; columns without a name or
         with the same; columns that are missing. All that one look shows is reported at once.
     """
-    files = _files(settings)
+    files = table_files(settings)
     with reading(settings):
         refusals = [refusal for path in files if (refusal := _refusal(path))]
         if refusals:
             raise DataError(all_problems(f"{len(refusals)} files cannot be read.", refusals))
         if _format(files[0]) == _TEXT:
-            return _scan_text(files, settings, needed)
+            return _scan_text(files, settings, needed, as_text)
         return _scan_binary(files, settings, needed)
 
 
@@ -158,8 +162,26 @@ def reading(settings: DataSettings) -> Iterator[None]:
         ) from error
 
 
-def _files(settings: DataSettings) -> list[Path]:
-    """Find the files, in the order of their names, all of one format."""
+def holds_text(files: Sequence[Path]) -> bool:
+    """Whether files that `table_files` found are delimited text, which has no types."""
+    return _format(files[0]) == _TEXT
+
+
+def table_files(settings: DataSettings) -> list[Path]:
+    """Find the files that `data.path` names, in the order of their names, all of one format.
+
+    Parameters
+    ----------
+    settings : DataSettings
+        Where the table is.
+
+    Raises
+    ------
+    ConfigError
+        `data.path` is not set, or names no local file.
+    DataError
+        There is no such file, none is a table, or they differ in format.
+    """
     if settings.path is None:
         raise ConfigError(
             "data.path is not set, and nothing is simulated. Set data.path to a Parquet, CSV or "
@@ -278,7 +300,10 @@ def _refusal(path: Path) -> str | None:
 
 
 def _scan_text(
-    files: Sequence[Path], settings: DataSettings, needed: Collection[str] | None
+    files: Sequence[Path],
+    settings: DataSettings,
+    needed: Collection[str] | None,
+    as_text: bool,
 ) -> pl.LazyFrame:
     opened = [TextFile.open(path, settings.csv) for path in files]
     kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed)
@@ -286,7 +311,8 @@ def _scan_text(
     text = {roles.id, roles.entity, *roles.categorical}
     if settings.csv.time_format is not None:
         text |= {roles.time, roles.label_time}
-    return scan_typed(opened, kept, {name for name in text if name is not None})
+    stay = kept if as_text else {name for name in text if name is not None}
+    return scan_typed(opened, kept, set(stay))
 
 
 def _scan_binary(

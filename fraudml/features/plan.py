@@ -222,7 +222,7 @@ class FittedFeatures:
             return
         for rows in (table,) if history is None else (history, table):
             refuse_text(rows.frame[name] for name in sorted(self.history.numbers))
-        both = table if history is None else _together(history, table, self.history)
+        both = table if history is None else together(history, table, self.history)
         earlier = len(both) - len(table)
         Timeline(both, self.history).compute(
             lambda position, values: put(position, values[earlier:]), threads
@@ -265,8 +265,16 @@ def _names_of(
     ]
 
 
-def _together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
-    """Put earlier rows before a table's own; a name is the same name whatever its type."""
+def together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
+    """Put earlier rows before a table's own, with the columns alone that are looked back on.
+
+    Parameters
+    ----------
+    history, table : Dataset
+        Earlier rows, and rows. A name is the same name whatever its type, a number float64.
+    plan : HistoryPlan
+        What is looked back on.
+    """
     frames = [
         one.frame.select(
             pl.col(name).cast(pl.Float64)

@@ -213,7 +213,7 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
         "policy": metrics["folds"][-1]["policy"],
         "guard": metrics["guard"],
     }
-    bundle = kept_bundle(last.bundle, of_last, verdict)
+    bundle = kept_bundle(last.bundle, of_last, verdict, last.tested)
     return Backtest(settings, metrics, _scores(results), verdict, bundle)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fraudml.bundle import DecisionBundle
+from fraudml.bundle import DecisionBundle, spread_of
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
@@ -152,7 +152,8 @@ def fit_bundle(
     calibrator = parts.calibration.fit(scores.margin, label, scores.step)
     p_fraud = calibrator.probability(scores.margin)
     tuned = parts.policy.tune(_tuning_rows(prepared, scores, p_fraud))
-    model = parts.recipe.fit(prepared.matrix.take(rows), context, rounds=scores.rounds)
+    window = prepared.matrix.take(rows)
+    model = parts.recipe.fit(window, context, rounds=scores.rounds)
     bundle = DecisionBundle(
         schema=prepared.dataset.schema,
         features=prepared.features,
@@ -161,6 +162,7 @@ def fit_bundle(
         calibrator=calibrator,
         costs=parts.costs,
         policy=tuned,
+        spread=spread_of(window, p_fraud),
     )
     return bundle, scores
 
@@ -317,8 +319,18 @@ def judge_model(
 
 
 def kept_bundle(
-    bundle: DecisionBundle, metrics: dict[str, Any], verdict: Verdict
+    bundle: DecisionBundle,
+    metrics: dict[str, Any],
+    verdict: Verdict,
+    tested: Tested | None = None,
 ) -> DecisionBundle | None:
-    """Give a bundle what a run found about it; None where the guard refused the model."""
+    """Give a bundle what a run found about it; None where the guard refused the model.
+
+    Scores that are shifted are told by those of the rows that the model was tested on: the models
+    of the out-of-fold steps saw less, and their scores are spread otherwise.
+    """
+    spread = bundle.spread
+    if spread is not None and tested is not None:
+        spread = spread.with_score(tested.table["score"].to_numpy())
     recorded = {name: metrics[name] for name in ("data", "test", "policy", "guard")}
-    return replace(bundle, record=recorded) if verdict.passed else None
+    return replace(bundle, record=recorded, spread=spread) if verdict.passed else None

@@ -107,11 +107,16 @@ def data_record(dataset: Dataset, fingerprint: str) -> dict[str, Any]:
     """Return how large a table is, how rare its frauds, and its fingerprint."""
     known = dataset.label >= 0
     frauds = int((dataset.label == 1).sum())
+    unit, numeric = dataset.schema.time_unit, dataset.schema.numeric_time
+    times = dataset.facts["time"]
+    first, last = (times[0], times[-1]) if len(times) else (None, None)
     return {
         "rows": len(dataset),
         "frauds": frauds,
         "prevalence": frauds / max(int(known.sum()), 1),
         "fingerprint": fingerprint,
+        "start": format_moment(first, unit=unit, numeric=numeric),
+        "end": format_moment(last, unit=unit, numeric=numeric),
     }
 
 

@@ -183,7 +183,8 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         threads=context.threads,
         device=context.device,
     )
-    return Run(settings, metrics, tested.table, verdict, kept_bundle(bundle, metrics, verdict))
+    kept = kept_bundle(bundle, metrics, verdict, tested)
+    return Run(settings, metrics, tested.table, verdict, kept)
 
 
 def prepare_split(

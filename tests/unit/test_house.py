@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "decisions": {"metrics"},
     "evaluation": {"metrics", "data", "decisions", "learners", "recipe", "split"},
     "bundle": {"data", "decisions", "features", "learners"},
-    "scoring": {"bundle", "data"},
+    "scoring": {"bundle", "data", "decisions", "features"},
     "report": set(),
     "sweep": {"decisions", "split"},
     "config": {

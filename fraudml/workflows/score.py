@@ -1,0 +1,178 @@
+"""Score: what the nightly job runs. A bundle and a table on disk make a table of scores.
+
+Read the bundle, find the input and its history, check their columns, score the rows piece by piece
+in bounded memory, put the pieces together, and let the output appear whole.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import fraudml
+from fraudml.bundle import bundle_digest, read_bundle
+from fraudml.config.settings import Settings
+from fraudml.errors import ConfigError
+from fraudml.files import write_json
+from fraudml.machine import granted_threads, versions
+from fraudml.progress import Progress, silent
+from fraudml.scoring.job import Job, job_key, open_job, score_pieces
+from fraudml.scoring.parts import Parts, kept_parts, move_in
+from fraudml.scoring.places import Places, output_places
+from fraudml.scoring.record import say_what_moved, score_record
+from fraudml.scoring.settings import ScoreSettings
+from fraudml.scoring.whole import DAY, ENTITY, best_of_days, count_repeated, write_whole
+from fraudml.workflows.show import bundle_folder
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was written.
+
+    Parameters
+    ----------
+    record : dict
+        What `<output>.json` holds.
+    places : Places
+        Where everything is.
+    """
+
+    record: dict[str, Any]
+    places: Places
+
+    def summary(self) -> tuple[str, list[tuple[str, str]]]:
+        """Return a title and the rows of the closing table."""
+        record, run = self.record, self.record["run"]
+        rows = [
+            ("rows", f"{record['scored']:,} scored, {record['rejected']:,} rejected"),
+            *((f"  {reason}", f"{count:,}") for reason, count in record["rejects"].items()),
+            ("alerts", f"{record['alerts']:,}"),
+            ("shift of the score", _stability(record["shift"]["score"])),
+            *_most_moved(record["shift"]["features"]),
+            ("speed", f"{run['rows_per_second']:,.0f} rows a second, {run['seconds']:.1f} s"),
+            ("written to", str(self.places.output)),
+            ("record", str(self.places.record)),
+        ]
+        if record["rejected"]:
+            rows.append(("rejects", str(self.places.rejects)))
+        return f"{record['rows']:,} rows", rows
+
+
+def _stability(found: dict[str, Any] | None) -> str:
+    if found is None or found["psi"] is None:
+        return "–"
+    caveat = "" if found["trusted"] else f"; {found['rows']:,} rows are few"
+    return f"{found['psi']:.3f} (chance up to {found['chance']:.3f}{caveat})"
+
+
+def _most_moved(features: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    known = {name: one for name, one in features.items() if one["psi"] is not None}
+    if not known:
+        return []
+    name = max(known, key=lambda each: float(known[each]["psi"]))
+    return [("most shifted feature", f"{name}: {_stability(known[name])}")]
+
+
+def run(settings: Settings, *, progress: Progress = silent) -> Scored:
+    """Run the command: score `input` by `bundle` into `output`.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to score, with what, and where to.
+    progress : Progress
+        Whom to tell where it is.
+    """
+    started = time.perf_counter()
+    how = score_settings(settings)
+    source, bundle_path = _required(settings)
+    places = output_places(
+        settings.output,
+        [("input", source), ("history", settings.history), ("bundle", str(bundle_path))],
+        overwrite=settings.overwrite,
+    )
+    threads = settings.threads or granted_threads()
+    bundle = read_bundle(bundle_path, threads)
+    progress("read", 0.0)
+    job = open_job(bundle, (source, settings.history), settings.data.csv, how, threads)
+    key = job_key(job, bundle_digest(bundle_path), _versions())
+    progress("read", 1.0)
+    with kept_parts(places.output, key) as parts:
+        new_rows = score_pieces(job, parts, progress)
+        progress("write", 0.0)
+        table = _alerted(job, parts)
+        repeated = 0 if bundle.schema.roles.id is None else count_repeated(parts, job.id_name)
+        record = score_record(
+            job,
+            parts.tally,
+            key=key,
+            repeated=repeated,
+            new_rows=new_rows,
+            seconds=time.perf_counter() - started,
+            run={
+                "bundle": str(bundle_path),
+                "input": source,
+                "history": settings.history,
+                "output": str(places.output),
+            },
+        )
+        _place(parts, table, record, places)
+        progress("write", 1.0)
+    say_what_moved(bundle, parts.tally, repeated)
+    return Scored(record, places)
+
+
+def score_settings(settings: Settings) -> ScoreSettings:
+    """Take from the tree what says how an input is scored."""
+    return ScoreSettings(
+        allow_short_history=settings.allow_short_history,
+        max_rejected=settings.max_rejected,
+        daily_top_k=settings.daily_top_k,
+        chunk_rows=settings.chunk_rows,
+    )
+
+
+def _required(settings: Settings) -> tuple[str, Path]:
+    if settings.bundle is None or settings.input is None:
+        missing = [key for key in ("bundle", "input") if getattr(settings, key) is None]
+        raise ConfigError(
+            f"{' and '.join(missing)} is not set. Write: score bundle=runs/…/bundle "
+            "input=new.parquet output=scores.parquet"
+        )
+    return settings.input, bundle_folder(settings.bundle)
+
+
+def _versions() -> dict[str, str]:
+    known = versions()
+    return {"fraudml": fraudml.__version__, "polars": known["polars"], "numpy": known["numpy"]}
+
+
+def _alerted(job: Job, parts: Parts) -> pl.LazyFrame:
+    """Return the rows of the output; where alerts are chosen by day, with these."""
+    scored = parts.frames("scored")
+    if job.settings.daily_top_k is None:
+        return scored
+    alert = best_of_days(parts, job.settings.daily_top_k, by_entity=job.by_entity)
+    parts.tally = replace(parts.tally, alerts=int(alert.sum()))
+    columns = [name for name in scored.collect_schema() if name not in (DAY, ENTITY)]
+    return pl.concat([scored.drop("alert"), pl.LazyFrame([alert])], how="horizontal").select(
+        columns
+    )
+
+
+def _place(parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Places) -> None:
+    """Write all files inside the folder of parts, then move them to where they belong."""
+    suffix, folder = places.output.suffix, parts.folder
+    whole = {}
+    if parts.tally.rejected:
+        whole[folder / "rejects.whole"] = places.rejects
+        write_whole(parts.frames("rejects"), folder / "rejects.whole", suffix)
+    whole[folder / "record.whole"] = places.record
+    write_json(folder / "record.whole", record)
+    whole[folder / "output.whole"] = places.output
+    write_whole(table, folder / "output.whole", suffix)
+    move_in(folder, whole, None if parts.tally.rejected else places.rejects)
