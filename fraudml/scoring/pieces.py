@@ -108,7 +108,10 @@ def cut_pieces(
     held: pl.DataFrame | None = None
     number = 0
     for frame in frames:
-        held = frame if held is None else pl.concat([held, frame], how="vertical_relaxed")
+        if held is None or not held.height:  # what is cut off must not be held on to
+            held = frame
+        else:
+            held = pl.concat([held, frame], how="vertical_relaxed", rechunk=True)
         while (stop := _stop(held, size, past)) is not None:
             yield _piece(held[:stop], number, bundle, past)
             held, number = held[stop:], number + 1

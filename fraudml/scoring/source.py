@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -65,15 +66,31 @@ class Source:
         """
         sorter = self.sorter if columns is None else replace(self.sorter, wants=columns)
         with in_words_of(self.key), reading(self.settings):
-            found = self.scan.select(sorter.columns).collect_batches(
-                chunk_size=rows, maintain_order=True, engine="streaming"
-            )
             first, given = 0, False
-            for frame in found:
+            for frame in self._batches(sorter.columns, rows):
                 yield sorter.read(frame, first)
                 first, given = first + frame.height, True
         if not given:
             yield sorter.read(self.scan.select(sorter.columns).head(0).collect())
+
+    def _batches(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Read some rows at a time; polars' own batches run ahead of whoever is slower than it."""
+        scan = self.scan.select(columns)
+        if self.sorter.csv is not None:  # text cannot be entered in the middle
+            yield from scan.collect_batches(
+                chunk_size=rows, maintain_order=True, engine="streaming"
+            )
+            return
+        step = max(rows, _SLICE)
+        for start in itertools.count(0, step):
+            piece = scan.slice(start, step).collect(engine="streaming")
+            for first in range(0, piece.height, rows):
+                yield piece[first : first + rows]
+            if piece.height < step:
+                return
+
+
+_SLICE = 125_000
 
 
 @contextmanager

@@ -1,0 +1,160 @@
+"""An input in pieces has the features of the whole, whatever the pieces and the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fraudml.bundle import DecisionBundle
+from fraudml.data.check import check_table
+from fraudml.data.settings import ColumnRoles, DataSettings
+from fraudml.decisions.calibration import FittedCalibrator
+from fraudml.decisions.costs import Fixed
+from fraudml.decisions.policies import TunedPolicy
+from fraudml.errors import DataError
+from fraudml.features.plan import fit_features
+from fraudml.features.settings import FeatureSettings
+from fraudml.scoring.columns import wanted_columns
+from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces
+from fraudml.scoring.rows import ROW, Sorter
+from fraudml.scoring.source import Span
+
+START = datetime(2026, 1, 1)
+ROLES = ColumnRoles(
+    time="at", entity="card", amount="amount", label_time="known", categorical=("shop",)
+)
+
+
+def table(size: int = 500, seed: int = 0) -> pl.DataFrame:
+    """Many rows share a moment; labels take up to three days."""
+    rng = np.random.default_rng(seed)
+    at = [START + timedelta(hours=int(h)) for h in np.sort(rng.integers(0, 240, size))]
+    return pl.DataFrame(
+        {
+            "at": at,
+            "card": rng.integers(0, 25, size),
+            "amount": rng.gamma(1.0, 50, size),
+            "shop": rng.choice(["web", "till", "kiosk"], size),
+            "label": (rng.random(size) < 0.1).astype(np.int8),
+            "known": [t + timedelta(hours=int(rng.integers(1, 72))) for t in at],
+        }
+    )
+
+
+def bundle() -> DecisionBundle:
+    data = check_table(table(), DataSettings(columns=ROLES, labels_complete=True))
+    settings = FeatureSettings(windows=("6h", "1d"), horizon="2d", history=None)
+    features = fit_features(data, np.arange(len(data)), settings, label_delay=timedelta(days=1))
+    return DecisionBundle(
+        schema=data.schema,
+        features=features,
+        learner=None,  # type: ignore[arg-type]
+        offset=0.0,
+        calibrator=FittedCalibrator("identity"),
+        costs=Fixed(),
+        policy=TunedPolicy("fixed", 0.5),
+    )
+
+
+def frames(rows: pl.DataFrame, size: int, made: DecisionBundle) -> Iterator[pl.DataFrame]:
+    wants = [want for want in wanted_columns(made) if want.column in rows.columns]
+    sorter = Sorter(wants, made.schema)
+    for start in range(0, max(rows.height, 1), size):
+        yield sorter.read(rows[start : start + size].select(sorter.columns), start)
+
+
+def pieces(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Piece]:
+    past = Past(made.features.history, made.features.history_needed)
+    return list(cut_pieces(frames(rows, by, made), made, size, past))
+
+
+def values(cut: list[Piece], made: DecisionBundle) -> np.ndarray[Any, Any]:
+    return np.concatenate(
+        [made.features.matrix(one.table, history=one.history).values for one in cut]
+    )
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 499, 10_000])
+def test_pieces_have_the_features_of_the_whole(size: int) -> None:
+    made, rows = bundle(), table(seed=1)
+    assert made.features.history.uses_labels
+    whole = values(pieces(rows, 1 << 62, 500, made), made)
+    cut = pieces(rows, size, 64, made)
+    np.testing.assert_array_equal(values(cut, made), whole)
+    assert (len(cut) > 2) == (size < 100)
+
+
+@pytest.mark.parametrize("by", [1, 13, 500])
+def test_pieces_do_not_depend_on_the_frames_they_come_in(by: int) -> None:
+    made, rows = bundle(), table(seed=1)
+    sizes = [one.rows for one in pieces(rows, 20, by, made)]
+    assert sizes == [one.rows for one in pieces(rows, 20, 100, made)]
+    assert sum(sizes) == 500
+
+
+def test_no_piece_ends_within_a_moment() -> None:
+    cut = pieces(table(seed=1), 5, 64, bundle())
+    for one, following in pairwise(cut):
+        assert one.table.facts["time"].max() < following.table.facts["time"].min()  # type: ignore[operator]
+
+
+def test_what_is_no_longer_looked_at_is_let_go() -> None:
+    made, rows = bundle(), table(2000, seed=1)
+    needed = timedelta(seconds=made.features.history_needed)
+    spread = rows.with_columns(pl.col("at") + 30 * (pl.col("at") - START), known=None)
+    for one in pieces(spread, 5, 64, made):
+        if one.history is not None and len(one.history):
+            first = one.table.facts["time"].min()
+            assert one.history.facts["time"].min() >= first - needed  # type: ignore[operator]
+            assert len(one.history) < 1000
+
+
+def test_rows_that_cannot_be_scored_are_in_no_past() -> None:
+    made, rows = bundle(), table(seed=1)
+    bad = rows.with_columns(card=pl.when(pl.int_range(pl.len()) % 5 > 0).then("card"))
+    cut = pieces(bad, 30, 64, made)
+    assert sum(one.refused.height for one in cut) == 100
+    kept = bad.filter(pl.col("card").is_not_null())
+    alone = values(pieces(kept, 1 << 62, 500, made), made)
+    np.testing.assert_array_equal(values(cut, made), alone)
+    numbers = pl.concat([one.table.facts["row"] for one in cut]).to_list()
+    assert numbers == [row for row in range(500) if row % 5]
+    assert cut[0].refused[ROW][0] == 0
+
+
+def test_without_a_past_pieces_have_the_size_asked_for() -> None:
+    made = bundle()
+    cut = list(cut_pieces(frames(table(), 64, made), made, 150, None))
+    assert [one.rows for one in cut] == [150, 150, 150, 50]
+    empty = list(cut_pieces(frames(table(0), 64, made), made, 150, None))
+    assert [one.rows for one in empty] == [0]
+
+
+def test_how_far_back_a_history_must_go() -> None:
+    made = bundle()
+    needed = timedelta(seconds=made.features.history_needed)
+    begin = datetime(2026, 3, 1)
+    span = Span(begin, begin, in_order=True)
+    late = KnownPast(first=begin - needed + timedelta(hours=1), last=begin - timedelta(days=1))
+    early = KnownPast(first=begin - needed, last=begin - timedelta(days=1))
+    assert check_past(early, span, made, allow_short=False) == 86_400
+    with pytest.raises(DataError, match="allow_short_history=true"):
+        check_past(late, span, made, allow_short=False)
+    assert check_past(late, span, made, allow_short=True) == 86_400
+    with pytest.raises(DataError, match="there is none"):
+        check_past(KnownPast(), span, made, allow_short=False)
+    assert check_past(KnownPast(), Span(None, None, in_order=True), made, allow_short=False) is None
+
+
+def test_a_history_as_old_as_the_trainings_table_is_long_enough() -> None:
+    made = bundle()
+    made.record["data"] = {"start": "2026-01-01 00:00:00"}
+    span = Span(datetime(2026, 1, 2), datetime(2026, 1, 3), in_order=True)
+    known = KnownPast(first=START, last=datetime(2026, 1, 1, 23))
+    assert check_past(known, span, made, allow_short=False) == 3600
