@@ -145,12 +145,16 @@ class Trials:
 
         Keys that some trials did not draw are left out.
         """
+        from optuna.exceptions import ExperimentalWarning
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-        try:
-            found = get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
-        except (ValueError, RuntimeError):  # too few trials, or one value alone
-            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            warnings.simplefilter("error", UserWarning)  # how it says that nobody can tell
+            try:
+                found = get_param_importances(self.study, evaluator=PedAnovaImportanceEvaluator())
+            except (ValueError, RuntimeError, UserWarning):  # too few trials, or one value alone
+                return {}
         return {key: float(share) for key, share in found.items() if np.isfinite(share)}
 
     def first_error(self) -> str:
