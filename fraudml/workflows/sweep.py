@@ -138,6 +138,8 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         chosen = _final(_with(folder, overrides), frame, deadline, progress)
         seconds = time.perf_counter() - started
         record = sweep_record(trials, overrides, chosen, settings, seconds)
+        # A sweep that was killed while it wrote its model left half a bundle.
+        shutil.rmtree(folder / "bundle", ignore_errors=True)
         chosen = _written(chosen, Place(folder, final))
         _write_winner(folder, settings, _with(folder, overrides))
         table = pl.DataFrame(trials.rows(), infer_schema_length=None)

@@ -296,3 +296,12 @@ def _wait_for(there: Any, seconds: float = 60.0) -> None:
     while not there():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_sweep_that_was_killed_while_writing_its_model_writes_it_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    half = folder.with_name("sweep.partial") / "bundle" / "learner"
+    half.mkdir(parents=True)
+    (half / "model.txt").write_text("half a model")
+    swept(folder, LEAVES, "budget.trials=2")
+    assert "half a model" not in (folder / "bundle" / "learner" / "model.txt").read_text()
