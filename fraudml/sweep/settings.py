@@ -21,8 +21,8 @@ class SweepSettings:
         Trials are scored on the out-of-fold steps of the development window, or on the folds of
         `backtest`. The test block, or the test folds, are scored once, for the chosen trial.
     folds_end : str, optional
-        With `blocks=folds`, where the last of these folds ends; it must not reach into the test
-        folds, which end at `backtest.end`.
+        With `blocks=folds`, where the last of these folds ends; its labels must have arrived when
+        the test folds, of which the last ends at `backtest.end`, begin.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
     startup : int
@@ -68,6 +68,11 @@ class SweepSettings:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"sweep.{name} is {getattr(self, name)}. It is at least {low}.")
+        if self.blocks == "folds" and self.folds_end is None:
+            raise ConfigError(
+                "sweep.blocks=folds needs sweep.folds_end: where the last validation fold ends, "
+                "before the test folds of the backtest begin."
+            )
         if self.storage is not None and urlsplit(self.storage).password:
             raise ConfigError(
                 "sweep.storage holds a password, and settings are written to config.yaml. Leave it "

@@ -31,14 +31,14 @@ from fraudml.config.text import to_yaml
 from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.read import load_table
-from fraudml.errors import FraudmlError
+from fraudml.errors import DataError, FraudmlError
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.files import write_json
 from fraudml.machine import granted_memory_mb, granted_threads
 from fraudml.metrics import find_metric
 from fraudml.progress import Deadline, Progress, silent
 from fraudml.report.sweep_plot import plot_sweep
-from fraudml.split import Fold, prequential_folds, split_blocks
+from fraudml.split import BacktestFold, Fold, prequential_folds, split_blocks
 from fraudml.sweep.blocks import SweepRows, write_rows
 from fraudml.sweep.process import Outcome, Worker
 from fraudml.sweep.space import first_overrides
@@ -212,12 +212,26 @@ class _Shared:
             costs = build_parts(settings).costs
             prepared = prepare_split(self._dataset, split, settings, costs, threads)
             return [_sweep_rows(prepared, split.folds)]
-        end = settings.sweep.folds_end or settings.backtest.end
-        cut = replace(settings.backtest, end=end)
+        cut = replace(settings.backtest, end=settings.sweep.folds_end)
         folds = prequential_folds(self._dataset, cut, settings.split, settings.data)
+        tested = prequential_folds(self._dataset, settings.backtest, settings.split, settings.data)
+        _refuse_overlap(folds[-1], tested[0], settings)
         shared = SharedFolds.of(self._dataset, folds, settings, threads)
         made = [shared.fold_data(fold) for fold in folds]
         return [_sweep_rows(one.prepared, [Fold(one.train, one.test)]) for one in made]
+
+
+def _refuse_overlap(last: BacktestFold, first: BacktestFold, settings: Settings) -> None:
+    """Refuse validation folds whose labels nobody knew when the test folds begin."""
+    ends, begins = last.test.end, first.test.start
+    assert ends is not None
+    assert begins is not None
+    if ends + settings.backtest.delay(settings.split) >= begins:
+        raise DataError(
+            f"sweep.folds_end={settings.sweep.folds_end}: the labels of the last validation fold, "
+            f"which ends with {ends}, are not all known when the first test fold begins with "
+            f"{begins}. Choices would have seen test rows. Set an earlier sweep.folds_end."
+        )
 
 
 def _sweep_rows(prepared: Prepared, folds: Sequence[Fold]) -> SweepRows:

@@ -136,9 +136,20 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
 def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
     words = ("sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
     words += ("data.simulate.rows=20000", "learner.num_iterations=60", "backtest.train_days=20")
-    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-03-20")
+    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-03-08")
     assert (tmp_path / "sweep" / "backtest.json").exists()
     assert len(record["best"]["blocks"]) == 2
+
+
+def test_validation_folds_that_reach_into_the_test_folds_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*SMALL, LEAVES, "sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14"]
+    words.append(f"output_dir={tmp_path / 'sweep'}")
+    assert main(["sweep", *words]) == 2
+    assert "needs sweep.folds_end" in capsys.readouterr().err
+    assert main(["sweep", *words, "sweep.folds_end=2026-03-20"]) == 3
+    assert "Choices would have seen test rows" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.fixture
