@@ -135,8 +135,8 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
 
 def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
     words = ("sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
-    words += ("data.simulate.rows=20000", "learner.num_iterations=60", "backtest.train_days=20")
-    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-03-08")
+    words += ("data.simulate.rows=20000", "learner.num_iterations=60", "backtest.train_days=10")
+    record = swept(tmp_path / "sweep", LEAVES, *words, "sweep.folds_end=2026-02-28")
     assert (tmp_path / "sweep" / "backtest.json").exists()
     assert len(record["best"]["blocks"]) == 2
 
