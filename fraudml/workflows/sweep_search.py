@@ -1,0 +1,147 @@
+"""The search of a sweep: trial after trial, until there are enough, or time or patience end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from fraudml.config.settings import Settings
+from fraudml.errors import FraudmlError
+from fraudml.machine import granted_memory_mb, granted_threads
+from fraudml.progress import Deadline, Progress
+from fraudml.sweep.process import Outcome, Worker
+from fraudml.sweep.study import Trials
+from fraudml.workflows.sweep_rows import TrialRows
+
+_log = logging.getLogger(__name__)
+
+
+def search(
+    trials: Trials, shared: TrialRows, settings: Settings, *, deadline: Deadline, progress: Progress
+) -> None:
+    """Run trials until there are enough, or time, money or patience run out.
+
+    Parameters
+    ----------
+    trials : Trials
+        Those that have ended, and where new ones are asked for.
+    shared : TrialRows
+        What they are scored on.
+    settings : Settings
+        Budget, workers, caps.
+    deadline : Deadline
+        Of the whole sweep; the last fit has its share.
+    progress : Progress
+        Whom to tell.
+    """
+    plan, budget = settings.sweep, settings.budget
+    if len(trials.finished):
+        _log.info("Going on after %d of %d trials.", len(trials.finished), budget.trials)
+    workers = [
+        Worker(
+            shared.folder,
+            threads=max(1, (settings.threads or granted_threads()) // plan.workers),
+            seconds=plan.trial_seconds,
+            memory_mb=plan.trial_memory_mb or int(0.8 * granted_memory_mb()),
+        )
+        for _ in range(plan.workers)
+    ]
+    hands = _Hands(trials, shared, settings, deadline, progress)
+    try:
+        with ThreadPoolExecutor(plan.workers) as pool:
+            for done in [pool.submit(hands.work, worker) for worker in workers]:
+                done.result()
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Hands:
+    """What the workers of a sweep share: one study, one clock, one lock."""
+
+    def __init__(
+        self,
+        trials: Trials,
+        shared: TrialRows,
+        settings: Settings,
+        deadline: Deadline,
+        progress: Progress,
+    ) -> None:
+        self._trials, self._shared, self._settings = trials, shared, settings
+        self._deadline, self._progress = deadline, progress
+        self._lock = threading.Lock()
+        self._begun = len(trials.finished)
+        self._longest = 0.0
+
+    def work(self, worker: Worker) -> None:
+        """Run trial after trial on one worker."""
+        while True:
+            with self._lock:
+                if not self._another():
+                    return
+                self._begun += 1
+                trial, overrides = self._trials.ask()
+            started = time.monotonic()
+            try:
+                rows = self._shared.rows_of(overrides)
+            except FraudmlError as error:
+                outcome = Outcome("failed", (), str(error))
+            else:
+                outcome = worker.run(
+                    overrides,
+                    rows,
+                    seconds_left=lambda: self._left,
+                    goes_on=partial(self._trials.goes_on, trial),
+                )
+            with self._lock:
+                self._longest = max(self._longest, time.monotonic() - started)
+                value = self._trials.tell(trial, outcome)
+                self._say(trial.number, outcome.state, value, overrides)
+
+    @property
+    def _left(self) -> float:
+        """What is left for trials: the final fit takes about as long as the longest of them."""
+        return self._deadline.left - 2 * self._longest - 5
+
+    def _another(self) -> bool:
+        patience = self._settings.sweep.patience
+        if self._begun >= self._total or self._left <= 0:
+            return False
+        if patience and self._trials.since_best >= patience:
+            _log.info("No better trial in %d: the sweep ends.", patience)
+            return False
+        return True
+
+    @property
+    def _total(self) -> int:
+        budget = self._settings.budget.trials
+        waiting = self._trials.study.get_trials(deepcopy=False)
+        if self._settings.sweep.sampler != "grid":
+            return budget
+        return min(budget, sum(not one.user_attrs.get("orphan") for one in waiting))
+
+    def _say(self, number: int, state: str, value: float | None, overrides: Sequence[str]) -> None:
+        best, total = self._trials.best, self._total
+        spent = self._deadline.seconds or 0.0
+        spent -= self._deadline.left
+        ended = len(self._trials.finished)
+        shown = state if value is None else f"{value:.4f}"
+        top = "none yet" if best is None or not best.values else f"{best.values[0]:.4f}"
+        left = min((total - ended) * spent / max(ended, 1), self._deadline.left)
+        money = self._settings.budget.money(spent + left)
+        price = "" if money is None else f", about {money:.2f} in money"
+        _log.info(
+            "trial %d: %s (best %s); %.0f s spent, about %.0f s left%s; %s",
+            number,
+            shown,
+            top,
+            spent,
+            left,
+            price,
+            " ".join(overrides),
+        )
+        self._progress("trials", ended / max(total, 1))
