@@ -63,13 +63,13 @@ def _silence(stream: TextIO) -> None:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    class Quiet(Console):
+    class _Quiet(Console):
         # rich would end the process here.
         def on_broken_pipe(self) -> None:
             self.quiet = True
             _silence(stream)
 
-    return Quiet(file=stream, highlight=False)
+    return _Quiet(file=stream, highlight=False)
 
 
 def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:

@@ -16,7 +16,7 @@ from fraudml.errors import ConfigError, DataError
 
 MOMENT = pl.Datetime("us")
 
-_MICROSECONDS = {
+MICROSECONDS = {
     "us": 1,
     "ms": 1_000,
     "s": 1_000_000,
@@ -25,6 +25,7 @@ _MICROSECONDS = {
     "d": 86_400_000_000,
     "w": 604_800_000_000,
 }
+"""How many there are in each unit of time."""
 _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _ISO_EXAMPLE = "ISO 8601, as 2026-05-31 23:59:00"
 _EPOCH = datetime(1970, 1, 1)
@@ -64,7 +65,7 @@ def parse_duration(text: str | int, key: str) -> timedelta:
         )
     number, unit = match.groups()
     try:
-        return timedelta(microseconds=float(number) * _MICROSECONDS[unit])
+        return timedelta(microseconds=float(number) * MICROSECONDS[unit])
     except OverflowError as error:
         raise ConfigError(f"{key} is '{text}', longer than any clock. Shorten it.") from error
 
@@ -129,7 +130,7 @@ def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = Non
         return _text_moments(column, time_format)
     if not column.dtype.is_numeric():
         return to_moment(column, unit)
-    microseconds = column.cast(pl.Float64) * _MICROSECONDS[unit]
+    microseconds = column.cast(pl.Float64) * MICROSECONDS[unit]
     readable = microseconds.is_finite() & (microseconds >= _EARLIEST) & (microseconds <= _LATEST)
     kept = pl.select(pl.when(readable).then(column)).to_series()
     return to_moment(kept.alias(column.name), unit)
@@ -202,7 +203,7 @@ def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
             f"column '{column.name}' holds {endless:,} values that are not finite. "
             "A time is a finite number. Remove these rows or set them to null."
         )
-    microseconds = floating * _MICROSECONDS[unit]
+    microseconds = floating * MICROSECONDS[unit]
     beyond = (microseconds < _EARLIEST) | (microseconds > _LATEST)
     if beyond.any():
         first = f"first at row {beyond.arg_max():,}: {column.filter(beyond)[0]}"
@@ -212,7 +213,7 @@ def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
             "Set data.time_unit to the unit it is in."
         )
     if column.dtype.is_integer():
-        return (column.cast(pl.Int64) * _MICROSECONDS[unit]).cast(MOMENT)
+        return (column.cast(pl.Int64) * MICROSECONDS[unit]).cast(MOMENT)
     return microseconds.round().cast(pl.Int64).cast(MOMENT)
 
 
@@ -232,7 +233,7 @@ def parse_moment(text: str, key: str, *, unit: TimeUnit, numeric: bool) -> datet
     """
     try:
         if numeric:
-            return _EPOCH + timedelta(microseconds=float(text) * _MICROSECONDS[unit])
+            return _EPOCH + timedelta(microseconds=float(text) * MICROSECONDS[unit])
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         wanted = f"a number (in {unit})" if numeric else "a date such as 2026-05-31"
@@ -247,5 +248,5 @@ def format_moment(moment: datetime | None, *, unit: TimeUnit, numeric: bool) -> 
     if moment is None:
         return None
     if numeric:
-        return (moment - _EPOCH) / timedelta(microseconds=_MICROSECONDS[unit])
+        return (moment - _EPOCH) / timedelta(microseconds=MICROSECONDS[unit])
     return moment.isoformat(sep=" ")

@@ -113,7 +113,7 @@ class SklearnLearner:
 
     devices = CPU_ONLY
 
-    def on(self, device: str, *, deterministic: bool = False) -> SklearnLearner:  # noqa: ARG002
+    def on(self, device: str, *, deterministic: bool = False) -> SklearnLearner:  # noqa: ARG002 - one device
         """Return the learner; refuse every device but the CPU."""
         check_device(_class_name(self.classifier), device)
         return self

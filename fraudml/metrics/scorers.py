@@ -48,9 +48,10 @@ def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
     Returns
     -------
     callable
-        A scorer of `sklearn.metrics.make_scorer`: `scorer(estimator, X, y, sample_weight=None)`. It
-        can be pickled. The columns of the metric that were not named are requested already;
-        `sample_weight` is not, as weights may be meant for the fit alone: call
+        A scorer of `sklearn.metrics.make_scorer`: `scorer(estimator, X, y, sample_weight=None)`;
+        plain data, so that `n_jobs` can send it to other processes. The columns of the metric that
+        were not named are requested already; `sample_weight` is not, as weights may be meant for
+        the fit alone: call
         `scorer.set_score_request(sample_weight=True)`.
 
     Raises
@@ -101,7 +102,7 @@ def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
 
 @dataclass(frozen=True)
 class _Score:
-    """The function of a scorer; it can be pickled, as a metric of the list is kept by name."""
+    """The function of a scorer; plain data, so that `n_jobs` can send it to other processes."""
 
     metric: Metric | str
     filled: str

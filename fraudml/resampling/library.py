@@ -319,14 +319,14 @@ def note_neighbours(sampler: Any) -> list[Rows]:
 
     found: list[Rows] = []
 
-    class Noted(NearestNeighbors):  # type: ignore[misc]
+    class _Noted(NearestNeighbors):  # type: ignore[misc]
         def kneighbors(self, *args: Any, **named: Any) -> Any:
             found.append(super().kneighbors(*args, **named))
             return found[-1]
 
     if not isinstance(sampler.n_neighbors, int) or sampler.n_neighbors < 1:
         return found
-    searcher = Noted(n_neighbors=sampler.n_neighbors + 1)
+    searcher = _Noted(n_neighbors=sampler.n_neighbors + 1)
     sampler.set_params(n_neighbors=searcher)
     return found
 

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
+from fraudml.data.clock import MICROSECONDS
 from fraudml.features.columns import ColumnFeature
 from fraudml.features.settings import TimePart
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
@@ -30,14 +31,6 @@ _ISO = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)
 _FARTHEST = 6e16  # microseconds from 1970, within the years that a clock may show
-_UNITS = {
-    "us": 1,
-    "ms": 1_000,
-    "s": 1_000_000,
-    "m": 60_000_000,
-    "h": 3_600_000_000,
-    "d": 86_400_000_000,
-}
 _ONE = pl.DataFrame({"row": [0]})
 
 Value = Callable[[Any], float]
@@ -64,7 +57,7 @@ class OneRow:
         self._own = [(one.column, _maker(one), one.kind == "age") for one in features.own]
         self._parts = [_PARTS[part] for part in features.time_parts]
         self._time = schema.roles.time if features.uses_time else None
-        self._unit = _UNITS[schema.time_unit]
+        self._unit = MICROSECONDS[schema.time_unit]
         self._plain = not features.history.features and schema.time_format is None
 
     def decide(self, row: Mapping[str, Any]) -> tuple[float, bool, float] | None:

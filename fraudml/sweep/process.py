@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 import sys
@@ -136,7 +137,9 @@ class Worker:
         ready, _, _ = select.select([process.stdout], [], [], _WATCH_SECONDS)
         if not ready:
             return [], waiting
-        *whole, rest = (waiting + process.stdout.read1(65_536)).split(b"\n")  # type: ignore[attr-defined]
+        # Past the buffer of the stream, which `select` knows nothing of.
+        read = os.read(process.stdout.fileno(), 65_536)
+        *whole, rest = (waiting + read).split(b"\n")
         return [json.loads(line) for line in whole], rest
 
     def _why_to_end(

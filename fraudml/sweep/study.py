@@ -196,6 +196,8 @@ def open_trials(
         The storage cannot be reached.
     """
     import optuna
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -206,9 +208,13 @@ def open_trials(
             pruner=_pruner(settings),
             load_if_exists=True,
         )
-    except ImportError as error:
-        raise ConfigError(f"sweep.storage: {error}. Install what it needs.") from error
-    except Exception as error:
+    except (ImportError, ArgumentError) as error:
+        raise ConfigError(
+            f"sweep.storage: '{_shown(settings.storage)}' names no database that can be used here: "
+            f"{error}. It is like sqlite:///trials.db, or postgresql+psycopg://host/database with "
+            "the extra [postgres]."
+        ) from error
+    except (SQLAlchemyError, StorageInternalError, OSError) as error:
         raise MachineError(
             f"sweep.storage: '{_shown(settings.storage)}' cannot be reached: "
             f"{type(error).__name__}. Start it, or leave sweep.storage out for a file."

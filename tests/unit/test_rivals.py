@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -25,6 +28,12 @@ def matrix(size: int, seed: int, *, gaps: bool = False) -> DesignMatrix:
     values[rng.random(size) < np.where(label & gaps, 0.9, 0.001), 2] = np.nan
     values[:, 3] = FIRST_LEVEL_CODE + rng.integers(0, 5, size)
     return DesignMatrix(values.astype(np.float32), NAMES, (3,), label=label)
+
+
+def compared(model: ScoredRows, found: Mapping[str, Rival], *, replicates: int) -> dict[str, Any]:
+    rows = choose_clusters(n_rows=len(model))
+    told = {"replicates": replicates, "seed": 0, "threads": 1}
+    return compare_rivals(model, found, rows, level=0.95, **told)
 
 
 def test_the_best_column_is_found_in_its_direction() -> None:
@@ -99,15 +108,7 @@ def test_the_model_is_compared_row_by_row_on_the_same_replicates() -> None:
     fit, test = matrix(4000, 0), matrix(2000, 1)
     model = ScoredRows(test.y, y_score=-test.values[:, 1].astype(float))
     amount = np.where(np.arange(2000) % 7 == 0, np.nan, 1.0 * np.arange(2000))
-    record = compare_rivals(
-        model,
-        rivals(fit, test, amount, FitContext()),
-        choose_clusters(n_rows=2000),
-        replicates=200,
-        level=0.95,
-        seed=0,
-        threads=1,
-    )
+    record = compared(model, rivals(fit, test, amount, FitContext()), replicates=200)
     assert list(record) == ["constant", "random", "amount", "best_column", "logistic"]
     assert record["constant"]["average_precision"]["value"] == pytest.approx(test.y.mean())
     same = record["best_column"]["average_precision"]
@@ -120,15 +121,7 @@ def test_the_model_is_compared_row_by_row_on_the_same_replicates() -> None:
 def test_without_replicates_there_are_no_intervals() -> None:
     fit, test = matrix(2000, 0), matrix(1000, 1)
     model = ScoredRows(test.y, y_score=-test.values[:, 1].astype(float))
-    record = compare_rivals(
-        model,
-        rivals(fit, test, None, FitContext()),
-        choose_clusters(n_rows=1000),
-        replicates=0,
-        level=0.95,
-        seed=0,
-        threads=1,
-    )
+    record = compared(model, rivals(fit, test, None, FitContext()), replicates=0)
     assert record["amount"] == {
         **dict.fromkeys(METRICS),
         "reason": "no column has the role of the amount",
