@@ -143,7 +143,8 @@ class Settings:
         Rows before the input, for features that look back; as `input`.
     allow_short_history, max_rejected, daily_top_k, chunk_rows
         How `score` works: whether a history may start too late; the share of rows that may be
-        impossible to score; alerts by day instead of by the policy; rows in memory at a time.
+        impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
+        the bundle's alert budget; rows in memory at a time.
     run_name : str
         A word for the run.
     """
@@ -187,7 +188,7 @@ class Settings:
     history: str | None = None
     allow_short_history: bool = False
     max_rejected: float = 0.01
-    daily_top_k: int | None = None
+    daily_top_k: int | bool | None = None
     chunk_rows: int = 25_000
     run_name: str = "train"
 

@@ -16,6 +16,7 @@ import polars as pl
 import fraudml
 from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.config.settings import Settings
+from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError
 from fraudml.files import write_json
 from fraudml.machine import granted_threads, versions
@@ -88,7 +89,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
         Whom to tell where it is.
     """
     started = time.perf_counter()
-    how = score_settings(settings)
+    score_settings(settings, None)  # what is wrong with them is said before anything is read
     source, bundle_path = _required(settings)
     places = output_places(
         settings.output,
@@ -97,6 +98,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
     )
     threads = settings.threads or granted_threads()
     bundle = read_bundle(bundle_path, threads)
+    how = score_settings(settings, bundle.policy)
     progress("read", 0.0)
     job = open_job(bundle, (source, settings.history), settings.data.csv, how, threads)
     key = job_key(job, bundle_digest(bundle_path), _versions())
@@ -126,14 +128,41 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
     return Scored(record, places)
 
 
-def score_settings(settings: Settings) -> ScoreSettings:
-    """Take from the tree what says how an input is scored."""
+def score_settings(settings: Settings, policy: TunedPolicy | None) -> ScoreSettings:
+    """Take from the tree what says how an input is scored.
+
+    Parameters
+    ----------
+    settings : Settings
+        The tree.
+    policy : TunedPolicy, optional
+        The bundle's, which `daily_top_k=true` asks for its budget; None before it is read.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of range, or the policy has no budget.
+    """
+    k = None if settings.daily_top_k is False else settings.daily_top_k
+    if k is True:
+        k = None if policy is None else _budget(policy)
     return ScoreSettings(
         allow_short_history=settings.allow_short_history,
         max_rejected=settings.max_rejected,
-        daily_top_k=settings.daily_top_k,
+        daily_top_k=k,
         chunk_rows=settings.chunk_rows,
     )
+
+
+def _budget(policy: TunedPolicy) -> int:
+    promised = policy.constraint
+    if promised is None or promised.metric != "alerts_per_day":
+        raise ConfigError(
+            f"daily_top_k=true takes as many cases a day as the bundle's alert budget, and its "
+            f"policy is '{policy.kind}'. Set a number, as in daily_top_k=20, or train with "
+            "policy=alert_budget."
+        )
+    return max(1, int(promised.limit))
 
 
 def _required(settings: Settings) -> tuple[str, Path]:

@@ -20,9 +20,12 @@ import pytest
 
 import fraudml
 from fraudml.cli import main
+from fraudml.config.settings import Settings
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
+from fraudml.decisions.policies import Constraint, TunedPolicy
 from fraudml.scoring.parts import parts_folder
+from fraudml.workflows.score import score_settings
 
 CapSys = pytest.CaptureFixture[str]
 SIMULATED = {"rows": 6000, "prevalence": 0.05, "cards": 400, "terminals": 60}
@@ -335,6 +338,17 @@ def test_the_best_of_each_day_do_not_depend_on_chunks(columns: Path, tmp_path: P
     assert days["len"].max() == 4
     assert days["len"].equals(days["cards"])
     assert record(tmp_path / "91.parquet")["alerts"] == len(alerted)
+
+
+def test_true_takes_the_budget_of_the_policy(
+    columns: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(blocks(columns)[1], tmp_path / "in.parquet")
+    assert score(columns, source, tmp_path / "out.parquet", "daily_top_k=true") == 2
+    assert "alert budget, and its policy is 'minimum_cost'" in capsys.readouterr().err
+    promise = Constraint("alerts_per_day", "at most", 4.0, 0.95, True, 3.0, 2.0, 9, "day")
+    settings = Settings(command="score", daily_top_k=True)
+    assert score_settings(settings, TunedPolicy("alert_budget", 0.5, promise)).daily_top_k == 4
 
 
 def interrupted(run: Path, source: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
