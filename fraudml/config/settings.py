@@ -202,6 +202,12 @@ class Settings:
             raise ConfigError(
                 f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
             )
+        for other in self.sweep.beside:
+            if other == self.objective or other not in (*OBJECTIVES, "roc_auc"):
+                raise ConfigError(
+                    f"sweep.beside names '{other}'. Choose others than the objective, of "
+                    f"{', '.join(OBJECTIVES)}, roc_auc."
+                )
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}. It is a whole number from 0.")
         if self.threads is not None and self.threads < 1:

@@ -87,6 +87,7 @@ class BaggedLightGBM:
         object.__setattr__(self, "fraud_share", fraud_share)
 
     devices = LightGBM.devices
+    rounds_key = LightGBM.rounds_key
 
     def on(self, device: str, *, deterministic: bool = False) -> BaggedLightGBM:
         """Return the learner as it runs on a device; see `LightGBM.on`."""
@@ -108,7 +109,6 @@ class BaggedLightGBM:
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,  # noqa: ARG002 - rounds are chosen out of fold
         rounds: int | None = None,
     ) -> FittedBagged:
         """Fit one booster after the other, each on a copy of its rows.
@@ -122,8 +122,6 @@ class BaggedLightGBM:
             With labels of both classes.
         context : FitContext
             Seed, threads, device, deadline, progress.
-        valid : DesignMatrix, optional
-            Not looked at.
         rounds : int, optional
             How many rounds each booster makes, instead of `num_iterations`.
 
@@ -149,6 +147,8 @@ class BaggedLightGBM:
                 context,
                 seed=child_seed(context.seed, f"booster {number}"),
                 progress=_reporting(context.progress, number, self.boosters),
+                watch=None,  # it would see one booster after the other
+                bins=None,  # each has rows of its own
             )
             model, done = member.fit_in_time(part, own, wanted)
             if done < wanted and models:

@@ -144,6 +144,7 @@ class CatBoost:
         settle(self, CATBOOST, own, more)
 
     devices = DEVICES
+    rounds_key = "iterations"
 
     def on(self, device: str, *, deterministic: bool = False) -> CatBoost:
         """Return the learner as it runs on a device: on CUDA, with at most 254 bins.
@@ -175,7 +176,6 @@ class CatBoost:
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,  # noqa: ARG002 - rounds are chosen out of fold
         rounds: int | None = None,
     ) -> FittedCatBoost:
         """Fit on `train`, with its weights.
@@ -190,8 +190,6 @@ class CatBoost:
             With labels of both classes.
         context : FitContext
             Seed, threads, device, deadline, progress.
-        valid : DesignMatrix, optional
-            Not looked at: a few dozen frauds choose no rounds. See docs/defaults.md.
         rounds : int, optional
             How many rounds to make, instead of `iterations`.
 

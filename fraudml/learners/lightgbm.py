@@ -6,8 +6,9 @@ How the defaults were found is told in docs/defaults.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from fraudml.learners.protocol import (
     check_score_columns,
     tell_changes,
 )
+from fraudml.learners.watch import Bins, watching
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ class LightGBM:
         settle(self, LIGHTGBM, own, more)
 
     devices = DEVICES
+    rounds_key = "num_iterations"
 
     def on(self, device: str, *, deterministic: bool = False) -> LightGBM:  # noqa: ARG002 - can all
         """Return the learner as it runs on a device: on OpenCL, with at most 255 bins.
@@ -167,7 +170,6 @@ class LightGBM:
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,  # noqa: ARG002 - rounds are chosen out of fold
         rounds: int | None = None,
     ) -> FittedLightGBM:
         """Fit on `train`, with its weights.
@@ -182,8 +184,6 @@ class LightGBM:
             With labels of both classes.
         context : FitContext
             Seed, threads, device, deadline, progress.
-        valid : DesignMatrix, optional
-            Not looked at: a few dozen frauds choose no rounds. See docs/defaults.md.
         rounds : int, optional
             How many rounds to make, instead of `num_iterations`.
 
@@ -236,23 +236,32 @@ class LightGBM:
         library = import_lightgbm()
         parameters = self._parameters(train, context)
         start = None if context.loss is None else context.loss.start(train)
-        rows = library.Dataset(
-            train.values,
-            label=train.y,
-            weight=train.weight,
-            init_score=None if start is None else np.full(len(train), start),
-            categorical_feature=list(train.categorical),
-            params=parameters,
-            free_raw_data=True,
-        )
+
+        def binned() -> lgb.Dataset:
+            rows: lgb.Dataset = library.Dataset(
+                train.values,
+                label=train.y,
+                weight=train.weight,
+                init_score=None if start is None else np.full(len(train), start),
+                categorical_feature=list(train.categorical),
+                params=parameters,
+                free_raw_data=True,
+            )
+            return rows.construct()
+
         try:
+            rows = (
+                binned() if context.bins is None else _kept(context.bins, binned, parameters, train)
+            )
             booster: lgb.Booster = library.Booster(parameters, rows)
             step = None if context.loss is None else gradient_step(context.loss, train)
+            tell = watching(context.watch, rounds, partial(_added, booster, context.threads))
             for done in range(rounds):
                 if context.deadline.expired:
                     return booster, done
                 booster.update(fobj=step)
                 context.progress("fit", (done + 1) / rounds)
+                tell(done + 1)
         except library.basic.LightGBMError as error:
             raise _refused(error, train) from error
         return booster, rounds
@@ -276,6 +285,40 @@ class LightGBM:
             "force_col_wise": True,
             "feature_pre_filter": False,
         }
+
+
+_OF_TREES_ALONE = {
+    *("learning_rate", "num_leaves", "max_depth", "min_data_in_leaf", "min_gain_to_split"),
+    *("lambda_l1", "lambda_l2", "min_sum_hessian_in_leaf", "path_smooth", "extra_trees"),
+    *("feature_fraction", "feature_fraction_bynode", "bagging_fraction", "bagging_freq"),
+    *("pos_bagging_fraction", "neg_bagging_fraction", "boost_from_average"),
+}
+"""Parameters that say nothing of bins, under LightGBM's own names; any other one may."""
+
+
+def _kept(
+    bins: Bins,
+    binned: Callable[[], lgb.Dataset],
+    parameters: Mapping[str, Any],
+    train: DesignMatrix,
+) -> lgb.Dataset:
+    of_bins = {name: one for name, one in parameters.items() if name not in _OF_TREES_ALONE}
+    rows: lgb.Dataset = bins.of(repr(sorted(of_bins.items())), train.values.nbytes, binned)
+    return rows
+
+
+def _added(
+    booster: lgb.Booster, threads: int, values: NDArray[np.float32], start: int, end: int
+) -> NDArray[Any]:
+    """What some rounds add to margins."""
+    added: Any = booster.predict(
+        values,
+        raw_score=True,
+        start_iteration=start,
+        num_iteration=end - start,
+        num_threads=threads,
+    )
+    return np.asarray(added)
 
 
 class FittedLightGBM:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import ConfigError, DataError, listing
 from fraudml.learners.losses import Loss
+from fraudml.learners.watch import Bins, Watch
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
 
@@ -40,6 +41,10 @@ class FitContext:
         Whom to tell about the rounds that are done.
     loss : Loss, optional
         What to minimise instead of the log loss.
+    watch : Watch, optional
+        Whom to tell margins of other rows while the model is made; LightGBM and XGBoost do.
+    bins : Bins, optional
+        Where binned rows are kept for other fits of the same rows; LightGBM and XGBoost keep them.
     """
 
     seed: int = 0
@@ -49,6 +54,8 @@ class FitContext:
     deadline: Deadline = field(default_factory=Deadline)
     progress: Progress = silent
     loss: Loss | None = None
+    watch: Watch | None = None
+    bins: Bins | None = None
 
 
 class FittedLearner(Protocol):
@@ -84,6 +91,10 @@ class Learner(Protocol):
         """How many rounds a fit makes where nothing else is said; None without rounds."""
 
     @property
+    def rounds_key(self) -> str | None:
+        """What the learner's setting of `max_rounds` is called; None where it has none."""
+
+    @property
     def devices(self) -> Mapping[str, str]:
         """The devices that it runs on, each with what to install where it is not there."""
 
@@ -114,10 +125,9 @@ class Learner(Protocol):
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,
         rounds: int | None = None,
     ) -> FittedLearner:
-        """Fit on `train`, with its weights; `valid` is watched and never learnt from.
+        """Fit on `train`, with its weights.
 
         Parameters
         ----------
@@ -125,8 +135,6 @@ class Learner(Protocol):
             With labels of both classes.
         context : FitContext
             Seed, threads, device, deadline, progress.
-        valid : DesignMatrix, optional
-            Untouched rows after `train`, for learners that stop early by average precision.
         rounds : int, optional
             How many rounds to make, instead of `max_rounds`.
 

@@ -118,6 +118,8 @@ class SklearnLearner:
         check_device(_class_name(self.classifier), device)
         return self
 
+    rounds_key = None
+
     @property
     def max_rounds(self) -> None:
         """None: there are no rounds to choose."""
@@ -134,8 +136,7 @@ class SklearnLearner:
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,  # noqa: ARG002 - nothing here stops early
-        rounds: int | None = None,  # noqa: ARG002 - nor has rounds
+        rounds: int | None = None,  # noqa: ARG002 - nothing here has rounds
     ) -> FittedLearner:
         """Fit the preprocessing and the estimator on `train`, with its weights.
 
@@ -147,7 +148,7 @@ class SklearnLearner:
             With labels of both classes.
         context : FitContext
             Seed and threads. A fit cannot be stopped: the deadline is looked at before it.
-        valid, rounds
+        rounds
             Not used.
 
         Raises

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from fraudml.learners.boosting import (
 from fraudml.learners.monotone import Monotone, monotone_signs
 from fraudml.learners.parameters import plain_parameters, settle
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
+from fraudml.learners.watch import watching
 from fraudml.learners.xgboost_parameters import (
     DEVICES,
     XGBOOST,
@@ -149,6 +151,7 @@ class XGBoost:
         settle(self, XGBOOST, own, more)
 
     devices = DEVICES
+    rounds_key = "n_estimators"
 
     def on(self, device: str, *, deterministic: bool = False) -> XGBoost:  # noqa: ARG002 - it is
         """Return the learner; its histograms are the same bits on CUDA from run to run.
@@ -180,7 +183,6 @@ class XGBoost:
         train: DesignMatrix,
         context: FitContext,
         *,
-        valid: DesignMatrix | None = None,  # noqa: ARG002 - rounds are chosen out of fold
         rounds: int | None = None,
     ) -> FittedXGBoost:
         """Fit on `train`, with its weights.
@@ -193,8 +195,6 @@ class XGBoost:
             With labels of both classes.
         context : FitContext
             Seed, threads, device, deadline, progress, loss.
-        valid : DesignMatrix, optional
-            Not looked at: a few dozen frauds choose no rounds. See docs/defaults.md.
         rounds : int, optional
             How many rounds to make, instead of `n_estimators`.
 
@@ -228,26 +228,34 @@ class XGBoost:
         start = None if context.loss is None else context.loss.start(train)
         bins = {"max_bin": self.max_bin} if self.tree_method == "hist" else {}
         make = library.QuantileDMatrix if bins else library.DMatrix
-        rows = make(
-            without_infinities(train.values),
-            train.y,
-            weight=train.weight,
-            base_margin=None if start is None else np.full(len(train), start, dtype=np.float32),
-            feature_types=_feature_types(train),
-            enable_categorical=True,
-            nthread=context.threads,
-            **bins,
-        )
+
+        def laid_out() -> xgb.DMatrix:
+            rows: xgb.DMatrix = make(
+                without_infinities(train.values),
+                train.y,
+                weight=train.weight,
+                base_margin=None if start is None else np.full(len(train), start, dtype=np.float32),
+                feature_types=_feature_types(train),
+                enable_categorical=True,
+                nthread=context.threads,
+                **bins,
+            )
+            return rows
+
+        how, size = (KIND, self.tree_method, self.max_bin), train.values.nbytes
+        rows = laid_out() if context.bins is None else context.bins.of(how, size, laid_out)
         # Where a GPU is missing it would warn, at once, whatever the parameters say; we refuse.
         with library.config_context(verbosity=0):
             booster: xgb.Booster = library.Booster(parameters, [rows])
             check_not_moved(booster, context.device)
         step = None if context.loss is None else gradient_step(context.loss, train)
+        tell = watching(context.watch, rounds, partial(_added, booster))
         for done in range(rounds):
             if context.deadline.expired:
                 return booster, done
             booster.update(rows, done, fobj=step)
             context.progress("fit", (done + 1) / rounds)
+            tell(done + 1)
         return booster, rounds
 
     def _parameters(self, train: DesignMatrix, context: FitContext) -> dict[str, Any]:
@@ -268,6 +276,14 @@ class XGBoost:
             "device": context.device,
             "verbosity": 0,
         }
+
+
+def _added(booster: xgb.Booster, values: NDArray[np.float32], start: int, end: int) -> NDArray[Any]:
+    """What some rounds add to margins, up to the base score, which each part counts."""
+    added: NDArray[Any] = booster.inplace_predict(
+        without_infinities(values), iteration_range=(start, end), predict_type="margin"
+    )
+    return added
 
 
 class FittedXGBoost:

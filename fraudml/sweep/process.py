@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fraudml.sweep.stop import Stop
+
 _WATCH_SECONDS = 0.2
 """How often memory is looked at."""
 
@@ -29,15 +31,25 @@ class Outcome:
     ----------
     state : {'done', 'pruned', 'failed', 'out of time', 'out of memory', 'over'}
         `over` where the sweep's own time ended.
-    values : tuple of float
-        The objective on each block that was scored.
+    stops : tuple of Stop
+        What it said of itself.
+    values : tuple of tuple of float
+        All objectives on each block; empty where it did not come to its end.
     error : str, optional
         Why it failed, whole.
     """
 
     state: Ended
-    values: tuple[float, ...]
+    stops: tuple[Stop, ...] = ()
+    values: tuple[tuple[float, ...], ...] = ()
     error: str | None = None
+
+    @property
+    def blocks(self) -> list[float]:
+        """The first objective on each block that is done."""
+        if self.values:
+            return [one[0] for one in self.values]
+        return [stop.value for stop in self.stops if stop.whole]
 
 
 class Worker:
@@ -58,7 +70,7 @@ class Worker:
     def __init__(self, folder: Path, *, threads: int, seconds: float, memory_mb: int) -> None:
         self._command = [
             *(sys.executable, "-m", "fraudml.workflows.sweep_worker"),
-            *(str(folder), str(threads)),
+            *(str(folder), str(threads), str(memory_mb)),
         ]
         self._seconds, self._memory_mb = seconds, memory_mb
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +81,8 @@ class Worker:
         rows: Path,
         *,
         seconds_left: Callable[[], float],
-        goes_on: Callable[[Sequence[float]], bool],
+        goes_on: Callable[[Stop], bool],
+        beat: Callable[[], None],
     ) -> Outcome:
         """Run one trial to its end, its caps, or until it is pruned.
 
@@ -82,34 +95,30 @@ class Worker:
         seconds_left : callable
             How long the sweep still lasts.
         goes_on : callable
-            Asked after each block, with the values so far, whether to go on.
+            Asked at each stop whether to go on.
+        beat : callable
+            Called now and again while the trial runs.
         """
         process = self._alive()
-        assert process.stdin is not None
-        process.stdin.write(
-            json.dumps({"overrides": [*overrides], "rows": str(rows)}).encode() + b"\n"
-        )
-        process.stdin.flush()
-        started, values, waiting = time.monotonic(), [], b""
+        _order(process, {"overrides": [*overrides], "rows": str(rows)})
+        started, waiting = time.monotonic(), b""
+        stops: list[Stop] = []
         while True:
             lines, waiting = self._lines(process, waiting)
             for answer in lines:
-                if "value" in answer:
-                    values.append(float(answer["value"]))
-                elif "error" in answer:
-                    return Outcome("failed", tuple(values), str(answer["error"]))
-                else:
-                    return Outcome("done", tuple(values))
-            state: Ended | None = self._why_to_end(process, started, seconds_left)
-            if state is None and any("value" in one for one in lines) and not goes_on(values):
-                state = "pruned"
+                if "stop" not in answer:
+                    return _outcome(answer, tuple(stops))
+                stops.append(Stop(**answer["stop"]))
+                _order(process, {"go_on": goes_on(stops[-1])})
+            state = self._why_to_end(process, started, seconds_left)
             if state is not None:
                 self.end()
-                return Outcome(state, tuple(values))
+                return Outcome(state, tuple(stops))
             if process.poll() is not None:
                 self._process = None
                 said = f"the process of the trial ended by {process.returncode}"
-                return Outcome("failed", tuple(values), said)
+                return Outcome("failed", tuple(stops), error=said)
+            beat()
 
     def end(self) -> None:
         """End the process at once, whatever it does."""
@@ -150,6 +159,21 @@ class Worker:
         if time.monotonic() - started > self._seconds:
             return "out of time"
         return "out of memory" if _memory_mb(process.pid) > self._memory_mb else None
+
+
+def _order(process: subprocess.Popen[bytes], order: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # that it has ended is seen by whoever waits for it
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        process.stdin.flush()
+
+
+def _outcome(answer: dict[str, Any], stops: tuple[Stop, ...]) -> Outcome:
+    if "pruned" in answer:
+        return Outcome("pruned", stops)
+    if "error" in answer:
+        return Outcome("failed", stops, error=str(answer["error"]))
+    return Outcome("done", stops, tuple(tuple(map(float, one)) for one in answer["values"]))
 
 
 def _memory_mb(pid: int) -> float:

@@ -23,14 +23,18 @@ class SweepSettings:
     folds_end : str, optional
         With `blocks=folds`, where the last of these folds ends; its labels must have arrived when
         the test folds, of which the last ends at `backtest.end`, begin.
+    beside : tuple of str
+        More metrics that trials should do well in. The sweep then looks for trials that no other
+        one beats in all of them (the Pareto front), and takes the one of these whose worst
+        shortfall, as a share of what the front spans, is least. Nothing is pruned.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
     startup : int
         Random trials before `tpe` learns from them.
     pruner : {'median', 'wilcoxon', 'none'}
         Which trials are ended early: whose mean over the blocks so far is below the median of the
-        others there; or which are surely worse than the best one, block for block (for many
-        blocks); or none.
+        others there, looked at within the rounds of each block too; or which are surely worse than
+        the best one, block for block (for many blocks); or none.
     choose : {'mean', 'lower_bound'}
         What the chosen trial is best in: the mean over the blocks, or that less 1.64 standard
         errors, against the luck of the winner.
@@ -52,6 +56,7 @@ class SweepSettings:
     space: tuple[str, ...] = ()
     blocks: Literal["steps", "folds"] = "steps"
     folds_end: str | None = None
+    beside: tuple[str, ...] = ()
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     startup: int = 10
     pruner: Literal["median", "wilcoxon", "none"] = "median"
@@ -82,3 +87,7 @@ class SweepSettings:
             raise ConfigError(f"sweep.trial_seconds is {self.trial_seconds}. It is above 0.")
         if self.trial_memory_mb is not None and self.trial_memory_mb < 1:
             raise ConfigError(f"sweep.trial_memory_mb is {self.trial_memory_mb}. It is at least 1.")
+
+    def objectives(self, first: str) -> tuple[str, ...]:
+        """Return all that trials should do well in; `first` is the run's objective."""
+        return (first, *self.beside)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from fraudml.errors import ConfigError, listing
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -88,3 +91,30 @@ def first_overrides(space: Sequence[Dimension]) -> tuple[str, ...]:
             low = one.options[0] if isinstance(one, Choice) else one.low
             drawn[one.key] = str(int(low) if isinstance(one, Interval) and one.whole else low)
     return tuple(f"{key}={value}" for key, value in drawn.items())
+
+
+def grid(space: Sequence[Dimension]) -> Iterator[dict[str, str]]:
+    """Yield every combination of choices, without those whose condition does not hold.
+
+    Raises
+    ------
+    ConfigError
+        A dimension is an interval.
+    """
+    endless = [one.key for one in space if not isinstance(one, Choice)]
+    if endless:
+        raise ConfigError(
+            f"sweep.sampler=grid, and {listing(endless)} have endlessly many values. Give "
+            "choice(…) or range(…), or take sweep.sampler=tpe."
+        )
+    choices = [one for one in space if isinstance(one, Choice)]
+    seen = set()
+    for options in itertools.product(*(one.options for one in choices)):
+        drawn: dict[str, str] = {}
+        for one, option in zip(choices, options, strict=True):
+            if holds(one, drawn):
+                drawn[one.key] = option
+        key = tuple(drawn.items())
+        if key not in seen:
+            seen.add(key)
+            yield drawn

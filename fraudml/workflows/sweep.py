@@ -31,7 +31,8 @@ from fraudml.metrics import find_metric
 from fraudml.progress import Deadline, Progress, silent
 from fraudml.report.sweep_plot import plot_sweep
 from fraudml.sweep.space import first_overrides
-from fraudml.sweep.study import no_trial, open_trials
+from fraudml.sweep.storage import open_trials
+from fraudml.sweep.study import no_trial
 from fraudml.workflows.backtest import Backtest, backtest
 from fraudml.workflows.parts import build_parts
 from fraudml.workflows.run_folder import Place, kept_folder, write_backtest, write_run
@@ -105,7 +106,8 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
     with kept_folder(final) as folder:
         (folder / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
         first = first_overrides(space)
-        build_parts(settings_with(folder, first))  # what the config does not take fails here
+        # What the config does not take fails here.
+        rounds_key = build_parts(settings_with(folder, first)).recipe.learner.rounds_key
         shared = TrialRows(frame, folder, settings)
         progress("features", 0.0)
         shared.rows_of(first)
@@ -115,8 +117,9 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
             folder,
             name=settings.sweep.name or final.name,
             seed=settings.seed,
-            direction=_direction(settings.objective),
+            directions=[_direction(one) for one in settings.sweep.objectives(settings.objective)],
             identity=identity,
+            rounds_key=rounds_key,
         )
         search(trials, shared, settings, deadline=deadline, progress=progress)
         best = trials.best

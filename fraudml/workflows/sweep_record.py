@@ -28,8 +28,8 @@ def sweep_record(
     """Return the content of `sweep.json`."""
     best = trials.best
     assert best is not None, "a sweep without a value raises before"
-    assert best.values
     found = chosen.metrics
+    objectives = settings.sweep.objectives(settings.objective)
     test = found["test"] if isinstance(chosen, Run) else found["mean"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -38,9 +38,18 @@ def sweep_record(
         "best": {
             "trial": best.number,
             "value": best.values[0],
+            "values": dict(zip(objectives, best.values, strict=True)),
             "blocks": best.user_attrs["values"],
             "overrides": list(overrides),
         },
+        "front": [
+            {
+                "trial": one.number,
+                "values": dict(zip(objectives, one.values, strict=True)),
+                "overrides": list(one.user_attrs["overrides"]),
+            }
+            for one in trials.front
+        ],
         "test": test,
         "guard": found["guard"],
         "spent": {"seconds": round(seconds, 2), "money": settings.budget.money(seconds)},
@@ -49,24 +58,34 @@ def sweep_record(
 
 def sweep_table(record: dict[str, Any], folder: str) -> tuple[str, list[tuple[str, str]]]:
     """Return the title and the rows that end a sweep on the terminal."""
-    best, objective = record["best"], record["objective"]
-    entry = record["test"].get(objective)
-    on_test = entry if isinstance(entry, dict) else {"value": entry, "reason": "not measured"}
+    best = record["best"]
     counts = ", ".join(f"{count} {state}" for state, count in record["trials"].items())
     spent = f"{record['spent']['seconds']:.0f} s"
     if record["spent"]["money"] is not None:
         spent += f", {record['spent']['money']:.2f} in money"
-    guard = record["guard"]
+    guard, front = record["guard"], len(record["front"])
     rows = [
         ("trials", counts),
         ("chosen", " ".join(best["overrides"])),
-        (f"{objective.replace('_', ' ')} of the trial", f"{best['value']:.4f}"),
-        ("the same on test", value_text(on_test, "{:.4f}")),
+        *(
+            row
+            for name, value in best["values"].items()
+            for row in (
+                (f"{name.replace('_', ' ')} of the trial", f"{value:.4f}"),
+                ("the same on test", value_text(_entry(record["test"], name), "{:.4f}")),
+            )
+        ),
+        *([("trials that none beats", f"{front}")] if len(best["values"]) > 1 else []),
         ("spent", spent),
         ("guard", "passed" if guard["passed"] else "refused: " + "; ".join(guard["reasons"])),
         ("everything is in", folder),
     ]
     return "The chosen of all trials; a winner's own value flatters it", rows
+
+
+def _entry(test: dict[str, Any], name: str) -> dict[str, Any]:
+    entry = test.get(name)
+    return entry if isinstance(entry, dict) else {"value": entry, "reason": "not measured"}
 
 
 def write_winner(folder: Path, base: Settings, winner: Settings) -> None:

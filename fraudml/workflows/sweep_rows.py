@@ -22,6 +22,7 @@ from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.machine import granted_threads
 from fraudml.split import BacktestFold, Fold, prequential_folds, split_blocks
 from fraudml.sweep.blocks import SweepRows, write_rows
+from fraudml.sweep.margins import MARGINS
 from fraudml.workflows.folds import SharedFolds
 from fraudml.workflows.model import Prepared
 from fraudml.workflows.parts import build_parts
@@ -77,7 +78,8 @@ class TrialRows:
 
     def let_go(self) -> None:
         """Remove all rows."""
-        shutil.rmtree(self.folder / _ROWS, ignore_errors=True)
+        for name in (_ROWS, MARGINS):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _made(self, settings: Settings) -> list[SweepRows]:
         threads = settings.threads or granted_threads()

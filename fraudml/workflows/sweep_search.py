@@ -13,11 +13,14 @@ from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError
 from fraudml.machine import granted_memory_mb, granted_threads
 from fraudml.progress import Deadline, Progress
+from fraudml.sweep.owner import beat
 from fraudml.sweep.process import Outcome, Worker
-from fraudml.sweep.study import Trials
+from fraudml.sweep.study import ORPHAN, Trials
 from fraudml.workflows.sweep_rows import TrialRows
 
 _log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def search(
@@ -39,6 +42,9 @@ def search(
         Whom to tell.
     """
     plan, budget = settings.sweep, settings.budget
+    most = f"At most {budget.trials} trials and {budget.wall_clock:.0f} s"
+    price = budget.money(budget.wall_clock)
+    _log.info("%s.", most if price is None else f"{most}, that is {price:.2f} in money")
     if len(trials.finished):
         _log.info("Going on after %d of %d trials.", len(trials.finished), budget.trials)
     workers = [
@@ -55,6 +61,7 @@ def search(
         with ThreadPoolExecutor(plan.workers) as pool:
             for done in [pool.submit(hands.work, worker) for worker in workers]:
                 done.result()
+        hands.wait_for_others()
     finally:
         for worker in workers:
             worker.end()
@@ -74,33 +81,33 @@ class _Hands:
         self._trials, self._shared, self._settings = trials, shared, settings
         self._deadline, self._progress = deadline, progress
         self._lock = threading.Lock()
-        self._begun = len(trials.finished)
         self._longest = 0.0
 
     def work(self, worker: Worker) -> None:
         """Run trial after trial on one worker."""
         while True:
             with self._lock:
-                if not self._another():
-                    return
-                self._begun += 1
-                trial, overrides = self._trials.ask()
+                asked = self._trials.ask(self._total) if self._another() else None
+            if asked is None:
+                return
+            trial, overrides = asked
             started = time.monotonic()
             try:
                 rows = self._shared.rows_of(overrides)
             except FraudmlError as error:
-                outcome = Outcome("failed", (), str(error))
+                outcome = Outcome("failed", error=str(error))
             else:
                 outcome = worker.run(
                     overrides,
                     rows,
                     seconds_left=lambda: self._left,
                     goes_on=partial(self._trials.goes_on, trial),
+                    beat=partial(beat, trial),
                 )
             with self._lock:
                 self._longest = max(self._longest, time.monotonic() - started)
-                value = self._trials.tell(trial, outcome)
-                self._say(trial.number, outcome.state, value, overrides)
+                worth = self._trials.tell(trial, outcome)
+                self._say(trial.number, outcome.state, worth, overrides)
 
     @property
     def _left(self) -> float:
@@ -109,7 +116,7 @@ class _Hands:
 
     def _another(self) -> bool:
         patience = self._settings.sweep.patience
-        if self._begun >= self._total or self._left <= 0:
+        if self._trials.begun >= self._total or self._left <= 0:
             return False
         if patience and self._trials.since_best >= patience:
             _log.info("No better trial in %d: the sweep ends.", patience)
@@ -122,26 +129,37 @@ class _Hands:
         waiting = self._trials.study.get_trials(deepcopy=False)
         if self._settings.sweep.sampler != "grid":
             return budget
-        return min(budget, sum(not one.user_attrs.get("orphan") for one in waiting))
+        return min(budget, sum(not one.user_attrs.get(ORPHAN) for one in waiting))
 
-    def _say(self, number: int, state: str, value: float | None, overrides: Sequence[str]) -> None:
+    def wait_for_others(self) -> None:
+        """Wait for trials of other machines, while there is time: theirs may be the best."""
+        if self._trials.running:
+            _log.info("Waiting for the trials of other machines.")
+        while self._trials.running and self._left > 0:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _say(
+        self, number: int, state: str, worth: Sequence[float] | None, overrides: Sequence[str]
+    ) -> None:
         best, total = self._trials.best, self._total
-        spent = self._deadline.seconds or 0.0
-        spent -= self._deadline.left
+        spent = (self._deadline.seconds or 0.0) - self._deadline.left
         ended = len(self._trials.finished)
-        shown = state if value is None else f"{value:.4f}"
-        top = "none yet" if best is None or not best.values else f"{best.values[0]:.4f}"
         left = min((total - ended) * spent / max(ended, 1), self._deadline.left)
+        row = {
+            "trial": f"{number}",
+            "value": state if worth is None else _shown(worth),
+            "best": "none yet" if best is None else _shown(best.values),
+            "spent": f"{spent:.0f} s",
+            "left": f"about {left:.0f} s",
+        }
         money = self._settings.budget.money(spent + left)
-        price = "" if money is None else f", about {money:.2f} in money"
-        _log.info(
-            "trial %d: %s (best %s); %.0f s spent, about %.0f s left%s; %s",
-            number,
-            shown,
-            top,
-            spent,
-            left,
-            price,
-            " ".join(overrides),
-        )
+        if money is not None:
+            row["in money"] = f"about {money:.2f}"
+        row["settings"] = " ".join(overrides)
+        said = ", ".join(f"{name} {cell}" for name, cell in row.items() if name != "settings")
+        _log.info("%s; %s", said, row["settings"], extra={"row": row})
         self._progress("trials", ended / max(total, 1))
+
+
+def _shown(worth: Sequence[float]) -> str:
+    return ", ".join(f"{one:.4f}" for one in worth)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,22 +14,59 @@ from fraudml.decisions.costs import CostMatrix
 from fraudml.decisions.policies import TuningRows
 from fraudml.errors import DataError
 from fraudml.learners.protocol import FitContext
-from fraudml.matrix import hide_unseen
+from fraudml.learners.watch import Watch
+from fraudml.matrix import DesignMatrix, hide_unseen
 from fraudml.metrics import Metric, ScoredRows, find_metric, measure
+from fraudml.recipe import FittedRecipe
 from fraudml.split import Fold
 from fraudml.sweep.blocks import COSTS, SweepRows
+from fraudml.sweep.margins import KeptMargins
+from fraudml.sweep.stop import SHARES, Stop
 from fraudml.workflows.parts import Parts
 
 Floats = NDArray[np.float64]
 
 
-def block_values(
-    rows: Iterable[SweepRows], parts: Parts, objective: str, context: FitContext
-) -> Iterator[float]:
-    """Fit on each block and yield the objective on its scored rows.
+@dataclass(frozen=True)
+class Scored:
+    """The scored rows of one block.
 
-    An objective of the ranking alone is yielded block after block. One that needs probabilities or
-    alerts has to wait for the scores of all blocks, on which they are tuned.
+    Parameters
+    ----------
+    part : SweepRows
+        The rows that it is of.
+    block : Fold
+        Which of them are scored.
+    days : float, optional
+        How many days they span.
+    margin : ndarray of float64
+        Their scores.
+    """
+
+    part: SweepRows
+    block: Fold
+    days: float | None
+    margin: Floats
+
+    def of(self, column: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Return the scored rows of a column of the part."""
+        return None if column is None else column[self.block.score]
+
+
+def trial_values(
+    rows: Iterable[SweepRows],
+    parts: Parts,
+    objectives: Sequence[str],
+    context: Callable[[int], FitContext],
+    *,
+    kept: KeptMargins,
+    tell: Callable[[Stop], None],
+) -> list[tuple[float, ...]]:
+    """Fit on each block and return the objectives on its scored rows.
+
+    Objectives of the ranking alone are told while each block is fitted, and after it. Those that
+    need probabilities or alerts are told after each block, calibrated and tuned on the scores of
+    the blocks so far; in the end on those of all blocks.
 
     Parameters
     ----------
@@ -35,60 +74,94 @@ def block_values(
         What `read_rows` gives.
     parts : Parts
         What the trial's model is made of.
-    objective : str
-        A metric's name.
-    context : FitContext
-        Seed, threads, device.
+    objectives : sequence of str
+        Names of metrics; the first is told.
+    context : callable
+        From the number of a block to seed, threads, device and bins.
+    kept : KeptMargins
+        Margins that other trials left, and where to leave some.
+    tell : callable
+        Gets each stop; what it raises ends the trial.
 
     Raises
     ------
     DataError
-        The objective has no value on a block, or the recipe cannot be fitted there.
+        An objective has no value on a block, or the recipe cannot be fitted there.
     """
-    metric, scored = find_metric(objective), []
+    metrics = [find_metric(one) for one in objectives]
+    ranked = all(map(_ranks, metrics))
+    rounds = parts.recipe.learner.max_rounds
+    blocks = list(_unscored(rows))
+    scored: list[Scored] = []
+    values: list[tuple[float, ...]] = []
+
+    def stop(share: float, done: int | None, value: float) -> None:
+        firsts = [one[0] for one in values[: len(scored)]]
+        tell(Stop(len(scored), share, done, value, float(np.mean([*firsts, value]))))
+
+    def watched(one: Scored, done: int, margin: Floats) -> None:
+        assert rounds is not None
+        share = min(SHARES, key=lambda share: abs(share - done / rounds))
+        stop(share, done, _value(_facts(replace(one, margin=margin)), metrics[0]))
+
+    for number, blank in enumerate(blocks):
+        margin = kept.read(number, rounds)
+        if margin is None:
+            told = partial(watched, blank) if ranked else None
+            model, matrix = _fitted(blank, parts, context(number), told)
+            for fewer in kept.fewer(rounds):
+                kept.write(number, fewer, model.margin(matrix, fewer))
+            margin = model.margin(matrix)
+        one = replace(blank, margin=margin)
+        if ranked:
+            values.append(tuple(_value(_facts(one), metric) for metric in metrics))
+        else:
+            values = _decided_so_far([*scored, one], parts, metrics, last=number + 1 == len(blocks))
+        if values:
+            stop(1.0, rounds, values[-1][0])
+        scored.append(one)
+    return values
+
+
+def _unscored(rows: Iterable[SweepRows]) -> Iterator[Scored]:
+    """Blocks that are not scored yet; without a fraud, as entities may leave some, none."""
     for part in rows:
         for block, days in zip(part.blocks, part.days, strict=True):
-            if not np.any(part.matrix.y[block.score] == 1):
-                continue  # entities leave steps with nobody to score
-            margin = _scores(part, block, parts, context)
-            if _ranks(metric):
-                yield _value(_facts(part, block, days, margin), metric)
-            scored.append((part, block, days, margin))
-    if not _ranks(metric):
-        yield from _decided(scored, parts, metric)
+            if np.any(part.matrix.y[block.score] == 1):
+                yield Scored(part, block, days, np.empty(0))
 
 
 def _ranks(metric: Metric) -> bool:
     return set(metric.needs) <= {"y_true", "y_score", "day", "entity"}
 
 
-def _scores(part: SweepRows, block: Fold, parts: Parts, context: FitContext) -> Floats:
-    fit, score = part.matrix.take(block.fit), part.matrix.take(block.score)
-    return parts.recipe.fit(fit, context).margin(hide_unseen(fit, score))
+def _fitted(
+    one: Scored,
+    parts: Parts,
+    context: FitContext,
+    told: Callable[[int, Floats], None] | None,
+) -> tuple[FittedRecipe, DesignMatrix]:
+    """Fit on a block; return the model and the rows that it is to score."""
+    fit = one.part.matrix.take(one.block.fit)
+    rows = hide_unseen(fit, one.part.matrix.take(one.block.score))
+    if told is not None:
+        context = replace(context, watch=Watch(rows, SHARES, told))
+    return parts.recipe.fit(fit, context), rows
 
 
 def _facts(
-    part: SweepRows,
-    block: Fold,
-    days: float | None,
-    margin: Floats,
-    *,
-    p_fraud: Floats | None = None,
-    alert: NDArray[np.bool_] | None = None,
+    one: Scored, *, p_fraud: Floats | None = None, alert: NDArray[np.bool_] | None = None
 ) -> ScoredRows:
-    def of(column: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
-        return None if column is None else column[block.score]
-
-    costs = part.costs.take(block.score)
+    part, costs = one.part, one.part.costs.take(one.block.score)
     return ScoredRows(
-        part.matrix.y[block.score],
-        y_score=margin,
+        part.matrix.y[one.block.score],
+        y_score=one.margin,
         p_fraud=p_fraud,
         alert=alert,
-        amount=of(part.amount),
-        day=of(part.day),
-        entity=of(part.entity),
-        n_days=days,
+        amount=one.of(part.amount),
+        day=one.of(part.day),
+        entity=one.of(part.entity),
+        n_days=one.days,
         tp_cost=costs.tp_cost,
         fp_cost=costs.fp_cost,
         fn_cost=costs.fn_cost,
@@ -96,16 +169,28 @@ def _facts(
     )
 
 
+def _decided_so_far(
+    scored: Sequence[Scored], parts: Parts, metrics: Sequence[Metric], *, last: bool
+) -> list[tuple[float, ...]]:
+    """As `_decided`; nothing where the blocks so far are too few, unless they are all."""
+    try:
+        return list(_decided(scored, parts, metrics))
+    except DataError:
+        if last:
+            raise
+        return []
+
+
 def _decided(
-    scored: list[tuple[SweepRows, Fold, float | None, Floats]], parts: Parts, metric: Metric
-) -> Iterator[float]:
+    scored: Sequence[Scored], parts: Parts, metrics: Sequence[Metric]
+) -> Iterator[tuple[float, ...]]:
     """Calibrate and tune on all scored rows, then look at each block."""
-    label = np.concatenate([part.matrix.y[block.score] for part, block, _, _ in scored])
-    margin = np.concatenate([one[-1] for one in scored])
-    step = np.repeat(np.arange(len(scored)), [len(one[-1]) for one in scored])
+    label = np.concatenate([one.part.matrix.y[one.block.score] for one in scored])
+    margin = np.concatenate([one.margin for one in scored])
+    step = np.repeat(np.arange(len(scored)), [len(one.margin) for one in scored])
     calibrator = parts.calibration.fit(margin, label, step)
     every = {name: _concatenated(scored, name) for name in ("amount", "day", "entity")}
-    known = [days for _, _, days, _ in scored if days is not None]
+    known = [one.days for one in scored if one.days is not None]
     tuning = TuningRows(
         calibrator.probability(margin),
         label,
@@ -114,20 +199,18 @@ def _decided(
         days=sum(known) if len(known) == len(scored) else None,
     )
     policy = parts.policy.tune(tuning)
-    for part, block, days, own in scored:
-        p = calibrator.probability(own)
-        amount = None if part.amount is None else part.amount[block.score]
-        alert = policy.alerts(p, part.costs.take(block.score), amount)
-        yield _value(_facts(part, block, days, own, p_fraud=p, alert=alert), metric)
+    for one in scored:
+        p = calibrator.probability(one.margin)
+        alert = policy.alerts(p, one.part.costs.take(one.block.score), one.of(one.part.amount))
+        facts = _facts(one, p_fraud=p, alert=alert)
+        yield tuple(_value(facts, metric) for metric in metrics)
 
 
-def _concatenated(scored: list[tuple[SweepRows, Fold, float | None, Floats]], name: str) -> Any:
-    columns = [getattr(part.costs if name in COSTS else part, name) for part, _, _, _ in scored]
-    if any(column is None for column in columns):
-        return None
-    return np.concatenate(
-        [column[block.score] for column, (_, block, _, _) in zip(columns, scored, strict=True)]
-    )
+def _concatenated(scored: Sequence[Scored], name: str) -> Any:
+    columns = [
+        one.of(getattr(one.part.costs if name in COSTS else one.part, name)) for one in scored
+    ]
+    return None if any(column is None for column in columns) else np.concatenate(columns)
 
 
 def _value(rows: ScoredRows, metric: Metric) -> float:

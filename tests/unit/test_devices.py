@@ -255,7 +255,7 @@ class Own:
         return {"does": self.does}
     def on(self, device, *, deterministic=False):
         return self
-    def fit(self, train, context, *, valid=None, rounds=None):
+    def fit(self, train, context, *, rounds=None):
         on_gpu = context.device != "cpu"
         if self.does == "aborts" and on_gpu:
             os.abort()

@@ -1,0 +1,110 @@
+"""What a fit of boosted trees may be given beside its rows: whom to tell, and what to keep."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraudml.matrix import DesignMatrix
+
+Score = Callable[[NDArray[np.float32], int, int], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Rows that a fit is watched on while it is made; nothing is learnt from them.
+
+    Parameters
+    ----------
+    rows : DesignMatrix
+        The columns of the fit.
+    shares : tuple of float
+        After which shares of the rounds the margins are told; below 1.
+    tell : callable
+        Gets the rounds that are done and the margins of `rows` up to a constant; what it raises
+        ends the fit.
+    """
+
+    rows: DesignMatrix
+    shares: tuple[float, ...]
+    tell: Callable[[int, NDArray[np.float64]], None]
+
+
+def watching(watch: Watch | None, rounds: int, score: Score) -> Callable[[int], None]:
+    """Return what a fit calls after each round, with the rounds that are done.
+
+    Parameters
+    ----------
+    watch : Watch, optional
+        Nothing is told without.
+    rounds : int
+        How many rounds the fit makes.
+    score : callable
+        From the watched rows, a first round and an end to what these rounds add to the margins.
+        Called only where margins are told, so that each round is scored once.
+    """
+    if watch is None:
+        return lambda _: None
+    stops = {max(1, round(share * rounds)) for share in watch.shares} - {rounds}
+    margin, told = np.zeros(len(watch.rows)), 0
+
+    def after(done: int) -> None:
+        nonlocal margin, told
+        if done in stops:
+            margin = margin + score(watch.rows.values, told, done)
+            told = done
+            watch.tell(done, margin)
+
+    return after
+
+
+class BinStore:
+    """Binned rows that fits of the same rows share; the oldest go where there are too many.
+
+    Parameters
+    ----------
+    most_bytes : int
+        How much it may hold, counted as the rows were before binning.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+
+    def of(self, rows: Hashable) -> Bins:
+        """Return the bins of some rows, named by everything that they follow from."""
+        return Bins(self, rows)
+
+    def get(self, key: Hashable, size: int, make: Callable[[], Any]) -> Any:
+        """Return what was made under a key, or make it."""
+        if key not in self._kept:
+            self._kept[key] = (make(), size)
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self._most:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of the rows of one fit.
+
+    Parameters
+    ----------
+    store : BinStore
+        Where they are kept.
+    rows : hashable
+        Stands for the rows with their labels and weights, and for where margins start.
+    """
+
+    store: BinStore
+    rows: Hashable
+
+    def of(self, how: Hashable, size: int, make: Callable[[], Any]) -> Any:
+        """Return the rows binned in a way, made once."""
+        return self.store.get((self.rows, how), size, make)

@@ -1,0 +1,149 @@
+"""Optuna's storage of a sweep: opened, checked, and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fraudml.errors import ConfigError, MachineError
+from fraudml.sweep.margins import most_rounds_first
+from fraudml.sweep.owner import lives
+from fraudml.sweep.settings import SweepSettings
+from fraudml.sweep.space import Dimension, grid
+from fraudml.sweep.study import ORPHAN, Trials
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+
+JOURNAL = "trials.journal"
+
+_IDENTITY = "identity"
+
+
+def open_trials(
+    settings: SweepSettings,
+    space: tuple[Dimension, ...],
+    folder: Path,
+    *,
+    name: str,
+    seed: int,
+    directions: Sequence[Literal["maximize", "minimize"]],
+    identity: Mapping[str, Any],
+    rounds_key: str | None = None,
+) -> Trials:
+    """Open the study, or go on with it; trials whose sweep was killed are tried again.
+
+    Parameters
+    ----------
+    settings, space, seed
+        As for `Trials`.
+    folder : Path
+        Where the journal stands where there is no other storage.
+    name : str
+        The study's name.
+    directions : sequence of {'maximize', 'minimize'}
+        Which way is better in each objective.
+    identity : mapping
+        What must be the same for trials to be compared: the config and the data's fingerprint.
+    rounds_key : str, optional
+        What the learner calls its rounds: those of a grid that ask for most of them come first.
+
+    Raises
+    ------
+    ConfigError
+        The study is one of another config or of other data; all that differs is named.
+    MachineError
+        The storage cannot be reached.
+    """
+    import optuna
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            storage=_storage(settings.storage, folder),
+            study_name=name,
+            directions=list(directions),
+            pruner=_pruner(settings),
+            load_if_exists=True,
+        )
+    except (ImportError, ArgumentError) as error:
+        raise ConfigError(
+            f"sweep.storage: '{_shown(settings.storage)}' names no database that can be used here: "
+            f"{error}. It is like sqlite:///trials.db, or postgresql+psycopg://host/database with "
+            "the extra [postgres]."
+        ) from error
+    except (SQLAlchemyError, StorageInternalError, OSError) as error:
+        raise MachineError(
+            f"sweep.storage: '{_shown(settings.storage)}' cannot be reached: "
+            f"{type(error).__name__}. Start it, or leave sweep.storage out for a file."
+        ) from error
+    _check_identity(study, identity)
+    trials = Trials(study, settings, space, seed)
+    _try_again(study)
+    if settings.sampler == "grid" and not study.get_trials(deepcopy=False):
+        for combination in most_rounds_first(list(grid(space)), rounds_key):
+            study.enqueue_trial(combination)
+    return trials
+
+
+def _storage(url: str | None, folder: Path) -> Any:
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    return RDBStorage(url)
+
+
+def _shown(url: str | None) -> str:
+    """A storage's address without who may enter it."""
+    address = str(url)
+    scheme, _, rest = address.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else address
+
+
+def _pruner(settings: SweepSettings) -> BasePruner:
+    from optuna.pruners import MedianPruner, NopPruner, WilcoxonPruner
+
+    if settings.pruner == "median":
+        # The first quarter of the rounds tells too little.
+        return MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=1)
+    return WilcoxonPruner() if settings.pruner == "wilcoxon" else NopPruner()
+
+
+def _check_identity(study: Study, identity: Mapping[str, Any]) -> None:
+    told = json.loads(json.dumps(identity))
+    known = study.user_attrs.get(_IDENTITY)
+    if known is None:
+        study.set_user_attr(_IDENTITY, told)
+        return
+    differ = sorted(
+        key for key in {*known, *told} if known.get(key, "nothing") != told.get(key, "nothing")
+    )
+    if differ:
+        shown = "; ".join(
+            f"{key} was {known.get(key, 'nothing')} and is {told.get(key, 'nothing')}"
+            for key in differ[:5]
+        )
+        raise ConfigError(
+            f"The study '{study.study_name}' is one of another config or of other data: {shown}. "
+            "Set another output_dir (and sweep.name), or run the command as it was."
+        )
+
+
+def _try_again(study: Study) -> None:
+    """End trials whose process is gone, and put their values first in the queue."""
+    from optuna.trial import Trial, TrialState
+
+    for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if lives(one, own=False):
+            continue
+        Trial(study, one._trial_id).set_user_attr(ORPHAN, True)
+        study.tell(one.number, state=TrialState.FAIL)
+        if one.params:
+            study.enqueue_trial(one.params)
