@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_BEATS, _SECONDS_TO_DEATH = 20.0, 120.0
 """How often a running trial says that it lives, and how long other machines believe it."""
 
 
-def own(trial: Trial) -> None:
+def claim(trial: Trial) -> None:
     """Say that a trial is this process's."""
     trial.set_user_attr(_OWNER, f"{socket.gethostname()}:{os.getpid()}")
     trial.set_user_attr(_SEEN, time.time())

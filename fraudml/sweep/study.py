@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import BudgetError
 from fraudml.seeds import child_seed
+from fraudml.sweep.owner import claim, lives
 from fraudml.sweep.process import Outcome
 from fraudml.sweep.settings import SweepSettings
 from fraudml.sweep.space import Dimension, draw_overrides
@@ -127,7 +128,7 @@ class Trials:
         # Seeded by what has begun, so that a sweep that was killed draws what it would have drawn.
         self.study.sampler = _sampler(self.settings, child_seed(self.seed, str(self.begun)))
         trial = self.study.ask()
-        own(trial)
+        claim(trial)
         if sum(one.number <= trial.number for one in (*self.finished, *self.running)) > total:
             self._give_back(trial)
             return None

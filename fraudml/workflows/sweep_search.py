@@ -59,9 +59,10 @@ def search(
     hands = _Hands(trials, shared, settings, deadline, progress)
     try:
         with ThreadPoolExecutor(plan.workers) as pool:
-            for done in [pool.submit(hands.work, worker) for worker in workers]:
-                done.result()
-        hands.wait_for_others()
+            while hands.another():
+                for done in [pool.submit(hands.work, worker) for worker in workers]:
+                    done.result()
+                hands.wait_for_others()
     finally:
         for worker in workers:
             worker.end()
@@ -87,7 +88,7 @@ class _Hands:
         """Run trial after trial on one worker."""
         while True:
             with self._lock:
-                asked = self._trials.ask(self._total) if self._another() else None
+                asked = self._trials.ask(self._total) if self.another() else None
             if asked is None:
                 return
             trial, overrides = asked
@@ -114,7 +115,8 @@ class _Hands:
         """What is left for trials: the final fit takes about as long as the longest of them."""
         return self._deadline.left - 2 * self._longest - 5
 
-    def _another(self) -> bool:
+    def another(self) -> bool:
+        """Say whether there should be another trial, and time for it."""
         patience = self._settings.sweep.patience
         if self._trials.begun >= self._total or self._left <= 0:
             return False

@@ -210,7 +210,8 @@ def _concatenated(scored: Sequence[Scored], name: str) -> Any:
     columns = [
         one.of(getattr(one.part.costs if name in COSTS else one.part, name)) for one in scored
     ]
-    return None if any(column is None for column in columns) else np.concatenate(columns)
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if len(known) == len(columns) else None
 
 
 def _value(rows: ScoredRows, metric: Metric) -> float:
