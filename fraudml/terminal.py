@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fraudml.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _log = logging.getLogger("fraudml")
 
 SECONDS_BETWEEN_LINES = 5.0
 """How often, at most, a stage says where it is where there is no terminal."""
 
+
+_LIVE_ROWS = 12
+"""How many rows a table that grows shows, the latest."""
 
 _WIDTH = 100
 """How wide tables are where there is no terminal."""
@@ -119,14 +122,15 @@ def session() -> Iterator[Callable[[], Any]]:
         Makes a context manager that gives a `Progress`.
     """
     console = _console(sys.stderr) if _is_terminal(sys.stderr) else None
-    handler = _rich_handler(console) if console else _plain_handler()
+    live = _LiveRows() if console else None
+    handler = _rich_handler(console, live) if console and live else _plain_handler()
     shown, level, showed = warnings.showwarning, _log.level, _log.propagate
     warnings.showwarning = _log_warning
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if os.environ.get("FRAUDML_DEBUG") == "1" else logging.INFO)
     _log.propagate = False
     try:
-        yield lambda: _bars(console) if console else _lines()
+        yield lambda: _bars(console, live) if console and live else _lines()
     finally:
         warnings.showwarning = shown
         _log.removeHandler(handler)
@@ -138,10 +142,45 @@ def _is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _rich_handler(console: Console) -> logging.Handler:
+def _rich_handler(console: Console, live: _LiveRows) -> logging.Handler:
     from rich.logging import RichHandler
 
-    return RichHandler(console=console, show_path=False, markup=False, log_time_format="%H:%M:%S")
+    handler = RichHandler(console=console, show_path=False, markup=False, log_time_format="%X")
+    handler.addFilter(live.takes)
+    return handler
+
+
+class _LiveRows:
+    """Rows that log records carry (`extra={"row": {column: cell}}`), as a table that grows."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, str]] = []
+        self._shown = False
+
+    def takes(self, record: logging.LogRecord) -> bool:
+        """Keep a record's row for the table; other records, or without a table, go to the log."""
+        row = getattr(record, "row", None)
+        if row is None or not self._shown:
+            return True
+        self._rows.append(row)
+        return False
+
+    def __rich__(self) -> RenderableType:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        self._shown = True
+        if not self._rows:
+            return Text("")
+        shown = Table(box=box.SIMPLE, pad_edge=False)
+        for column in self._rows[-1]:
+            shown.add_column(column, overflow="fold")
+        if len(self._rows) > _LIVE_ROWS:
+            shown.caption = f"and {len(self._rows) - _LIVE_ROWS} before them"
+        for row in self._rows[-_LIVE_ROWS:]:
+            shown.add_row(*(Text(row.get(column, "")) for column in self._rows[-1]))
+        return shown
 
 
 def _plain_handler() -> logging.Handler:
@@ -167,9 +206,11 @@ def _log_warning(
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Progress]:
-    """Draw one bar a stage."""
+def _bars(console: Console, live: _LiveRows) -> Iterator[Progress]:
+    """Draw one bar a stage, below the rows that log records carry."""
     from rich import progress as rich
+    from rich.console import Group
+    from rich.live import Live
 
     columns = (
         rich.TextColumn("{task.description}"),
@@ -178,7 +219,8 @@ def _bars(console: Console) -> Iterator[Progress]:
         rich.TimeElapsedColumn(),
     )
     tasks: dict[str, rich.TaskID] = {}
-    with rich.Progress(*columns, console=console) as bars:
+    bars = rich.Progress(*columns, console=console)
+    with Live(Group(live, bars), console=console, refresh_per_second=4):
 
         def show(stage: str, share: float) -> None:
             if stage not in tasks:

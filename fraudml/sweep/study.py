@@ -73,7 +73,7 @@ class Trials:
         With one objective that is the best one. With several, the one whose worst shortfall, as a
         share of what the front spans, is least.
         """
-        done = [one for one in self.finished if one.state.name == "COMPLETE"]
+        done = [one for one in self.finished if _whole(one)]
         if not done:
             return []
         worth = np.array([one.values for one in done]) * self._signs
@@ -181,15 +181,14 @@ class Trials:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row a trial that counts: how it ended, its values, blocks, curve, settings."""
+        names = ("value", *self.settings.beside)
         return [
             {
                 "trial": one.number,
                 "state": one.state.name.lower(),
-                "value": one.values[0] if one.values else None,
-                **{
-                    other: one.values[place] if one.values else None
-                    for place, other in enumerate(self.settings.beside, start=1)
-                },
+                # Optuna calls what a pruned trial said last its value, which is one of few blocks.
+                **dict.fromkeys(names),
+                **(dict(zip(names, one.values, strict=True)) if _whole(one) else {}),
                 "blocks": list(one.user_attrs.get(_BLOCKS, [])),
                 "rounds": [rounds for rounds, _ in one.user_attrs.get(_CURVE, [])],
                 "curve": [value for _, value in one.user_attrs.get(_CURVE, [])],
@@ -225,6 +224,10 @@ class Trials:
         """Return why the first trial failed that did."""
         said = [one.user_attrs.get(_REASON) for one in self.finished]
         return str(next((one for one in said if one), "no trial was tried"))
+
+
+def _whole(trial: FrozenTrial) -> bool:
+    return trial.state.name == "COMPLETE"
 
 
 def no_trial(trials: Trials) -> BudgetError:

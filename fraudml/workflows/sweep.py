@@ -97,6 +97,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
     space = read_space(settings.sweep.space)
     progress("read", 0.0)
     frame = load_table(settings.data)
+    progress("read", 1.0)
     printed = fingerprint(frame)
     identity = {**_decisive(settings), "data fingerprint": printed}
     final = _folder(settings, identity)
@@ -111,6 +112,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         shared = TrialRows(frame, folder, settings)
         progress("features", 0.0)
         shared.rows_of(first)
+        progress("features", 1.0)
         trials = open_trials(
             settings.sweep,
             space,
@@ -127,6 +129,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
             raise no_trial(trials)
         overrides = tuple(best.user_attrs["overrides"])
         chosen = _final(settings_with(folder, overrides), frame, deadline, progress)
+        progress("the chosen model", 1.0)
         seconds = time.perf_counter() - started
         record = sweep_record(trials, overrides, chosen, settings, seconds)
         # A sweep that was killed while it wrote its model left half a bundle.
@@ -136,7 +139,13 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         table = pl.DataFrame(trials.rows(), infer_schema_length=None)
         table.write_parquet(folder / "trials.parquet")
         lower = find_metric(settings.objective).direction == "lower"
-        plot_sweep(table, trials.importance(), lower_is_better=lower, path=folder / "sweep.png")
+        plot_sweep(
+            table,
+            trials.importance(),
+            chosen=best.number,
+            lower_is_better=lower,
+            path=folder / "sweep.png",
+        )
         write_json(folder / "sweep.json", record)
         shared.let_go()
     return Sweep(record, str(final), chosen)
