@@ -109,8 +109,11 @@ def trial_values(
         if margin is None:
             told = partial(watched, blank) if ranked else None
             model, matrix = _fitted(blank, parts, context(number), told)
-            for fewer in kept.fewer(rounds):
-                kept.write(number, fewer, model.margin(matrix, fewer))
+            # A round that found nothing to split left no tree: then the first trees are not those
+            # of a fit with fewer rounds.
+            if model.learner.rounds == rounds:
+                for fewer in kept.fewer(rounds):
+                    kept.write(number, fewer, model.margin(matrix, fewer))
             margin = model.margin(matrix)
         one = replace(blank, margin=margin)
         if ranked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -133,6 +134,58 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
     assert record["best"]["value"] == pytest.approx(sum(record["best"]["blocks"]) / 4)
 
 
+def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
+    space = "sweep.space=['learner.learning_rate=choice(0.1,1e-06)']"
+    words = (space, "sweep.sampler=random", "sweep.startup=2", "budget.trials=8", "seed=3")
+    record = swept(tmp_path / "sweep", *words)
+    trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
+    pruned = trials.filter(pl.col("state") == "pruned")
+    assert record["trials"]["pruned"] == pruned.height > 0
+    assert pruned["value"].is_null().all()
+    assert {tuple(words) for words in pruned["overrides"]} == {("learner.learning_rate=1e-06",)}
+    assert pruned["blocks"].list.len().max() < 4
+    curves = trials.filter(pl.col("state") == "complete")
+    assert all(rounds == [5, 10, 15, 20] for rounds in curves["rounds"])
+    assert curves["curve"].list.last().to_list() == pytest.approx(curves["value"].to_list())
+
+
+def test_several_objectives_keep_a_front(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (LEAVES, "sweep.beside=[roc_auc,card_precision_at_100]", "budget.trials=6")
+    record = swept(tmp_path / "sweep", *words)
+    trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
+    worth = trials["value", "roc_auc", "card_precision_at_100"].to_numpy()
+    unbeaten = [
+        number
+        for number, one in enumerate(worth)
+        if not any((other >= one).all() and (other > one).any() for other in worth)
+    ]
+    assert sorted(one["trial"] for one in record["front"]) == unbeaten
+    assert record["best"]["trial"] == record["front"][0]["trial"]
+    assert record["best"]["values"]["roc_auc"] in trials["roc_auc"]
+    assert "trials that none beats" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_grid_of_rounds_costs_the_most_of_them_once(tmp_path: Path) -> None:
+    # With all features in each round no round is without a tree, so that margins can be shared.
+    grid = ("learner.feature_fraction=1", "sweep.sampler=grid", "sweep.pruner=none")
+    found = {}
+    for rounds in ("5,10,20", "5"):
+        space = f"sweep.space=['learner.num_iterations=choice({rounds})','learner.num_leaves=4,8']"
+        swept(tmp_path / rounds, space, *grid)
+        trials = pl.read_parquet(tmp_path / rounds / "trials.parquet")
+        found[rounds] = {tuple(words): rest for words, *rest in _told(trials)}
+    shared, alone = found["5,10,20"], found["5"]
+    for words, (_, value) in alone.items():
+        assert shared[words] == ([5], value)  # nothing was fitted for it, and it is worth the same
+    assert shared["learner.num_iterations=20", "learner.num_leaves=4"][0] == [5, 10, 15, 20]
+
+
+def _told(trials: pl.DataFrame) -> Iterator[Any]:
+    yield from trials["overrides", "rounds", "value"].iter_rows()
+
+
 def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
     words = ("sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14", "budget.trials=2")
     words += ("data.simulate.rows=20000", "learner.num_iterations=60", "backtest.train_days=10")
@@ -220,6 +273,8 @@ def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
         ((LEAVES, "objective=roc_auc"), "roc_auc"),
         ((LEAVES, "budget.max_money=3"), "price_per_hour"),
         ((LEAVES, "sweep.workers=0"), "sweep.workers is 0"),
+        ((LEAVES, "sweep.beside=[accuracy]"), "sweep.beside names 'accuracy'"),
+        ((LEAVES, "sweep.beside=[average_precision]"), "others than the objective"),
         ((LEAVES, "sweep.storage='postgresql://me:secret@host/db'"), "holds a password"),
     ],
 )
@@ -270,6 +325,25 @@ def test_another_config_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_two_machines_make_so_many_trials_together(
+    storage: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    addresses = {"sqlite": f"sqlite:///{tmp_path}/trials.db"}
+    address = addresses[storage] if storage in addresses else request.getfixturevalue("postgres")
+    shared = [*COMMAND, "budget.trials=11", f"sweep.storage='{address}'", "sweep.name=shared"]
+    folders = [tmp_path / "first", tmp_path / "second"]
+    both = [subprocess.Popen([*shared, f"output_dir={folder}"]) for folder in folders]
+    assert [one.wait() for one in both] == [0, 0]
+    first, second = (json.loads((folder / "sweep.json").read_text()) for folder in folders)
+    assert first["trials"] == second["trials"]
+    assert first["trials"]["total"] == 11
+    assert first["best"] == second["best"]
+    trials = pl.read_parquet(folders[0] / "trials.parquet")
+    assert trials["overrides"].list.join(" ").n_unique() == 11, "both drew the same"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["journal", "sqlite", "postgresql"])
 def test_a_killed_sweep_ends_as_an_unbroken_one(
     storage: str, tmp_path: Path, request: pytest.FixtureRequest
@@ -278,26 +352,27 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(
     address = addresses[storage] if storage in addresses else request.getfixturevalue("postgres")
 
     def words(name: str) -> list[str]:
-        made = [*COMMAND, "budget.trials=8", f"output_dir={tmp_path / name}"]
+        made = [*COMMAND, f"budget.trials={trials}", f"output_dir={tmp_path / name}"]
         return made if address is None else [*made, f"sweep.storage='{address}'"]
 
+    trials, moments = 24, random.Random(7)
     assert subprocess.run(words("whole"), check=False).returncode == 0
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen(words("broken"))
-        try:
-            process.wait(2.0 + 0.37 * kills)
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert kills > 2
+    for _ in range(20):
+        process = subprocess.Popen(words("broken"), stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        for line in process.stderr:  # somewhere in the first trial, or in the one after it
+            if f"INFO {moments.choice(('At most', 'trial'))}" in line:
+                break
+        time.sleep(moments.uniform(0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "broken").exists(), "it ended before the last kill"
+    assert subprocess.run(words("broken"), check=False).returncode == 0
     whole, broken = (
         json.loads((tmp_path / name / "sweep.json").read_text()) for name in ("whole", "broken")
     )
     assert broken["trials"] == whole["trials"]
-    assert whole["trials"]["total"] == 8
+    assert whole["trials"]["total"] == trials
     assert broken["best"]["value"] == whole["best"]["value"]
     assert broken["test"] == whole["test"]
 
