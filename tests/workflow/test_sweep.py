@@ -145,7 +145,7 @@ def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
     assert {tuple(words) for words in pruned["overrides"]} == {("learner.learning_rate=1e-06",)}
     assert pruned["blocks"].list.len().max() < 4
     curves = trials.filter(pl.col("state") == "complete")
-    assert all(rounds == [5, 10, 15, 20] for rounds in curves["rounds"])
+    assert all(rounds == [5, 10, 15, 20] for rounds in curves["rounds"].to_list())
     assert curves["curve"].list.last().to_list() == pytest.approx(curves["value"].to_list())
 
 
@@ -173,17 +173,15 @@ def test_a_grid_of_rounds_costs_the_most_of_them_once(tmp_path: Path) -> None:
     found = {}
     for rounds in ("5,10,20", "5"):
         space = f"sweep.space=['learner.num_iterations=choice({rounds})','learner.num_leaves=4,8']"
-        swept(tmp_path / rounds, space, *grid)
-        trials = pl.read_parquet(tmp_path / rounds / "trials.parquet")
-        found[rounds] = {tuple(words): rest for words, *rest in _told(trials)}
+        folder = tmp_path / f"of_{len(rounds)}"
+        swept(folder, space, *grid)
+        trials = pl.read_parquet(folder / "trials.parquet")
+        told = trials["overrides", "rounds", "value"].iter_rows()
+        found[rounds] = {tuple(words): (rounds, value) for words, rounds, value in told}
     shared, alone = found["5,10,20"], found["5"]
     for words, (_, value) in alone.items():
         assert shared[words] == ([5], value)  # nothing was fitted for it, and it is worth the same
     assert shared["learner.num_iterations=20", "learner.num_leaves=4"][0] == [5, 10, 15, 20]
-
-
-def _told(trials: pl.DataFrame) -> Iterator[Any]:
-    yield from trials["overrides", "rounds", "value"].iter_rows()
 
 
 def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
