@@ -50,6 +50,30 @@ def test_a_table_shows_its_cells_as_they_are(capsys: CapSys) -> None:
     assert "second" in capsys.readouterr().out
 
 
+def test_rows_of_records_are_a_growing_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with terminal.session() as progress, progress():
+        for number in range(15):
+            log.info("trial %d", number, extra={"row": {"trial": f"#{number}", "best": "[0.5]"}})
+        log.info("a line of its own")
+    shown = screen.getvalue()
+    last = shown[shown.rindex("best") :]
+    assert "#14" in last
+    assert "[0.5]" in last
+    assert "#2" not in last  # the latest twelve
+    assert "and 3 before them" in last
+    assert "trial 14" not in shown
+    assert "a line of its own" in shown
+
+
+def test_rows_of_records_are_lines_elsewhere(capsys: CapSys) -> None:
+    with terminal.session() as progress, progress():
+        log.info("trial %d", 3, extra={"row": {"trial": "3"}})
+    assert "INFO trial 3" in capsys.readouterr().err
+
+
 def test_log_records_and_warnings_are_lines_without_a_terminal(capsys: CapSys) -> None:
     before = (warnings.showwarning, logging.getLogger("fraudml").handlers[:])
     with warnings.catch_warnings(), terminal.session():
