@@ -63,7 +63,7 @@ def test_rows_of_records_are_a_growing_table_on_a_terminal(monkeypatch: pytest.M
     assert "#14" in last
     assert "[0.5]" in last
     assert "#2" not in last  # the latest twelve
-    assert "and 3 before them" in last
+    assert "and 3 before" in last
     assert "trial 14" not in shown
     assert "a line of its own" in shown
 

@@ -228,7 +228,7 @@ def of_weights(*names: str) -> list[str]:
 @pytest.mark.slow
 def test_trials_that_sleep_or_eat_all_memory_are_ended(weights: Path, tmp_path: Path) -> None:
     words = of_weights("Sleeper", "Hog", "Plain")
-    words += ["sweep.trial_seconds=8", "sweep.trial_memory_mb=1500"]
+    words += ["sweep.trial_seconds=20", "sweep.trial_memory_mb=1500"]
     assert main(["sweep", *words, f"output_dir={tmp_path / 'sweep'}"]) == 0
     trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
     reasons = {
