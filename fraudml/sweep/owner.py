@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 _OWNER, _SEEN = "owner", "seen"
 _SECONDS_BETWEEN_BEATS, _SECONDS_TO_DEATH = 20.0, 120.0
 """How often a running trial says that it lives, and how long other machines believe it."""
+
+_SECONDS_TO_CLAIM = 5.0
+"""How long a trial may be without an owner: who asked for it claims it at once."""
 
 
 def claim(trial: Trial) -> None:
@@ -27,6 +32,11 @@ def beat(trial: Trial) -> None:
         trial.set_user_attr(_SEEN, time.time())
 
 
+def unclaimed(trials: Iterable[FrozenTrial]) -> bool:
+    """Say whether there are trials that somebody may be about to claim."""
+    return any(_OWNER not in one.user_attrs and lives(one, own=False) for one in trials)
+
+
 def lives(trial: FrozenTrial, *, own: bool) -> bool:
     """Say whether the process of a running trial is there.
 
@@ -37,9 +47,9 @@ def lives(trial: FrozenTrial, *, own: bool) -> bool:
     own : bool
         What to say of one that this process began.
     """
-    host, _, pid = str(trial.user_attrs.get(_OWNER, "")).rpartition(":")
-    if not pid.isdigit():
-        return False
+    if _OWNER not in trial.user_attrs:
+        return _age(trial) < _SECONDS_TO_CLAIM
+    host, _, pid = str(trial.user_attrs[_OWNER]).rpartition(":")
     if host != socket.gethostname():
         return time.time() - float(trial.user_attrs.get(_SEEN, 0)) < _SECONDS_TO_DEATH
     if int(pid) == os.getpid():
@@ -49,3 +59,8 @@ def lives(trial: FrozenTrial, *, own: bool) -> bool:
     except OSError:
         return False
     return True
+
+
+def _age(trial: FrozenTrial) -> float:
+    started = trial.datetime_start
+    return 0.0 if started is None else (datetime.now() - started).total_seconds()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fraudml.errors import ConfigError, MachineError
 from fraudml.sweep.margins import most_rounds_first
-from fraudml.sweep.owner import lives
+from fraudml.sweep.owner import lives, unclaimed
 from fraudml.sweep.settings import SweepSettings
 from fraudml.sweep.space import Dimension, grid
 from fraudml.sweep.study import ORPHAN, Trials
@@ -17,10 +18,12 @@ from fraudml.sweep.study import ORPHAN, Trials
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.pruners import BasePruner
+    from optuna.trial import FrozenTrial
 
 JOURNAL = "trials.journal"
 
 _IDENTITY = "identity"
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def open_trials(
@@ -140,7 +143,12 @@ def _try_again(study: Study) -> None:
     """End trials whose process is gone, and put their values first in the queue."""
     from optuna.trial import Trial, TrialState
 
-    for one in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    def running() -> list[FrozenTrial]:
+        return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    while unclaimed(running()):
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    for one in running():
         if lives(one, own=False):
             continue
         Trial(study, one._trial_id).set_user_attr(ORPHAN, True)

@@ -46,6 +46,9 @@ _log = logging.getLogger(__name__)
 _FREE = ("budget", "output_dir", "threads", "overwrite", "output")
 """Settings that change no trial, so that a sweep may go on with others."""
 
+_LEAST_SECONDS = 10.0
+"""A sweep may take so much longer rather than end without a model."""
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -183,7 +186,7 @@ def _final(
     settings: Settings, frame: pl.DataFrame, deadline: Deadline, progress: Progress
 ) -> Run | Backtest:
     """Train, or backtest, with the chosen settings, in the time that is left."""
-    left = max(deadline.left, 1.0)
+    left = max(deadline.left, _LEAST_SECONDS)
     if left < 60:
         settings = replace(settings, proof=False)
     budget = replace(settings.budget, seconds=left, max_money=None)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError
@@ -17,6 +18,9 @@ from fraudml.sweep.owner import beat
 from fraudml.sweep.process import Outcome, Worker
 from fraudml.sweep.study import ORPHAN, Trials
 from fraudml.workflows.sweep_rows import TrialRows
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +90,8 @@ class _Hands:
 
     def work(self, worker: Worker) -> None:
         """Run trial after trial on one worker."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         while True:
             with self._lock:
                 asked = self._trials.ask(self._total) if self.another() else None
@@ -94,21 +100,28 @@ class _Hands:
             trial, overrides = asked
             started = time.monotonic()
             try:
-                rows = self._shared.rows_of(overrides)
-            except FraudmlError as error:
-                outcome = Outcome("failed", error=str(error))
-            else:
-                outcome = worker.run(
-                    overrides,
-                    rows,
-                    seconds_left=lambda: self._left,
-                    goes_on=partial(self._trials.goes_on, trial),
-                    beat=partial(beat, trial),
-                )
-            with self._lock:
-                self._longest = max(self._longest, time.monotonic() - started)
-                worth = self._trials.tell(trial, outcome)
-                self._say(trial.number, outcome.state, worth, overrides)
+                outcome = self._ran(worker, trial, overrides)
+                with self._lock:
+                    self._longest = max(self._longest, time.monotonic() - started)
+                    worth = self._trials.tell(trial, outcome)
+                    self._say(trial.number, outcome.state, worth, overrides)
+            except UpdateFinishedTrialError:
+                # This machine slept, say, and the others did not wait for it.
+                _log.warning("Trial %d was given up by another machine.", trial.number)
+                worker.end()
+
+    def _ran(self, worker: Worker, trial: Trial, overrides: Sequence[str]) -> Outcome:
+        try:
+            rows = self._shared.rows_of(overrides)
+        except FraudmlError as error:
+            return Outcome("failed", error=str(error))
+        return worker.run(
+            overrides,
+            rows,
+            seconds_left=lambda: self._left,
+            goes_on=partial(self._trials.goes_on, trial),
+            beat=partial(beat, trial),
+        )
 
     @property
     def _left(self) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from fraudml.sweep.owner import claim, lives
+from fraudml.sweep.owner import claim, lives, unclaimed
 from fraudml.sweep.process import Outcome
 from fraudml.sweep.settings import SweepSettings
 from fraudml.sweep.space import Choice
@@ -72,7 +72,10 @@ def test_stops_rise_and_make_a_curve() -> None:
 def test_a_trial_lives_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     study = optuna.create_study()
     trial = study.ask()
+    assert unclaimed(study.trials)  # somebody may be about to
+    assert lives(study.trials[0], own=False)
     claim(trial)
+    assert not unclaimed(study.trials)
 
     def seen(**attributes: Any) -> Any:
         for name, value in attributes.items():
