@@ -31,6 +31,7 @@ from fraudml.features.history import HistoryPlan, plan_history
 from fraudml.features.settings import FeatureSettings, TimePart
 from fraudml.features.timeline import Timeline
 from fraudml.features.windows import Floats
+from fraudml.features.words import check_texts
 from fraudml.matrix import DesignMatrix
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class FittedFeatures:
         Names of features, where others are wanted.
     history_needed : float
         How many seconds of history before a row its features look at.
+    texts : mapping
+        What features say as reasons, where other words are wanted than `words` makes.
     """
 
     own: tuple[ColumnFeature, ...]
@@ -61,6 +64,7 @@ class FittedFeatures:
     history: HistoryPlan = field(default_factory=HistoryPlan)
     rename: Mapping[str, str] = field(default_factory=dict)
     history_needed: float = 0.0
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,6 +240,7 @@ class FittedFeatures:
             "history": self.history.to_dict(),
             "rename": dict(self.rename),
             "history_needed": self.history_needed,
+            "texts": dict(self.texts),
         }
 
     @classmethod
@@ -249,6 +254,7 @@ class FittedFeatures:
             HistoryPlan.from_dict(content["history"]),
             content["rename"],
             content["history_needed"],
+            content.get("texts", {}),  # the first bundles have none
         )
 
 
@@ -329,7 +335,7 @@ def fit_features(
     ------
     ConfigError
         As `plan_history`; or a look names the label, an id, a protected attribute or a cost, or
-        `rename` a feature that is not made.
+        `rename` or `texts` a feature that is not made.
     DataError
         A column that is named is not there, or of the wrong type, or no column is left that varies.
     """
@@ -349,8 +355,9 @@ def fit_features(
         )
     told = schema.roles.label_time is not None
     needed = history.needed(labels_have_times=told)
-    features = FittedFeatures(own, time_parts, history, settings.rename, needed)
+    features = FittedFeatures(own, time_parts, history, settings.rename, needed, settings.texts)
     _check_renamed(features)
+    check_texts(settings.texts, features.names)
     _say_what_is_short(dataset, history)
     return features
 
