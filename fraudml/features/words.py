@@ -196,41 +196,39 @@ def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> F
 
 def _past_in_words(one: HistoryFeature) -> tuple[str, str]:
     """What a look back says of a row, and what it says where there is nothing to look at."""
-    span, whose = in_words(one.window), f"this {one.key}'s"
+    span, key, whose = in_words(one.window), f"this {one.key}", f"this {one.key}'s"
     column, partner, statistic = one.column, one.partner, one.statistic
-    nothing = f"no earlier row of this {one.key} in {span}"
+    text, missing = "", f"no earlier row of {key} in {span}"
     match one.kind:
         case "trailing":
             over = f"over {span}" if one.present else f"in the {span} before"
-            if column is None:
-                return f"rows of this {one.key} {over}: {{value}}", nothing
-            return f"{whose} {statistic} of {column} {over} is {{value}}", nothing
+            what = "rows" if column is None else f"{statistic} of {column}"
+            text = f"{whose} {what} {over}: {{value}}"
         case "ratio":
             period = in_words(one.window, joined=True)
-            return f"{column} is {{value}} × {whose} {period} {statistic}", nothing
+            text = f"{column} is {{value}} × {whose} {period} {statistic}"
         case "distinct":
-            return f"different {partner} of this {one.key} over {span}: {{value}}", nothing
+            text = f"different {partner} of {key} over {span}: {{value}}"
         case "since":
             pair = "" if partner is None else f" with this {partner}"
-            without = f"no row of this {one.key}{pair} in the {span} before"
-            return f"{{value}} days since {whose} last row{pair}", without
+            text = f"{{value}} days since {whose} last row{pair}"
+            missing = f"no row of {key}{pair} in the {span} before"
         case "new":
-            said = f"this {one.key} has not met this {partner} in the {span} before"
-            return said, f"the {partner} or the {one.key} is missing"
+            text = f"{key} has not met this {partner} in the {span} before"
+            missing = f"{key} or this {partner} is missing"
         case "risk":
-            unknown = f"no label of this {one.key} arrived over {span}"
-            if statistic == "rate":
-                return (
-                    f"{whose} fraud rate in labels that arrived over {span} is {{value}}",
-                    unknown,
-                )
-            kind = "frauds" if statistic == "frauds" else "labels"
-            return f"known {kind} of this {one.key} over {span}: {{value}}", unknown
+            text = f"{whose} {_RISKS[str(statistic)]} over {span}: {{value}}"
+            missing = f"no label of {key} arrived over {span}"
         case "streak":
-            said = f"{{value}} of {whose} last {one.last} known labels are fraud"
-            return said, f"no label of this {one.key} is known"
+            text = f"{{value}} of {whose} last {one.last} known labels are fraud"
+            missing = f"no label of {key} is known"
         case "since_label":
-            said = f"{{value}} days since {whose} last row that is known as {statistic}"
-            return said, f"no row of this {one.key} is known as {statistic}"
+            text = f"{{value}} days since {whose} last row that is known as {statistic}"
+            missing = f"no row of {key} is known as {statistic}"
         case "frequency":
-            return f"this {one.key} is {{value}} of all rows over {span}", f"{one.key} is missing"
+            text = f"{key} is {{value}} of all rows over {span}"
+            missing = f"{key} is missing"
+    return text, missing
+
+
+_RISKS = {"rate": "known fraud rate", "frauds": "known frauds", "known": "known labels"}

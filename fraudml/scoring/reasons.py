@@ -179,20 +179,21 @@ def _read(fact: Fact, given: pl.Series) -> pl.Series:
     match fact.reading:
         case "category":
             names = dict(enumerate(fact.levels, start=FIRST_LEVEL_CODE))
-            return _named(given, {MISSING_CODE: None, UNSEEN_CODE: _UNSEEN, **names})
+            read = _named(given, {MISSING_CODE: None, UNSEEN_CODE: _UNSEEN, **names})
         case "weekday":
-            return _named(given, dict(enumerate(_DAYS, start=1)))
+            read = _named(given, dict(enumerate(_DAYS, start=1)))
         case "flag":
-            return _named(given, {0: "no", 1: "yes"})
+            read = _named(given, {0: "no", 1: "yes"})
         case "money":
-            return _money(given)
+            read = _money(given)
         case "share":
-            return _number(given * 100) + " %"
+            read = _number(given * 100) + " %"
         case "hour":
             minutes = (given * 60).round().cast(pl.Int64)
-            return _two_digits(minutes // 60) + ":" + _two_digits(minutes % 60)
+            read = _two_digits(minutes // 60) + ":" + _two_digits(minutes % 60)
         case "number":
-            return _number(given)
+            read = _number(given)
+    return read
 
 
 def _named(codes: pl.Series, names: Mapping[int, str | None]) -> pl.Series:
