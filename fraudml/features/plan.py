@@ -7,10 +7,10 @@ what comes later. `FittedFeatures` turns into JSON and back; training and scorin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from fraudml.data.schema import Dataset
 from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
 from fraudml.features.columns import (
     ColumnFeature,
+    Kind,
     as_name,
     fit_columns,
     free_name,
@@ -28,7 +29,7 @@ from fraudml.features.columns import (
     with_moments,
 )
 from fraudml.features.history import HistoryPlan, plan_history
-from fraudml.features.settings import FeatureSettings, TimePart
+from fraudml.features.settings import FeatureSettings, LookKind, TimePart
 from fraudml.features.timeline import Timeline
 from fraudml.features.windows import Floats
 from fraudml.features.words import check_texts
@@ -245,8 +246,16 @@ class FittedFeatures:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FittedFeatures:
-        """Make features from what `to_dict` gave."""
-        return cls(
+        """Make features from what `to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            A feature is of a kind that this fraudml does not know.
+        ConfigError
+            As `check_texts`.
+        """
+        made = cls(
             tuple(
                 ColumnFeature(**{**one, "levels": tuple(one["levels"])}) for one in content["own"]
             ),
@@ -256,6 +265,16 @@ class FittedFeatures:
             content["history_needed"],
             content.get("texts", {}),  # the first bundles have none
         )
+        _refuse_unknown((one.kind for one in made.own), Kind)
+        _refuse_unknown(made.time_parts, TimePart)
+        _refuse_unknown((one.kind for one in made.history.features), LookKind)
+        check_texts(made.texts, made.names)
+        return made
+
+
+def _refuse_unknown(kinds: Iterable[str], known: Any) -> None:
+    if unknown := [kind for kind in kinds if kind not in get_args(known)]:
+        raise ValueError(f"no features are of the kind {listing(unknown)}")
 
 
 def _names_of(
