@@ -341,7 +341,6 @@ class FittedCatBoost:
             parts[:, order] = self._booster.get_feature_importance(
                 _pool(X.values, self.categorical),
                 type="ShapValues",
-                shap_mode="UsePreCalc",  # 'Auto' goes by the number of rows, and so would the bits
                 thread_count=self._threads_for(X),
             )
         return parts
