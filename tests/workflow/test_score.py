@@ -446,20 +446,19 @@ def test_twenty_kills_at_random_points_never_show(
     more = (f"history={history}", "chunk_rows=40", "reasons=2")
     unbroken, output = tmp_path / "unbroken.csv", tmp_path / "out.csv"
     began = time.monotonic()
-    assert interrupted(run, source, unbroken, *more).wait(120) == 0
+    assert ended(interrupted(run, source, unbroken, *more)) == 0
     whole, rng, kills = time.monotonic() - began, random.Random(1), 0
     while kills < 20:
         job = interrupted(run, source, output, *more)
         with contextlib.suppress(subprocess.TimeoutExpired):
             job.wait(rng.uniform(0, 1.2 * whole))
         job.send_signal(signal.SIGKILL)
-        job.communicate()
-        kills += job.returncode == -signal.SIGKILL
+        kills += ended(job) == -signal.SIGKILL
         if output.exists():
             assert output.read_bytes() == unbroken.read_bytes()
             if not parts_folder(output).exists():
                 output.unlink()  # the next one begins anew
-    assert interrupted(run, source, output, *more, "overwrite=true").wait(120) == 0
+    assert ended(interrupted(run, source, output, *more, "overwrite=true")) == 0
     assert output.read_bytes() == unbroken.read_bytes()
     rejects = [path.with_name(f"{path.stem}.rejects.csv") for path in (unbroken, output)]
     assert rejects[0].read_bytes() == rejects[1].read_bytes()
@@ -469,6 +468,11 @@ def test_twenty_kills_at_random_points_never_show(
         *("in.parquet", "before.parquet", "unbroken.csv", "unbroken.csv.json"),
         *("unbroken.rejects.csv", "out.csv", "out.csv.json", "out.rejects.csv"),
     }
+
+
+def ended(job: subprocess.Popen[bytes]) -> int:
+    job.communicate(timeout=120)
+    return job.returncode
 
 
 def done(output: Path) -> int:
