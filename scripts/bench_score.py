@@ -1,20 +1,24 @@
 """What scoring costs: rows per second beside the bare loop, and the memory that it takes.
 
-    python scripts/bench_score.py [rows ...]
+    python scripts/bench_score.py [--rows 1000000 10000000] [--trees 500] [--repeats 1] [--csv]
 
-Trains a model of 500 trees on 30 columns, then scores tables of as many rows as are named (by
-default 100,000 and 1,000,000) Parquet to Parquet, each in a process of its own on one thread: the
-bare loop `scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score`. Then
-single rows by `Scorer.score_one`.
+Trains a model of so many trees on 30 columns, then scores tables of so many rows, Parquet to
+Parquet (with `--csv`, from text), each in a process of its own on one thread: the bare loop
+`scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score`. Seconds are of
+the whole process, imports within, by the wall and of the CPU, which other processes on the machine
+disturb less; each is the least of the repeats, which take turns. Then single rows by
+`Scorer.score_one`.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +27,26 @@ import polars as pl
 import fraudml
 
 COLUMNS = 30
-TREES = 500
-REPEATS = 3
 
 BARE = """
-import resource, sys, time
+import sys
 import lightgbm, polars as pl
-started = time.perf_counter()
 booster = lightgbm.Booster(model_file=sys.argv[2] + "/learner/model.txt")
-names = booster.feature_name()
 scored = []
 scan = pl.scan_parquet(sys.argv[1]).select(pl.exclude("id", "label"))
 for frame in scan.collect_batches(chunk_size=25_000, maintain_order=True, engine="streaming"):
     values = frame.cast(pl.Float32).to_numpy()
     scored.append(booster.predict(values, raw_score=True, num_threads=1))
-seconds = time.perf_counter() - started
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took: seconds by the wall and of the CPU, megabytes at its peak."""
+
+    wall: float
+    cpu: float
+    memory: float
 
 
 def write_table(path: Path, rows: int, seed: int) -> None:
@@ -65,28 +72,35 @@ def write_table(path: Path, rows: int, seed: int) -> None:
         piece.unlink()
 
 
-def train(folder: Path) -> Path:
+def train(folder: Path, trees: int) -> Path:
     """Train the model through the command, as a user would."""
     write_table(folder / "train.parquet", 60_000, 0)
     command = [
         *(sys.executable, "-m", "fraudml", "train", "data=table"),
         *(f"data.path={folder / 'train.parquet'}", "data.columns.id=id", "costs=fixed"),
-        *("rounds.choose=false", f"learner.num_iterations={TREES}", "threads=1"),
+        *("rounds.choose=false", f"learner.num_iterations={trees}", "threads=1"),
         *("evaluation.replicates=0", "proof=false", f"output_dir={folder / 'run'}"),
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return folder / "run" / "bundle"
 
 
-def measured(command: list[str], *, bare: bool) -> tuple[float, float]:
-    """Return seconds and megabytes of a process of its own."""
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    if bare:
-        seconds, memory = map(float, done.stdout.split())
-        return seconds, memory
-    output = next(word for word in command if word.startswith("output=")).partition("=")[2]
-    run = json.loads(Path(f"{output}.json").read_text(encoding="utf-8"))["run"]
-    return run["seconds"], run["peak_memory_mb"]
+def measured(command: list[str]) -> Cost:
+    """Run a process of its own and say what it took."""
+    started = time.perf_counter()
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    wall = time.perf_counter() - started
+    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def least(costs: list[Cost]) -> Cost:
+    """Return the least of each figure."""
+    return Cost(*(min(one) for one in zip(*map(astuple, costs), strict=True)))
 
 
 def time_single_rows(bundle: Path, source: Path) -> None:
@@ -102,31 +116,44 @@ def time_single_rows(bundle: Path, source: Path) -> None:
     print(f"one row: p50 {half:.3f} ms, p99 {worst:.3f} ms")
 
 
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="What scoring costs.")
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--trees", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--csv", action="store_true", help="score text instead of Parquet")
+    return parser.parse_args()
+
+
 def main() -> None:
-    """Print one table; each figure is the best of the repeats, which take turns."""
-    sizes = [int(one) for one in sys.argv[1:]] or [100_000, 1_000_000]
+    """Print one table."""
+    chosen = options()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        bundle = train(folder)
-        print("      rows   bare rows/s   score rows/s   share   bare MB   score MB")
-        for rows in sizes:
-            source, output = folder / f"{rows}.parquet", folder / f"{rows}.out.parquet"
+        bundle = train(folder, chosen.trees)
+        print(f"{chosen.trees} trees; rows a second by the wall and the CPU, and MB at the peak")
+        print("      rows |  bare wall  bare CPU  bare MB | score wall score CPU score MB | share")
+        for rows in chosen.rows:
+            source = folder / f"{rows}.parquet"
             write_table(source, rows, 1)
+            text = folder / f"{rows}.csv"
+            if chosen.csv:
+                pl.scan_parquet(source).sink_csv(text)
             loop = [sys.executable, "-c", BARE, str(source), str(bundle)]
             command = [
                 *(sys.executable, "-m", "fraudml", "score", f"bundle={bundle}", "threads=1"),
-                *(f"input={source}", f"output={output}", "overwrite=true"),
+                *(f"input={text if chosen.csv else source}", f"output={folder / 'out.parquet'}"),
+                "overwrite=true",
             ]
-            turns = [
-                (measured(loop, bare=True), measured(command, bare=False)) for _ in range(REPEATS)
+            turns = [(measured(loop), measured(command)) for _ in range(chosen.repeats)]
+            bare, own = (least(list(side)) for side in zip(*turns, strict=True))
+            cells = [
+                f"{rows / one.wall:>11,.0f}{rows / one.cpu:>10,.0f}{one.memory:>9.0f}"
+                for one in (bare, own)
             ]
-            seconds, memory = (min(one) for one in zip(*(bare for bare, _ in turns), strict=True))
-            taken, held = (min(one) for one in zip(*(made for _, made in turns), strict=True))
-            print(
-                f"{rows:>10,}{rows / seconds:>14,.0f}{rows / taken:>15,.0f}"
-                f"{seconds / taken:>8.2f}{memory:>10.0f}{held:>11.0f}",
-                flush=True,
-            )
+            shares = f"{bare.wall / own.wall:.3f} wall, {bare.cpu / own.cpu:.3f} CPU"
+            print(f"{rows:>10,} |{cells[0]} |{cells[1]} | {shares}", flush=True)
         time_single_rows(bundle, source)
 
 

@@ -47,11 +47,11 @@ class Bins:
         """Count values into the bins; NaN is missing."""
         if self.kind == "category":
             return _count_codes(values.astype(np.int64), self.edges)
-        missing = np.isnan(values)
+        # A comparison by edge is several times faster than a search by value; NaN is in none.
         edges = np.asarray(self.edges, dtype=values.dtype)
-        bins = np.searchsorted(edges, values[~missing], side="right")
-        inside = np.bincount(bins, minlength=len(self.edges) + 1)
-        return np.concatenate([[np.count_nonzero(missing)], inside]).astype(np.int64)
+        known = len(values) - int(np.count_nonzero(np.isnan(values)))
+        from_edge = [known, *(int(np.count_nonzero(values >= edge)) for edge in edges), 0]
+        return np.array([len(values) - known, *-np.diff(from_edge)], dtype=np.int64)
 
 
 @dataclass(frozen=True)

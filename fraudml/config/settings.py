@@ -141,10 +141,10 @@ class Settings:
         The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them.
     history : str, optional
         Rows before the input, for features that look back; as `input`.
-    allow_short_history, max_rejected, daily_top_k, chunk_rows
+    allow_short_history, max_rejected, daily_top_k, chunk_rows, reasons
         How `score` works: whether a history may start too late; the share of rows that may be
         impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
-        the bundle's alert budget; rows in memory at a time.
+        the bundle's alert budget; rows in memory at a time; reasons an alert.
     run_name : str
         A word for the run.
     """
@@ -190,6 +190,7 @@ class Settings:
     max_rejected: float = 0.01
     daily_top_k: int | bool | None = None
     chunk_rows: int = 25_000
+    reasons: int = 0
     run_name: str = "train"
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ class HistoryFeature:
 
     def explained(self) -> str:
         """Say in words what it is."""
-        days = _in_words(self.window)
+        days = in_words(self.window)
         key, partner, column = f"the same {self.key}", self.partner, self.column
         match self.kind:
             case "trailing":
@@ -96,10 +96,24 @@ class HistoryFeature:
         return said
 
 
-def _in_words(length: int) -> str:
+def in_words(length: int, *, joined: bool = False) -> str:
+    """Write a length of time in days or hours.
+
+    Parameters
+    ----------
+    length : int
+        In microseconds.
+    joined : bool
+        Whether it stands before what it is of, as in '30-day mean'.
+
+    Examples
+    --------
+    >>> in_words(30 * 86_400_000_000), in_words(3_600_000_000, joined=True)
+    ('30 days', '1-hour')
+    """
     hours = length / 3_600e6
     number, unit = (hours / 24, "day") if hours >= 24 else (hours, "hour")
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+    return f"{number:g}-{unit}" if joined else f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ what comes later. `FittedFeatures` turns into JSON and back; training and scorin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from fraudml.data.schema import Dataset
 from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
 from fraudml.features.columns import (
     ColumnFeature,
+    Kind,
     as_name,
     fit_columns,
     free_name,
@@ -28,9 +29,10 @@ from fraudml.features.columns import (
     with_moments,
 )
 from fraudml.features.history import HistoryPlan, plan_history
-from fraudml.features.settings import FeatureSettings, TimePart
+from fraudml.features.settings import FeatureSettings, LookKind, TimePart
 from fraudml.features.timeline import Timeline
 from fraudml.features.windows import Floats
+from fraudml.features.words import check_texts
 from fraudml.matrix import DesignMatrix
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,8 @@ class FittedFeatures:
         Names of features, where others are wanted.
     history_needed : float
         How many seconds of history before a row its features look at.
+    texts : mapping
+        What features say as reasons, where other words are wanted than `words` makes.
     """
 
     own: tuple[ColumnFeature, ...]
@@ -61,6 +65,7 @@ class FittedFeatures:
     history: HistoryPlan = field(default_factory=HistoryPlan)
     rename: Mapping[str, str] = field(default_factory=dict)
     history_needed: float = 0.0
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,12 +241,21 @@ class FittedFeatures:
             "history": self.history.to_dict(),
             "rename": dict(self.rename),
             "history_needed": self.history_needed,
+            "texts": dict(self.texts),
         }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FittedFeatures:
-        """Make features from what `to_dict` gave."""
-        return cls(
+        """Make features from what `to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            A feature is of a kind that this fraudml does not know.
+        ConfigError
+            As `check_texts`.
+        """
+        made = cls(
             tuple(
                 ColumnFeature(**{**one, "levels": tuple(one["levels"])}) for one in content["own"]
             ),
@@ -249,7 +263,18 @@ class FittedFeatures:
             HistoryPlan.from_dict(content["history"]),
             content["rename"],
             content["history_needed"],
+            content.get("texts", {}),  # the first bundles have none
         )
+        _refuse_unknown((one.kind for one in made.own), Kind)
+        _refuse_unknown(made.time_parts, TimePart)
+        _refuse_unknown((one.kind for one in made.history.features), LookKind)
+        check_texts(made.texts, made.names)
+        return made
+
+
+def _refuse_unknown(kinds: Iterable[str], known: Any) -> None:
+    if unknown := [kind for kind in kinds if kind not in get_args(known)]:
+        raise ValueError(f"no features are of the kind {listing(unknown)}")
 
 
 def _names_of(
@@ -329,7 +354,7 @@ def fit_features(
     ------
     ConfigError
         As `plan_history`; or a look names the label, an id, a protected attribute or a cost, or
-        `rename` a feature that is not made.
+        `rename` or `texts` a feature that is not made.
     DataError
         A column that is named is not there, or of the wrong type, or no column is left that varies.
     """
@@ -349,8 +374,9 @@ def fit_features(
         )
     told = schema.roles.label_time is not None
     needed = history.needed(labels_have_times=told)
-    features = FittedFeatures(own, time_parts, history, settings.rename, needed)
+    features = FittedFeatures(own, time_parts, history, settings.rename, needed, settings.texts)
     _check_renamed(features)
+    check_texts(settings.texts, features.names)
     _say_what_is_short(dataset, history)
     return features
 

@@ -190,6 +190,9 @@ class FeatureSettings:
         How far back anything is looked at; what lies beyond is missing.
     rename : mapping
         Names of features, where others are wanted.
+    texts : mapping
+        By the name of a feature, what it says where it is a reason for an alert, with `{value}`
+        where its value belongs; docs/scoring.md has the words that are made without.
     """
 
     time_parts: tuple[TimePart, ...] = ("hour", "weekday")
@@ -200,6 +203,7 @@ class FeatureSettings:
     windows: tuple[str, ...] = ("1d", "7d", "30d")
     horizon: str = "90d"
     rename: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = list(self._problems())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
 from fraudml.bundle.decision import Decisions
@@ -21,11 +22,12 @@ from fraudml.progress import Progress
 from fraudml.scoring.columns import wanted_columns, wanted_history
 from fraudml.scoring.parts import Parts
 from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
+from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
 from fraudml.scoring.rows import REASON, ROW
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.source import Source, Span, open_source, span_of
 from fraudml.scoring.tally import Tally, tally_piece
-from fraudml.scoring.whole import DAY, ENTITY
+from fraudml.scoring.whole import DAY, ENTITY, best_of_days
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ def open_job(
     Raises
     ------
     ConfigError
-        The bundle has no time, and alerts are to be chosen by day.
+        The bundle has no time, and alerts are to be chosen by day; or its learner has no reasons.
     DataError
         Columns are missing or of another type, or the history starts too late.
     """
@@ -129,7 +131,9 @@ def open_job(
     by_day = settings.daily_top_k is not None
     if by_day and schema.roles.time is None:
         raise ConfigError("daily_top_k is set, and the bundle was trained without a time.")
-    if schema.roles.id in (*_SCORES, "reason"):
+    if settings.reasons:
+        check_reasons(bundle)
+    if schema.roles.id in (*_SCORES, "reason", *reason_names(settings.reasons)):
         raise DataError(
             f"column '{schema.roles.id}' is the id, and a column of the scores has that name. "
             "Rename it before training and scoring."
@@ -223,6 +227,9 @@ def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
             named = table.frame.select(as_name(pl.col(roles.entity), entity.dtype)).to_series()
             hashed = named.hash(seed=0)
             columns[ENTITY] = pl.select(pl.when(named.is_not_null()).then(hashed)).to_series()
+    if job.settings.reasons:
+        chosen = _may_alert(job, columns, made)
+        columns |= reason_columns(bundle, table, X, chosen, job.settings.reasons)
     refused = piece.refused
     rejects = {"row": refused[ROW]}
     if roles.id is not None:
@@ -230,6 +237,13 @@ def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
     rejects["reason"] = refused[REASON]
     tally = tally_piece(bundle, piece, X, made)
     return pl.DataFrame(columns), pl.DataFrame(rejects), tally
+
+
+def _may_alert(job: Job, columns: Mapping[str, Any], made: Decisions) -> NDArray[np.bool_]:
+    """Say which rows of a piece may be alerted in the end: the best of a day are its best too."""
+    if job.settings.daily_top_k is None:
+        return made.alert
+    return best_of_days(pl.DataFrame(columns), job.settings.daily_top_k, by_entity=job.by_entity)
 
 
 def _nothing(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:
@@ -267,6 +281,7 @@ def job_key(job: Job, bundle_fingerprint: str, versions: dict[str, str]) -> dict
             "daily_top_k": job.settings.daily_top_k,
             "csv": repr(job.source.settings.csv),
             "max_rejected": job.settings.max_rejected,
+            "reasons": job.settings.reasons,
         },
         "versions": versions,
     }

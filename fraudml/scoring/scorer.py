@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from fraudml.bundle import DecisionBundle, read_bundle
 from fraudml.data.check import conform_table
 from fraudml.data.frames import as_polars
-from fraudml.errors import DataError
+from fraudml.data.schema import Dataset
+from fraudml.errors import DataError, listing
+from fraudml.matrix import DesignMatrix
 from fraudml.scoring.one import OneRow
+from fraudml.scoring.reasons import check_reasons, explain_rows, reason_columns
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Scorer:
 
     bundle: DecisionBundle
 
-    def score(self, frame: Any, history: Any = None) -> pl.DataFrame:
+    def score(self, frame: Any, history: Any = None, *, reasons: int = 0) -> pl.DataFrame:
         """Score the rows of a table, in their order, each by itself and what came before it.
 
         Parameters
@@ -41,20 +45,87 @@ class Scorer:
             Earlier rows for features that look back, with their labels as far as they are known,
             null elsewhere; `bundle.features.history_needed` seconds of it are enough. Rows of
             the table itself are in each other's past already, and must not stand here too.
+        reasons : int
+            How many reasons an alert is given.
 
         Returns
         -------
         DataFrame
             The id column under its own name (without one `row`, from 0), `score` (Float64, the
             calibrated probability), `alert` (Boolean), `threshold` (Float64; infinite where an
-            alert cannot pay).
+            alert cannot pay), and `reason_1` and on (String; null without an alert, and where no
+            more facts push towards fraud).
 
         Raises
         ------
+        ConfigError
+            Reasons are asked for, and the learner has none.
         DataError
             Columns are missing (all are named), an amount or a time cannot be read, or the id is
             named as a column of the scores.
         """
+        bundle, (table, X) = self.bundle, self._read(frame, history)
+        made = bundle.decide(table, X)
+        scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}
+        told = reason_columns(bundle, table, X, made.alert, reasons) if reasons else {}
+        named = self._named(table)
+        if named.name in (*scores, *told):
+            raise DataError(
+                f"column '{named.name}' is the id, and a column of the scores has that name. "
+                "Rename it before training and scoring."
+            )
+        return pl.DataFrame({named.name: named, **scores, **told})
+
+    def explain(
+        self,
+        frame: Any,
+        history: Any = None,
+        *,
+        rows: Sequence[int] | None = None,
+        most: int = 3,
+    ) -> pl.DataFrame:
+        """Say which facts pushed rows most towards fraud; costs about a hundred scores a row.
+
+        Parameters
+        ----------
+        frame, history
+            As in `score`.
+        rows : sequence of int, optional
+            Positions in the table, each once; by default the alerts.
+        most : int
+            How many facts a row at most.
+
+        Returns
+        -------
+        DataFrame
+            One row a reason: the id under its own name (without one `row`), `rank` (from 1),
+            `group` (the fact), `feature` (the one of the group that pushed most), `value` (as
+            people write it, null where missing), `contribution` (of the group, in log-odds, above
+            0) and `text`.
+
+        Raises
+        ------
+        ConfigError
+            The learner has no reasons.
+        DataError
+            As `score`, or a row that the table does not have.
+        """
+        bundle, (table, X) = self.bundle, self._read(frame, history)
+        check_reasons(bundle)
+        if rows is None:
+            chosen = np.flatnonzero(bundle.decide(table, X).alert)
+        else:
+            chosen = np.asarray(rows, dtype=np.int64)
+            if len(np.unique(chosen)) < len(chosen) or ((chosen < 0) | (chosen >= len(X))).any():
+                raise DataError(
+                    f"rows are {listing(rows)}. Expected positions from 0 to {len(X) - 1}, each "
+                    "once."
+                )
+        told = explain_rows(bundle, table, X, chosen, most)
+        named = self._named(table)
+        return told.with_columns(named.gather(told["row"]).alias("row")).rename({"row": named.name})
+
+    def _read(self, frame: Any, history: Any) -> tuple[Dataset, DesignMatrix]:
         rows, bundle = as_polars(frame), self.bundle
         schema, looks_at_labels = bundle.schema, bundle.features.history.uses_labels
         has_labels = looks_at_labels and schema.roles.label in rows.columns
@@ -64,16 +135,11 @@ class Scorer:
             earlier = conform_table(
                 as_polars(history), schema, bundle.needed_history, labelled=looks_at_labels
             )
-        made = bundle.decide(table, history=earlier)
+        return table, bundle.features.matrix(table, history=earlier)
+
+    def _named(self, table: Dataset) -> pl.Series:
         name = table.schema.roles.id
-        named = table.facts["row"] if name is None else rows[name]
-        scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}
-        if named.name in scores:
-            raise DataError(
-                f"column '{named.name}' is the id, and a column of the scores has that name. "
-                "Rename it before training and scoring."
-            )
-        return pl.DataFrame({named.name: named, **scores})
+        return table.facts["row"] if name is None else table.frame[name]
 
     def score_one(self, row: Mapping[str, Any], history: Any = None) -> dict[str, Any]:
         """Score one row for a service: the same bits as in a table, on one thread.

@@ -21,12 +21,15 @@ class ScoreSettings:
         Alert the best so many cases of each day, instead of what the policy says.
     chunk_rows : int
         How many rows are in memory at a time; the scores do not depend on it.
+    reasons : int
+        How many reasons an alert is given.
     """
 
     allow_short_history: bool = False
     max_rejected: float = 0.01
     daily_top_k: int | None = None
     chunk_rows: int = 25_000
+    reasons: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_rejected <= 1:
@@ -35,3 +38,5 @@ class ScoreSettings:
             raise ConfigError(f"daily_top_k is {self.daily_top_k}. It is a whole number from 1.")
         if self.chunk_rows < 1:
             raise ConfigError(f"chunk_rows is {self.chunk_rows}. It is at least 1.")
+        if self.reasons < 0:
+            raise ConfigError(f"reasons is {self.reasons}. It is a whole number from 0.")

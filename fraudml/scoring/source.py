@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fraudml.data.delimited import TextFile, read_text
 from fraudml.data.fingerprint import fingerprint_files
 from fraudml.data.read import holds_text, reading, scan_table, table_files
 from fraudml.data.schema import Schema
@@ -75,12 +76,12 @@ class Source:
 
     def _batches(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Read some rows at a time; polars' own batches run ahead of whoever is slower than it."""
-        scan = self.scan.select(columns)
         if self.sorter.csv is not None:  # text cannot be entered in the middle
-            yield from scan.collect_batches(
-                chunk_size=rows, maintain_order=True, engine="streaming"
-            )
+            opened = [TextFile.open(path, self.settings.csv) for path in self.files]
+            for frame in read_text(opened, self.scan.collect_schema().names()):
+                yield frame.select(columns)
             return
+        scan = self.scan.select(columns)
         step = max(rows, _SLICE)
         for start in itertools.count(0, step):
             piece = scan.slice(start, step).collect(engine="streaming")

@@ -105,10 +105,11 @@ def tally_piece(bundle: DecisionBundle, piece: Piece, X: DesignMatrix, made: Dec
     """
     reasons = piece.refused[REASON].value_counts()
     rejects = dict(sorted(zip(reasons[REASON].to_list(), reasons["count"].to_list(), strict=True)))
-    missing, unseen = np.isnan(X.values).sum(axis=0), np.zeros(len(X.names), dtype=np.int64)
+    columns = np.ascontiguousarray(X.values.T)
+    missing, unseen = np.isnan(columns).sum(axis=1), np.zeros(len(X.names), dtype=np.int64)
     for position in X.categorical:
-        missing[position] = np.count_nonzero(X.values[:, position] == MISSING_CODE)
-        unseen[position] = np.count_nonzero(X.values[:, position] == UNSEEN_CODE)
+        missing[position] = np.count_nonzero(columns[position] == MISSING_CODE)
+        unseen[position] = np.count_nonzero(columns[position] == UNSEEN_CODE)
     amount = piece.table.facts["amount"]
     spread = bundle.spread
     return Tally(
@@ -122,7 +123,7 @@ def tally_piece(bundle: DecisionBundle, piece: Piece, X: DesignMatrix, made: Dec
         if spread is None
         else tuple(
             tuple(map(int, bins.count(column)))
-            for bins, column in zip(spread.features, X.values.T, strict=True)
+            for bins, column in zip(spread.features, columns, strict=True)
         ),
         score=() if spread is None else tuple(map(int, spread.score.count(made.p))),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from fraudml.decisions.top_k import daily_top_k
 from fraudml.errors import MachineError
@@ -60,33 +61,43 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def best_of_days(parts: Parts, k: int, *, by_entity: bool) -> pl.Series:
+def daily_alerts(parts: Parts, k: int, *, by_entity: bool) -> pl.Series:
     """Choose the alerts of all pieces by day; takes 32 bytes of memory a row.
 
     Parameters
     ----------
-    parts : Parts
-        With `DAY` and, where alerts are by entity, `ENTITY`.
+    parts, k, by_entity
+        As in `best_of_days`.
+    """
+    columns = ["score", "threshold", DAY, *([ENTITY] if by_entity else [])]
+    scored = parts.frames("scored").select(columns).collect(engine="streaming")
+    return pl.Series("alert", best_of_days(scored, k, by_entity=by_entity))
+
+
+def best_of_days(scored: pl.DataFrame, k: int, *, by_entity: bool) -> NDArray[np.bool_]:
+    """Say which rows are the best cases of their days.
+
+    Parameters
+    ----------
+    scored : DataFrame
+        With `score`, `threshold`, `DAY` and, where alerts are by entity, `ENTITY`.
     k : int
         How many cases a day.
     by_entity : bool
         Whether a case is an entity, rather than a row.
     """
-    columns = ["score", "threshold", DAY, *([ENTITY] if by_entity else [])]
-    scored = parts.frames("scored").select(columns).collect(engine="streaming")
     entity = None
     if by_entity:
         codes = scored[ENTITY].rank("dense").cast(pl.Int64) - 1
         alone = pl.int_range(len(codes), eager=True) + len(codes)
         entity = codes.fill_null(alone).to_numpy()
-    chosen = daily_top_k(
+    return daily_top_k(
         scored["score"].to_numpy(),
         scored[DAY].to_numpy(),
         k=k,
         entity=entity,
         reviewable=np.isfinite(scored["threshold"].to_numpy()),
     )
-    return pl.Series("alert", chosen)
 
 
 def count_repeated(parts: Parts, name: str) -> int:

@@ -24,9 +24,10 @@ from fraudml.progress import Progress, silent
 from fraudml.scoring.job import Job, job_key, open_job, score_pieces
 from fraudml.scoring.parts import Parts, kept_parts, move_in
 from fraudml.scoring.places import Places, output_places
+from fraudml.scoring.reasons import reason_names
 from fraudml.scoring.record import say_what_moved, score_record
 from fraudml.scoring.settings import ScoreSettings
-from fraudml.scoring.whole import DAY, ENTITY, best_of_days, count_repeated, write_whole
+from fraudml.scoring.whole import DAY, ENTITY, count_repeated, daily_alerts, write_whole
 from fraudml.workflows.show import bundle_folder
 
 
@@ -151,6 +152,7 @@ def score_settings(settings: Settings, policy: TunedPolicy | None) -> ScoreSetti
         max_rejected=settings.max_rejected,
         daily_top_k=k,
         chunk_rows=settings.chunk_rows,
+        reasons=settings.reasons,
     )
 
 
@@ -185,12 +187,12 @@ def _alerted(job: Job, parts: Parts) -> pl.LazyFrame:
     scored = parts.frames("scored")
     if job.settings.daily_top_k is None:
         return scored
-    alert = best_of_days(parts, job.settings.daily_top_k, by_entity=job.by_entity)
+    alert = daily_alerts(parts, job.settings.daily_top_k, by_entity=job.by_entity)
     parts.tally = replace(parts.tally, alerts=int(alert.sum()))
     columns = [name for name in scored.collect_schema() if name not in (DAY, ENTITY)]
-    return pl.concat([scored.drop("alert"), pl.LazyFrame([alert])], how="horizontal").select(
-        columns
-    )
+    told = pl.when("alert").then(pl.col(reason_names(job.settings.reasons))).name.keep()
+    both = pl.concat([scored.drop("alert"), pl.LazyFrame([alert])], how="horizontal")
+    return both.select(columns).with_columns(told)
 
 
 def _place(parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Places) -> None:

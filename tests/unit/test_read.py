@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fraudml.data.delimited import TextFile, _looks_ragged
+from fraudml.data.delimited import TextFile, _looks_ragged, read_text, scan_typed
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.read import load_table, read_table, reading, scan_table
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings, SimulateSettings
@@ -606,3 +606,36 @@ class TestFingerprint:
             assert fingerprint(frame) == fingerprint(frame.clone())
             if name != "null":
                 assert fingerprint(frame) != fingerprint(frame.reverse()), name
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 16_777_216])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ('a,b\n1,2\n\n3,4\r\n"x\ny",5\n\n\n6,"7""q"\n', CsvSettings()),
+        ('"a\nz",b\r\n"1,\n\n""2""",x\r\n,\r\n3,NA', CsvSettings(null_values=("NA",))),
+        ('\ufeffa;b\n1;"\n;\n"\nü;ß\n', CsvSettings(separator=";")),
+        ('a,b\n1,"2\n"3,4\n', CsvSettings(quote="")),
+        ("a,b\nü,2\né,4\n", CsvSettings(encoding="latin-1")),
+        ("a,b\n", CsvSettings()),
+        ("a,b", CsvSettings()),
+    ],
+)
+def test_text_in_pieces_is_the_text_in_one(
+    text: str,
+    settings: CsvSettings,
+    ending: str,
+    size: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, content = tmp_path / f"t{ending}", text.encode(settings.encoding)
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    monkeypatch.setattr("fraudml.data.delimited._ROWS_PIECE", size)
+    file = TextFile.open(path, settings)
+    whole = scan_typed([file], file.columns, file.columns).collect()
+    frames = list(read_text([file], file.columns))
+    assert pl.concat([whole.head(0), *frames]).equals(whole)
+    if size < 40 and len(whole) > 2:
+        assert len(frames) > 1

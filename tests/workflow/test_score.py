@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -36,11 +37,12 @@ def table() -> pl.DataFrame:
     return simulate(SimulateSettings(**SIMULATED))  # type: ignore[arg-type]
 
 
-def trained(folder: Path, features: str) -> Path:
+def trained(folder: Path, features: str, *learner: str) -> Path:
     command = [
         *("train", f"features={features}", f"output_dir={folder}", "threads=1", "proof=false"),
         *(f"data.simulate.{key}={value}" for key, value in SIMULATED.items()),
-        *("learner.num_iterations=30", "evaluation.replicates=0"),
+        *(learner or ("learner.num_iterations=30",)),
+        "evaluation.replicates=0",
     ]
     assert main(command) == 0
     return folder
@@ -340,6 +342,44 @@ def test_the_best_of_each_day_do_not_depend_on_chunks(columns: Path, tmp_path: P
     assert record(tmp_path / "91.parquet")["alerts"] == len(alerted)
 
 
+@pytest.mark.parametrize("budget", [(), ("daily_top_k=3",)], ids=["policy", "daily_top_k"])
+def test_reasons_stand_beside_alerts_whatever_the_chunks(
+    looking_back: Path, budget: tuple[str, ...], tmp_path: Path
+) -> None:
+    _, raw, earlier = blocks(looking_back)
+    source = write(raw, tmp_path / "in.parquet")
+    history = write(earlier, tmp_path / "before.parquet")
+    made = []
+    for rows in (25_000, 61):
+        output = tmp_path / f"{rows}.parquet"
+        more = (f"history={history}", f"chunk_rows={rows}", "reasons=3", *budget)
+        assert score(looking_back, source, output, *more) == 0
+        made.append(read(output))
+    assert made[0].equals(made[1])
+    assert made[0].columns[-3:] == ["reason_1", "reason_2", "reason_3"]
+    assert made[0]["reason_1"].is_not_null().equals(made[0]["alert"])
+    assert 0 < made[0]["alert"].sum() < len(raw)
+    scorer = fraudml.load_bundle(looking_back / "bundle")
+    at = made[0].with_row_index().filter("alert")["index"].to_list()
+    told = scorer.explain(raw, earlier, rows=at)
+    for rank in (1, 2, 3):
+        expected = told.filter(pl.col("rank") == rank)["text"]
+        assert made[0][f"reason_{rank}"].drop_nulls().to_list() == expected.to_list()
+    assert budget or scorer.explain(raw, earlier).equals(told)
+
+
+def test_reasons_of_a_learner_without_them_are_refused_before_anything_is_scored(
+    tmp_path: Path, capsys: CapSys
+) -> None:
+    run = trained(tmp_path / "run", "columns", "learner=random_forest", "learner.n_estimators=5")
+    source, output = write(blocks(run)[1], tmp_path / "in.parquet"), tmp_path / "out.parquet"
+    assert score(run, source, output, "reasons=3") == 2
+    assert "no reasons for RandomForestClassifier" in capsys.readouterr().err
+    assert score(run, source, output, "reasons=-1") == 2
+    assert not output.exists()
+    assert not parts_folder(output).exists()
+
+
 def test_true_takes_the_budget_of_the_policy(
     columns: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -390,6 +430,49 @@ def test_a_job_that_is_killed_goes_on_and_gives_the_same_bytes(
     assert b"Going on with what an earlier run" in told
     assert output.read_bytes() == unbroken.read_bytes()
     assert not parts_folder(output).exists()
+
+
+@POSIX
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["columns", "looking_back"])
+def test_twenty_kills_at_random_points_never_show(
+    which: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(which)
+    _, raw, earlier = blocks(run)
+    raw = raw.with_columns(amount=pl.when(pl.int_range(pl.len()) % 200 != 7).then("amount"))
+    source = write(raw, tmp_path / "in.parquet")
+    history = write(earlier, tmp_path / "before.parquet")
+    more = (f"history={history}", "chunk_rows=40", "reasons=2")
+    unbroken, output = tmp_path / "unbroken.csv", tmp_path / "out.csv"
+    began = time.monotonic()
+    assert ended(interrupted(run, source, unbroken, *more)) == 0
+    whole, rng, kills = time.monotonic() - began, random.Random(1), 0
+    while kills < 20:
+        job = interrupted(run, source, output, *more)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            job.wait(rng.uniform(0, 1.2 * whole))
+        job.send_signal(signal.SIGKILL)
+        kills += ended(job) == -signal.SIGKILL
+        if output.exists():
+            assert output.read_bytes() == unbroken.read_bytes()
+            if not parts_folder(output).exists():
+                output.unlink()  # the next one begins anew
+    assert ended(interrupted(run, source, output, *more, "overwrite=true")) == 0
+    assert output.read_bytes() == unbroken.read_bytes()
+    rejects = [path.with_name(f"{path.stem}.rejects.csv") for path in (unbroken, output)]
+    assert rejects[0].read_bytes() == rejects[1].read_bytes()
+    assert read(output)["transaction_id"].is_unique().all()
+    assert read(output).height + read(rejects[1]).height == raw.height
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("in.parquet", "before.parquet", "unbroken.csv", "unbroken.csv.json"),
+        *("unbroken.rejects.csv", "out.csv", "out.csv.json", "out.rejects.csv"),
+    }
+
+
+def ended(job: subprocess.Popen[bytes]) -> int:
+    job.communicate(timeout=120)
+    return job.returncode
 
 
 def done(output: Path) -> int:

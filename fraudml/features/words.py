@@ -1,0 +1,234 @@
+"""What features are in words, for people who read why a row was alerted.
+
+Words are made from the plan alone, never from a row: a key is named by its column ('this card'),
+never by its value. Which features tell one fact, and count as one reason, is said here too.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from fraudml.errors import ConfigError, all_problems, listing, nearest
+from fraudml.features.columns import ColumnFeature
+from fraudml.features.history import HistoryFeature, in_words
+from fraudml.features.settings import TimePart
+
+if TYPE_CHECKING:
+    from fraudml.features.plan import FittedFeatures
+
+Reading = Literal["number", "money", "share", "category", "hour", "weekday", "flag"]
+
+VALUE, OWN = "value", "own"
+"""What a text may have in braces: the feature's value, and its column's own in the row."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What one feature says, in words.
+
+    Parameters
+    ----------
+    feature : str
+        Its name.
+    group : str
+        The fact that it tells; features of one group count as one reason.
+    text : str
+        What it says, with `{value}` and, where there is a `column`, `{own}`.
+    missing : str
+        What it says where the value is missing.
+    reading : str
+        How the value is written: a `category` is a code of `levels`, a `flag` is yes or no.
+    otherwise : str, optional
+        What a flag says where it is 0.
+    levels : tuple of str
+        The names of a category's codes.
+    column : str, optional
+        The table's column whose value `{own}` is.
+    money : bool
+        Whether `{own}` is an amount.
+    """
+
+    feature: str
+    group: str
+    text: str
+    missing: str
+    reading: Reading = "number"
+    otherwise: str | None = None
+    levels: tuple[str, ...] = ()
+    column: str | None = None
+    money: bool = False
+
+
+def facts_of(features: FittedFeatures, amount: str | None = None) -> tuple[Fact, ...]:
+    """Say in words what each feature of a plan is, in the order of the design matrix.
+
+    Parameters
+    ----------
+    features : FittedFeatures
+        The plan; its `texts` come before the words that are made here.
+    amount : str, optional
+        The column that is written as money.
+    """
+    own = [_of_column(one, amount) for one in features.own]
+    clock = [_of_clock(part) for part in features.time_parts]
+    made = frozenset(features.history.names)
+    past = [_of_past(one, amount, made) for one in features.history.features]
+    return tuple(
+        _reworded(replace(fact, feature=name), features.texts.get(name))
+        for name, fact in zip(features.names, (*own, *clock, *past), strict=True)
+    )
+
+
+def check_texts(texts: Mapping[str, str], names: Iterable[str]) -> None:
+    """Refuse texts of features that are not made, and texts with anything but `{value}` in braces.
+
+    Parameters
+    ----------
+    texts : mapping
+        Texts by feature.
+    names : iterable of str
+        The features that are made.
+
+    Raises
+    ------
+    ConfigError
+        All of them at once.
+    """
+    known = tuple(names)
+    problems = [
+        f"features.texts has '{name}', and no feature is called so. {nearest(name, known)}"
+        for name in texts
+        if name not in known
+    ]
+    problems += [
+        f"features.texts of '{name}' has {listing(wrong)} in braces. Expected {{value}} alone."
+        for name, text in texts.items()
+        if (wrong := [field for field in _braces(text) if field != VALUE])
+    ]
+    if problems:
+        raise ConfigError(all_problems(f"{len(problems)} problems in features.texts.", problems))
+
+
+def _braces(text: str) -> Iterator[str]:
+    """What stands in braces; a brace that is open, doubled or formatted is given as it is."""
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError:
+        yield "an open brace"
+        return
+    if "{{" in text or "}}" in text:
+        yield "a brace"
+    for _, field, how, conversion in parts:
+        if field is not None:
+            yield f"{field}:{how}" if how or conversion else field
+
+
+def pieces_of(text: str) -> tuple[str, list[str]]:
+    """Part a text into a format with plain braces and the names that stood in them."""
+    parts = list(string.Formatter().parse(text))
+    names = [field for _, field, _, _ in parts if field is not None]
+    return "".join(plain + ("{}" if field is not None else "") for plain, field, *_ in parts), names
+
+
+def _reworded(fact: Fact, text: str | None) -> Fact:
+    if text is None:
+        return fact
+    missing = text.replace("{value}", "missing")
+    return replace(fact, text=text, missing=missing, otherwise=None, column=None)
+
+
+def _of_column(one: ColumnFeature, amount: str | None) -> Fact:
+    name = one.column
+    missing = f"{name} is missing"
+    match one.kind:
+        case "category":
+            said = f"{name} is {{value}}"
+            return Fact(name, name, said, missing, "category", levels=one.levels)
+        case "age":
+            return Fact(one.name, one.name, f"{{value}} days since {name}", missing)
+        case "number":
+            reading: Reading = "money" if name == amount else "number"
+            return Fact(name, name, f"{name} is {{value}}", missing, reading)
+
+
+_DAY, _WEEK = "time of day", "day of the week"
+
+
+def _of_clock(part: TimePart) -> Fact:
+    missing = "the time is missing"
+    facts: dict[TimePart, Fact] = {
+        "hour": Fact(part, _DAY, "the time is {value}", missing, "hour"),
+        "night": Fact(part, _DAY, "it is night", missing, "flag", "it is not night"),
+        "hour_sin": Fact(part, _DAY, "the time of day", missing),
+        "hour_cos": Fact(part, _DAY, "the time of day", missing),
+        "weekday": Fact(part, _WEEK, "the day is {value}", missing, "weekday"),
+        "weekend": Fact(part, _WEEK, "it is a weekend", missing, "flag", "it is no weekend"),
+        "weekday_sin": Fact(part, _WEEK, "the day of the week", missing),
+        "weekday_cos": Fact(part, _WEEK, "the day of the week", missing),
+        "day_of_month": Fact(part, "day of the month", "the day of the month is {value}", missing),
+    }
+    return facts[part]
+
+
+def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> Fact:
+    what = one.column or one.partner
+    group = f"{one.kind.replace('_', ' ')}{'' if what is None else f' {what}'} by {one.key}"
+    text, missing = _past_in_words(one)
+    fact = Fact(one.name, group, text, missing)
+    match one.kind:
+        case "new":
+            met = f"this {one.key} has met this {one.partner} before"
+            return replace(fact, reading="flag", otherwise=met)
+        case "risk" | "streak" | "frequency":
+            shares = one.kind != "risk" or one.statistic == "rate"
+            return replace(fact, reading="share" if shares else "number")
+        case "ratio" if one.column not in made:
+            said = f"{one.column} {{own}} is{text.removeprefix(f'{one.column} is')}"
+            return replace(fact, text=said, column=one.column, money=one.column == amount)
+        case "trailing":
+            return replace(fact, reading="money" if one.column == amount is not None else "number")
+        case _:
+            return fact
+
+
+def _past_in_words(one: HistoryFeature) -> tuple[str, str]:
+    """What a look back says of a row, and what it says where there is nothing to look at."""
+    span, key, whose = in_words(one.window), f"this {one.key}", f"this {one.key}'s"
+    column, partner, statistic = one.column, one.partner, one.statistic
+    text, missing = "", f"no earlier row of {key} in {span}"
+    match one.kind:
+        case "trailing":
+            over = f"over {span}" if one.present else f"in the {span} before"
+            what = "rows" if column is None else f"{statistic} of {column}"
+            text = f"{whose} {what} {over}: {{value}}"
+        case "ratio":
+            period = in_words(one.window, joined=True)
+            text = f"{column} is {{value}} × {whose} {period} {statistic}"
+        case "distinct":
+            text = f"different {partner} of {key} over {span}: {{value}}"
+        case "since":
+            pair = "" if partner is None else f" with this {partner}"
+            text = f"{{value}} days since {whose} last row{pair}"
+            missing = f"no row of {key}{pair} in the {span} before"
+        case "new":
+            text = f"{key} has not met this {partner} in the {span} before"
+            missing = f"{key} or this {partner} is missing"
+        case "risk":
+            text = f"{whose} {_RISKS[str(statistic)]} over {span}: {{value}}"
+            missing = f"no label of {key} arrived over {span}"
+        case "streak":
+            text = f"{{value}} of {whose} last {one.last} known labels are fraud"
+            missing = f"no label of {key} is known"
+        case "since_label":
+            text = f"{{value}} days since {whose} last row that is known as {statistic}"
+            missing = f"no row of {key} is known as {statistic}"
+        case "frequency":
+            text = f"{key} is {{value}} of all rows over {span}"
+            missing = f"{key} is missing"
+    return text, missing
+
+
+_RISKS = {"rate": "known fraud rate", "frauds": "known frauds", "known": "known labels"}
