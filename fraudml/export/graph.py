@@ -107,7 +107,9 @@ def columns_of(bundle: DecisionBundle) -> list[dict[str, Any]]:
     for position in bundle.features.categorical:
         levels = bundle.features.own[position].levels
         said[position]["missing"], said[position]["unseen"] = MISSING_CODE, UNSEEN_CODE
-        said[position]["levels"] = dict(zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False))
+        said[position]["levels"] = dict(
+            zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False)
+        )
     return said
 
 
