@@ -86,7 +86,7 @@ COMMANDS = {
         "fraudml.workflows.export",
         examples=(
             "bundle=runs/…/bundle format=onnx output=model.onnx",
-            "bundle=runs/…/bundle format=c output=model_c input=new.parquet history=earlier.parquet",
+            "bundle=runs/…/bundle format=c output=model_c input=new.parquet",
         ),
     ),
     "show": Command(

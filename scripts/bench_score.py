@@ -4,8 +4,8 @@
 
 Trains a model of 500 trees on 30 columns, then scores tables of as many rows as are named (by
 default 100,000 and 1,000,000) Parquet to Parquet, each in a process of its own on one thread: the
-bare loop `scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score`. Then
-single rows by `Scorer.score_one`.
+bare loop `scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score` with
+`engine=native` and `engine=onnx`. Then single rows by `Scorer.score_one`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         bundle = train(folder)
-        print("      rows   bare rows/s   score rows/s   share   bare MB   score MB")
+        print(
+            "      rows   bare rows/s  native rows/s   share    onnx rows/s  onnx / native"
+            "   MB: bare  native  onnx"
+        )
         for rows in sizes:
             source, output = folder / f"{rows}.parquet", folder / f"{rows}.out.parquet"
             write_table(source, rows, 1)
@@ -118,13 +121,22 @@ def main() -> None:
                 *(f"input={source}", f"output={output}", "overwrite=true"),
             ]
             turns = [
-                (measured(loop, bare=True), measured(command, bare=False)) for _ in range(REPEATS)
+                (
+                    measured(loop, bare=True),
+                    measured([*command, "engine=native"], bare=False),
+                    measured([*command, "engine=onnx"], bare=False),
+                )
+                for _ in range(REPEATS)
             ]
-            seconds, memory = (min(one) for one in zip(*(bare for bare, _ in turns), strict=True))
-            taken, held = (min(one) for one in zip(*(made for _, made in turns), strict=True))
+            best = [
+                tuple(min(one) for one in zip(*way, strict=True))
+                for way in zip(*turns, strict=True)
+            ]
+            (bare, bare_mb), (native, native_mb), (graph, graph_mb) = best
             print(
-                f"{rows:>10,}{rows / seconds:>14,.0f}{rows / taken:>15,.0f}"
-                f"{seconds / taken:>8.2f}{memory:>10.0f}{held:>11.0f}",
+                f"{rows:>10,}{rows / bare:>14,.0f}{rows / native:>15,.0f}{bare / native:>8.2f}"
+                f"{rows / graph:>15,.0f}{native / graph:>15.2f}"
+                f"{bare_mb:>11.0f}{native_mb:>8.0f}{graph_mb:>6.0f}",
                 flush=True,
             )
         time_single_rows(bundle, source)

@@ -80,7 +80,8 @@ def join(trees: Iterable[Forest], base: float = 0.0) -> Forest:
     leaves = np.cumsum([0, *(len(one.values) for one in every)])
 
     def moved(child: Ints, number: int) -> Ints:
-        return np.where(child < 0, child - leaves[number], child + nodes[number])
+        result: Ints = np.where(child < 0, child - leaves[number], child + nodes[number])
+        return result
 
     return Forest(
         roots=np.concatenate([one.roots + nodes[number] for number, one in enumerate(every)]),

@@ -37,9 +37,9 @@ _ZERO = float(np.float32(1e-35))
 def onnx_graph(bundle: DecisionBundle, fingerprint: str | None = None) -> bytes:
     """Write a bundle's model, prior correction and calibration as one graph.
 
-    Input: `features`, float32 of shape (n, features), columns in the bundle's order, NaN is missing,
-    categories are codes. Outputs: `margin` and `probability`, float64 of shape (n,). The metadata
-    says what the columns are.
+    Input: `features`, float32 of shape (n, features), columns in the bundle's order, NaN is
+    missing, categories are codes. Outputs: `margin` and `probability`, float64 of shape (n,). The
+    metadata says what the columns are.
 
     Parameters
     ----------

@@ -55,8 +55,8 @@ To compile: cc -std=c99 -O2 -fPIC -shared -ffp-contract=off -o {library} \\
   fraudml_model.c trees/*.c -lm
 
 A row is FRAUDML_FEATURES numbers of the type float; NAN is missing. `fraudml_margin` has prior
-correction within ({bundle.offset!r} is added to the learner's margin); `fraudml_calibrate` makes the
-probability of it: {kind}, parameters {parameters if len(parameters) < 4 else "in export.json"}.
+correction within ({bundle.offset!r} is added to the learner's margin); `fraudml_calibrate` makes
+the probability of it: {kind}, parameters {parameters if len(parameters) < 4 else "in export.json"}.
 All functions may be called from several threads at a time.
 
 Not in it:
@@ -70,7 +70,5 @@ Columns, in their order:
 def _column(one: dict[str, Any]) -> str:
     if "levels" not in one:
         return f"{one['name']}: {one['from']}"
-    return (
-        f"{one['name']}: {one['from']}; {one['missing']} is missing, {one['unseen']} any level that "
-        "is not listed in export.json"
-    )
+    others = f"{one['missing']} is missing, {one['unseen']} a level that is not in export.json"
+    return f"{one['name']}: {one['from']}; {others}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from fraudml.errors import ConfigError, nearest
 
@@ -48,7 +48,7 @@ def as_format(name: str | None) -> Format:
     if name not in FORMATS:
         said = f"format is '{name}'. {nearest(name, FORMATS)}" if name else "format is not set."
         raise ConfigError(f"{said} Write format=onnx, format=c or format=lightgbm.")
-    return cast("Format", name)
+    return name
 
 
 def as_engine(name: str) -> Engine:
@@ -61,4 +61,4 @@ def as_engine(name: str) -> Engine:
     """
     if name not in ENGINES:
         raise ConfigError(f"engine is '{name}'. {nearest(name, ENGINES)}")
-    return cast("Engine", name)
+    return name
