@@ -101,9 +101,8 @@ def _together(decided: list[Decisions]) -> Decisions:
 def _of_input(
     settings: Settings, path: str, bundle: DecisionBundle, threads: int
 ) -> Iterator[Rows]:
-    how = ScoreSettings(
-        allow_short_history=settings.allow_short_history, chunk_rows=settings.chunk_rows
-    )
+    # Bundle and export see the same columns, whatever is known of the rows' past.
+    how = ScoreSettings(allow_short_history=True, chunk_rows=settings.chunk_rows)
     job = open_job(bundle, (path, settings.history), settings.data.csv, how, threads)
     seen = 0
     for piece in job.pieces():
