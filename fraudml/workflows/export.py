@@ -138,6 +138,10 @@ def _places(settings: Settings, how: ExportSettings) -> tuple[Path, Path]:
             f"output: '{output}' is in the bundle, which may hold nothing else. Choose another "
             "place."
         )
+    for key in ("input", "history"):
+        source = getattr(settings, key)
+        if source is not None and Path(source).expanduser().resolve() == output.resolve():
+            raise ConfigError(f"output: '{output}' is {key}. Choose another place.")
     if how.format == "c" and output.exists():
         raise ConfigError(
             f"output: '{output}' exists. format=c writes a folder, which is never overwritten: "

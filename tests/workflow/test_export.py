@@ -212,6 +212,7 @@ def test_wrong_commands_are_refused_before_any_work(
     assert export(run, "onnnx", output) == 2
     assert export(run, "onnx", inside) == 2
     assert export(run, "onnx", output, "tolerance=2") == 2
+    assert export(run, "onnx", source, f"input={source}", "overwrite=true") == 2
     assert export(tmp_path / "none", "onnx", output) == 6
     assert export(run, "onnx", output, f"input={empty}") == 3
     assert "has no row that can be scored" in capsys.readouterr().err
