@@ -81,6 +81,14 @@ COMMANDS = {
             "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
         ),
     ),
+    "export": Command(
+        "write a bundle's model as ONNX, C or LightGBM's text, checked on real rows",
+        "fraudml.workflows.export",
+        examples=(
+            "bundle=runs/…/bundle format=onnx output=model.onnx",
+            "bundle=runs/…/bundle format=c output=model_c input=new.parquet",
+        ),
+    ),
     "show": Command(
         "say what a bundle is: trained on what, its numbers, its policy, its features",
         "fraudml.workflows.show",

@@ -4,8 +4,8 @@
 
 Trains a model of so many trees on 30 columns, then scores tables of so many rows, Parquet to
 Parquet (with `--csv`, from text), each in a process of its own on one thread: the bare loop
-`scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score`. Seconds are of
-the whole process, imports within, by the wall and of the CPU, which other processes on the machine
+`scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score` with
+`engine=native` and `engine=onnx`. Seconds are of the whole process, imports within, by the wall and of the CPU, which other processes on the machine
 disturb less; each is the least of the repeats, which take turns. Then single rows by
 `Scorer.score_one`.
 """
@@ -27,6 +27,7 @@ import polars as pl
 import fraudml
 
 COLUMNS = 30
+ENGINES = ("native", "onnx")
 
 BARE = """
 import sys
@@ -103,6 +104,11 @@ def least(costs: list[Cost]) -> Cost:
     return Cost(*(min(one) for one in zip(*map(astuple, costs), strict=True)))
 
 
+def faster(one: Cost, other: Cost) -> str:
+    """Return how many times as fast one is as another."""
+    return f"{other.wall / one.wall:.3f} wall, {other.cpu / one.cpu:.3f} CPU"
+
+
 def time_single_rows(bundle: Path, source: Path) -> None:
     """Print how long one row takes."""
     scorer = fraudml.load_bundle(bundle)
@@ -133,7 +139,8 @@ def main() -> None:
         folder = Path(place)
         bundle = train(folder, chosen.trees)
         print(f"{chosen.trees} trees; rows a second by the wall and the CPU, and MB at the peak")
-        print("      rows |  bare wall  bare CPU  bare MB | score wall score CPU score MB | share")
+        heads = "".join(f" | {side:>9} wall{'CPU':>9}{'MB':>7}" for side in ("bare", *ENGINES))
+        print(f"{'rows':>10}{heads} | native / bare | onnx / native")
         for rows in chosen.rows:
             source = folder / f"{rows}.parquet"
             write_table(source, rows, 1)
@@ -146,14 +153,16 @@ def main() -> None:
                 *(f"input={text if chosen.csv else source}", f"output={folder / 'out.parquet'}"),
                 "overwrite=true",
             ]
-            turns = [(measured(loop), measured(command)) for _ in range(chosen.repeats)]
-            bare, own = (least(list(side)) for side in zip(*turns, strict=True))
-            cells = [
-                f"{rows / one.wall:>11,.0f}{rows / one.cpu:>10,.0f}{one.memory:>9.0f}"
-                for one in (bare, own)
-            ]
-            shares = f"{bare.wall / own.wall:.3f} wall, {bare.cpu / own.cpu:.3f} CPU"
-            print(f"{rows:>10,} |{cells[0]} |{cells[1]} | {shares}", flush=True)
+            ways = [loop, *([*command, f"engine={engine}"] for engine in ENGINES)]
+            turns = [[measured(way) for way in ways] for _ in range(chosen.repeats)]
+            bare, native, onnx = (least(list(side)) for side in zip(*turns, strict=True))
+            cells = "".join(
+                f" |{rows / one.wall:>15,.0f}{rows / one.cpu:>9,.0f}{one.memory:>7.0f}"
+                for one in (bare, native, onnx)
+            )
+            print(
+                f"{rows:>10,}{cells} | {faster(native, bare)} | {faster(onnx, native)}", flush=True
+            )
         time_single_rows(bundle, source)
 
 

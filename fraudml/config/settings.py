@@ -15,6 +15,7 @@ from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.evaluation.table import IntervalSettings
+from fraudml.export.settings import TOLERANCE
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.devices import DeviceSettings
 from fraudml.split import BacktestSettings, SplitSettings
@@ -132,19 +133,28 @@ class Settings:
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
-        The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow.
+        The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow; what
+        `export` writes.
     overwrite : bool
         Whether it may replace a file that exists.
     bundle : str, optional
-        The folder of a bundle, or of the run that wrote it: what `score` and `show` are about.
+        The folder of a bundle, or of the run that wrote it: what `score`, `export` and `show`
+        are about.
     input : str, optional
-        The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them.
+        The table to score, or to check an export on: a Parquet, CSV or Arrow IPC file, a folder or
+        a glob of them.
     history : str, optional
         Rows before the input, for features that look back; as `input`.
     allow_short_history, max_rejected, daily_top_k, chunk_rows, reasons
         How `score` works: whether a history may start too late; the share of rows that may be
         impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
         the bundle's alert budget; rows in memory at a time; reasons an alert.
+    engine : str
+        What computes margins in `score`: the learner's own library (`native`), or `onnx`.
+    format : str, optional
+        What `export` writes: `onnx`, `c` or `lightgbm`.
+    tolerance : float
+        How far a probability of an export, or of `engine=onnx`, may lie from the bundle's own.
     run_name : str
         A word for the run.
     """
@@ -191,6 +201,9 @@ class Settings:
     daily_top_k: int | bool | None = None
     chunk_rows: int = 25_000
     reasons: int = 0
+    engine: str = "native"
+    format: str | None = None
+    tolerance: float = TOLERANCE
     run_name: str = "train"
 
     def __post_init__(self) -> None:

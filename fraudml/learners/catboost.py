@@ -5,6 +5,7 @@ How the defaults were found is told in docs/defaults.md.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Mapping
@@ -342,6 +343,19 @@ class FittedCatBoost:
                 thread_count=self._threads_for(X),
             )
         return parts
+
+    @property
+    def order(self) -> list[int]:
+        """Which column of the design matrix each of CatBoost's own is: numbers come first."""
+        return _order(self.categorical, len(self.names))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model as CatBoost writes it in JSON: what exports read."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.json"
+            self._booster.save_model(str(path), format="json")
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write `model.cbm`, the same bytes for the same model; return its digest and columns."""

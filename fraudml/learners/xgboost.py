@@ -5,6 +5,7 @@ How the defaults were found is told in docs/defaults.md.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -366,6 +367,11 @@ class FittedXGBoost:
             return parts
 
         return in_parts(score, X.values, self.threads)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model as XGBoost writes it in JSON: what exports read."""
+        content: dict[str, Any] = json.loads(self._booster.save_raw("json"))
+        return content
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write `model.ubj`, the same bytes for the same model; return its digest and columns."""

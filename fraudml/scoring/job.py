@@ -20,6 +20,7 @@ from fraudml.features.columns import as_name
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.columns import wanted_columns, wanted_history
+from fraudml.scoring.engine import GraphCheck
 from fraudml.scoring.parts import Parts
 from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
 from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
@@ -60,6 +61,8 @@ class Job:
         Seconds from the history's end to the input's start.
     threads : int
         How many to use.
+    check : GraphCheck, optional
+        What holds the first rows against the native engine, where another one scores.
     """
 
     bundle: DecisionBundle
@@ -71,6 +74,12 @@ class Job:
     past: KnownPast
     gap: float | None
     threads: int
+    check: GraphCheck | None = None
+
+    @property
+    def engine(self) -> str:
+        """What computes the margins."""
+        return "native" if self.check is None else "onnx"
 
     @property
     def id_name(self) -> str:
@@ -210,6 +219,8 @@ def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
     if len(table):
         X = bundle.features.matrix(table, history=piece.history, threads=job.threads)
         made = bundle.decide(table, X)
+        if job.check is not None:
+            job.check.look(table, X, made)
     else:
         X, made = _nothing(bundle)
     roles, row = bundle.schema.roles, table.facts["row"]
@@ -279,6 +290,7 @@ def job_key(job: Job, bundle_fingerprint: str, versions: dict[str, str]) -> dict
         "settings": {
             "chunk_rows": job.settings.chunk_rows,
             "daily_top_k": job.settings.daily_top_k,
+            "engine": job.engine,
             "csv": repr(job.source.settings.csv),
             "max_rejected": job.settings.max_rejected,
             "reasons": job.settings.reasons,

@@ -64,9 +64,11 @@ def score_record(
             "rows_of_an_earlier_run": tally.rows - new_rows,
             "peak_memory_mb": peak_memory_mb(),
             "threads": job.threads,
+            "engine_check": _engine_check(job),
             "versions": versions(),
         },
         "bundle": {"fingerprint": key["bundle"]},
+        "engine": job.engine,
         "input": {
             "fingerprint": key["input"],
             "first": None if span is None or span.first is None else str(span.first),
@@ -89,6 +91,11 @@ def score_record(
         },
         "shift": _shift(job.bundle, tally),
     }
+
+
+def _engine_check(job: Job) -> dict[str, Any] | None:
+    """What another engine than the native one came to; None where this process scored no row."""
+    return None if job.check is None or job.check.found is None else job.check.found.to_dict()
 
 
 def _history(job: Job, key: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,9 +18,11 @@ from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.config.settings import Settings
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError
+from fraudml.export.settings import as_engine
 from fraudml.files import write_json
 from fraudml.machine import granted_threads, versions
 from fraudml.progress import Progress, silent
+from fraudml.scoring.engine import engine_versions, open_engine
 from fraudml.scoring.job import Job, job_key, open_job, score_pieces
 from fraudml.scoring.parts import Parts, kept_parts, move_in
 from fraudml.scoring.places import Places, output_places
@@ -55,6 +57,7 @@ class Scored:
             ("alerts", f"{record['alerts']:,}"),
             ("shift of the score", _stability(record["shift"]["score"])),
             *_most_moved(record["shift"]["features"]),
+            *_engine(record),
             ("speed", f"{run['rows_per_second']:,.0f} rows a second, {run['seconds']:.1f} s"),
             ("written to", str(self.places.output)),
             ("record", str(self.places.record)),
@@ -69,6 +72,14 @@ def _stability(found: dict[str, Any] | None) -> str:
         return "–"
     caveat = "" if found["trusted"] else f"; {found['rows']:,} rows are few"
     return f"{found['psi']:.3f} (chance up to {found['chance']:.3f}{caveat})"
+
+
+def _engine(record: dict[str, Any]) -> list[tuple[str, str]]:
+    found = record["run"]["engine_check"]
+    if found is None:
+        return []
+    away = f"p within {found['largest_difference']:.1e} of the native engine's"
+    return [("engine", f"{record['engine']}, {away} on {found['rows']:,} rows, the same alerts")]
 
 
 def _most_moved(features: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
@@ -91,6 +102,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
     """
     started = time.perf_counter()
     score_settings(settings, None)  # what is wrong with them is said before anything is read
+    engine = as_engine(settings.engine)
     source, bundle_path = _required(settings)
     places = output_places(
         settings.output,
@@ -98,11 +110,14 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
         overwrite=settings.overwrite,
     )
     threads = settings.threads or granted_threads()
-    bundle = read_bundle(bundle_path, threads)
+    bundle, check = open_engine(
+        engine, read_bundle(bundle_path, threads), settings.tolerance, threads
+    )
     how = score_settings(settings, bundle.policy)
     progress("read", 0.0)
     job = open_job(bundle, (source, settings.history), settings.data.csv, how, threads)
-    key = job_key(job, bundle_digest(bundle_path), _versions())
+    job = replace(job, check=check)
+    key = job_key(job, bundle_digest(bundle_path), _versions() | engine_versions(engine))
     progress("read", 1.0)
     with kept_parts(places.output, key) as parts:
         new_rows = score_pieces(job, parts, progress)

@@ -34,16 +34,17 @@ ARROWS: dict[str, set[str]] = {
     "decisions": {"metrics"},
     "evaluation": {"metrics", "data", "decisions", "learners", "recipe", "split"},
     "bundle": {"data", "decisions", "features", "learners"},
-    "scoring": {"bundle", "data", "decisions", "features"},
+    "export": {"bundle", "decisions", "learners"},
+    "scoring": {"bundle", "data", "decisions", "export", "features"},
     "report": set(),
     "sweep": {"decisions", "split"},
     "config": {
-        "audit", "data", "decisions", "evaluation", "features", "learners", "resampling", "split",
-        "sweep", "weighting",
+        "audit", "data", "decisions", "evaluation", "export", "features", "learners", "resampling",
+        "split", "sweep", "weighting",
     },
     "workflows": {
-        "audit", "bundle", "config", "data", "decisions", "evaluation", "features", "learners",
-        "metrics", "recipe", "report", "resampling", "scoring", "split", "sweep",
+        "audit", "bundle", "config", "data", "decisions", "evaluation", "export", "features",
+        "learners", "metrics", "recipe", "report", "resampling", "scoring", "split", "sweep",
         "weighting",
     },
     "terminal": set(),
@@ -60,6 +61,10 @@ ONLY_IN: dict[str, set[str]] = {
     "lightgbm": {"learners"},
     "xgboost": {"learners"},
     "catboost": {"learners"},
+    "onnx": {"export"},
+    "onnxruntime": {"export"},
+    "tl2cgen": {"export"},
+    "treelite": {"export"},
     "rich": {"terminal"},
     "matplotlib": {"report"},
     "pandas": set(),
@@ -72,6 +77,7 @@ ONLY_IN: dict[str, set[str]] = {
 LATE = {
     *("lightgbm", "xgboost", "catboost", "sklearn", "imblearn"),
     *("matplotlib", "optuna", "skops", "pandas", "rich"),
+    *("onnx", "onnxruntime", "tl2cgen", "treelite"),
 }
 """Libraries that are imported inside functions, so that a command starts at once."""
 
