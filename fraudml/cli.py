@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudml import __version__
+from fraudml.addresses import refuse_password_in
 from fraudml.errors import ConfigError, FraudmlError, MachineError, nearest
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def read_line(arguments: Sequence[str]) -> Line:
     rest = iter(arguments)
     words: list[str] = []
     for word in rest:
+        refuse_password_in(word)
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
             words.append(word)

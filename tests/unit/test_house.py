@@ -13,9 +13,10 @@ import pytest
 import fraudml
 
 HOUSE = Path(fraudml.__file__).parent
-LEAVES = {"errors", "matrix", "progress", "files", "seeds", "machine"}
+LEAVES = {"addresses", "errors", "matrix", "progress", "files", "seeds", "machine"}
 
 ARROWS: dict[str, set[str]] = {
+    "addresses": {"errors"},
     "errors": set(),
     "matrix": set(),
     "progress": set(),
@@ -60,6 +61,7 @@ ONLY_IN: dict[str, set[str]] = {
     "lightgbm": {"learners"},
     "xgboost": {"learners"},
     "catboost": {"learners"},
+    "psycopg": {"data"},
     "rich": {"terminal"},
     "matplotlib": {"report"},
     "pandas": set(),
@@ -71,7 +73,7 @@ ONLY_IN: dict[str, set[str]] = {
 
 LATE = {
     *("lightgbm", "xgboost", "catboost", "sklearn", "imblearn"),
-    *("matplotlib", "optuna", "skops", "pandas", "rich"),
+    *("matplotlib", "optuna", "skops", "pandas", "psycopg", "rich"),
 }
 """Libraries that are imported inside functions, so that a command starts at once."""
 

@@ -1,0 +1,194 @@
+"""PostgreSQL end to end: a table in, scores out, kills, and what must never be seen of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fraudml.cli import main
+from fraudml.data.read import read_table
+from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
+from fraudml.data.simulate import simulate
+from fraudml.errors import ConfigError, DataError, MachineError
+
+psycopg = pytest.importorskip("psycopg", reason="needs the extra [postgres]")
+pgserver = pytest.importorskip(
+    "pgserver", reason="no PostgreSQL for this Python: pgserver's wheels end before 3.13"
+)
+
+CapSys = pytest.CaptureFixture[str]
+SIMULATED = {"rows": 6000, "prevalence": 0.05, "cards": 400, "terminals": 60}
+
+
+def started(folder: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pgserver.get_server(folder)
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL that has the simulated table `cards`."""
+    server = started(tmp_path_factory.mktemp("postgres"))
+    address = str(server.get_uri())
+    fill(address, "cards", simulate(SimulateSettings(**SIMULATED)))  # type: ignore[arg-type]
+    yield address
+    server.cleanup()
+
+
+TYPES = {pl.Int64: "bigint", pl.Int8: "smallint", pl.Float64: "float8", pl.Boolean: "boolean"}
+
+
+def fill(uri: str, name: str, frame: pl.DataFrame) -> None:
+    columns = ", ".join(
+        f"{column} {'timestamp' if dtype.is_temporal() else TYPES.get(type(dtype), 'text')}"
+        for column, dtype in frame.schema.items()
+    )
+    with psycopg.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({columns})")
+        with cursor.copy(f"COPY {name} FROM STDIN CSV") as copy:
+            copy.write(frame.write_csv(include_header=False, quote_style="non_numeric").encode())
+
+
+def execute(uri: str, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(uri) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+def read(uri: str, query: str, **roles: Any) -> pl.DataFrame:
+    return read_table(DataSettings(uri=uri, query=query, columns=ColumnRoles(**roles)), needed=())
+
+
+def test_types_come_as_they_are(uri: str) -> None:
+    made = read(
+        uri,
+        """SELECT * FROM (VALUES
+             (1::smallint, 9007199254740993, 0.1::float4, 0.1::float8, 12.345::numeric, true,
+              ''::text, 'x"y
+,é'::varchar(9), date '2026-01-31', timestamp '2026-01-31 23:59:59.000001',
+              timestamptz '2026-01-31 23:59:59+02', 12345678901234567890::numeric),
+             (null, null, null, null, null, null, null, null, null, null, null, null),
+             (2::smallint, 1, 'inf', '-infinity', 'NaN', false, 'NULL', '\\N', '0001-01-01', '2026-01-01',
+              '2026-01-01+00', 7))
+           AS t (small, big, single, double, exact, flag, empty, text, day, moment, zoned, id)
+           ORDER BY small DESC NULLS FIRST;""",
+        id="id",
+    )
+    assert made.schema == {
+        **{"small": pl.Int16, "big": pl.Int64, "single": pl.Float32, "double": pl.Float64},
+        **{"exact": pl.Float64, "flag": pl.Boolean, "empty": pl.String, "text": pl.String},
+        **{"day": pl.Date, "moment": pl.Datetime("us"), "zoned": pl.Datetime("us", "UTC")},
+        "id": pl.String,
+    }
+    assert made.row(0) == (None,) * 12
+    assert made["big"].to_list() == [None, 1, 9007199254740993]
+    assert made["double"].to_list() == [None, float("-inf"), 0.1]
+    assert made["single"][1] == float("inf")
+    assert made["exact"].is_nan()[1]
+    assert made["exact"][2] == 12.345
+    assert made["flag"].to_list() == [None, False, True]
+    assert made["empty"].to_list() == [None, "NULL", ""]
+    assert made["text"].to_list() == [None, "\\N", 'x"y\n,é']
+    assert str(made["moment"][2]) == "2026-01-31 23:59:59.000001"
+    assert str(made["zoned"][2]) == "2026-01-31 21:59:59+00:00"
+    assert made["id"].to_list() == [None, "7", "12345678901234567890"]
+
+
+def test_a_column_of_missing_values_alone_keeps_its_rows(uri: str) -> None:
+    assert read(uri, "SELECT null::text AS a FROM generate_series(1, 3) ORDER BY 1").height == 3
+
+
+def test_columns_that_cannot_be_read_are_named_with_their_types(uri: str) -> None:
+    query = "SELECT 1 AS a, '{}'::int[] AS tags, '{}'::jsonb AS said ORDER BY 1"
+    with pytest.raises(DataError, match=r"(?s)'tags' is of type _int4.*'said' is of type jsonb"):
+        read(uri, query)
+    assert read(uri, query, exclude=("tags", "said")).columns == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "said"),
+    [
+        ("SELECT 1 AS a", ConfigError, "no ORDER BY"),
+        ("SELEC 1 ORDER BY 1", ConfigError, "cannot read the SQL"),
+        ("SELECT nothing FROM cards ORDER BY 1", DataError, 'column "nothing" does not exist'),
+        ("SELECT 1 AS a FROM nowhere ORDER BY 1", DataError, '"nowhere" does not exist'),
+        ("SELECT 1 AS a, 2 AS a ORDER BY 1", DataError, "several columns of the name 'a'"),
+        ("SELECT timestamp 'infinity' AS a ORDER BY 1", DataError, "cannot be read"),
+        ("SELECT 1/0 AS a ORDER BY 1", DataError, "division by zero"),
+        ("SELECT amount FROM cards WHERE false ORDER BY 1", DataError, "no rows"),
+        ("SELECT lo_create(0)::bigint AS a ORDER BY 1", MachineError, "only"),
+    ],
+)
+def test_a_query_that_is_wrong_is_said(uri: str, query: str, kind: type, said: str) -> None:
+    with pytest.raises(kind, match=said):
+        read(uri, query)
+
+
+QUERY = "SELECT * FROM cards ORDER BY time, transaction_id"
+SMALL = (
+    *("features=columns", "threads=1", "proof=false"),
+    *("learner.num_iterations=30", "evaluation.replicates=0"),
+)
+
+
+@pytest.fixture(scope="module")
+def model(uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was trained on the database."""
+    folder = tmp_path_factory.mktemp("model") / "run"
+    place = [f"data.uri='{uri}'", f"data.query='{QUERY}'", "data.simulate=null"]
+    assert main(["train", *SMALL, *place, f"output_dir={folder}"]) == 0
+    return folder
+
+
+def test_a_model_of_a_database_is_that_of_the_same_file(
+    uri: str, model: Path, tmp_path: Path
+) -> None:
+    read(uri, QUERY).write_parquet(tmp_path / "cards.parquet")
+    words = [f"data.path={tmp_path / 'cards.parquet'}", "data.simulate=null"]
+    assert main(["train", *SMALL, *words, f"output_dir={tmp_path / 'run'}"]) == 0
+    for name in ("metrics.json", "test_scores.parquet"):
+        one, other = (folder / name for folder in (model, tmp_path / "run"))
+        if name == "metrics.json":
+            made, expected = (json.loads(path.read_text()) for path in (one, other))
+            assert {**made, "run": 0} == {**expected, "run": 0}
+        else:
+            assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("key", ["data.uri", "input", "history", "output", "sweep.storage"])
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://me:s3cr3t@db/fraud", "'postgresql://db/fraud?user=me&password=s3cr3t'"],
+)
+def test_a_password_is_refused_and_never_repeated(
+    key: str, address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = {"data.uri": "train", "sweep.storage": "sweep"}.get(key, "score")
+    words = [f"{key}={address}", f"output_dir={tmp_path / 'run'}"]
+    assert main([command, *words]) == 2
+    assert main(words) == 2
+    said = "".join(capfd.readouterr())
+    assert f"{key} holds a password" in said
+    assert "s3cr3t" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_database_that_is_not_there_exits_7(tmp_path: Path, capsys: CapSys) -> None:
+    words = [f"data.uri='postgresql://me@/db?host={tmp_path}'", f"data.query='{QUERY}'"]
+    assert main(["train", *words, "data.simulate=null", f"output_dir={tmp_path / 'run'}"]) == 7
+    said = " ".join(capsys.readouterr().err.split())
+    assert "'postgresql:///db' cannot be reached" in said
+    assert not (tmp_path / "run").exists()
