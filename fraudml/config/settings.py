@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fraudml.addresses import refuse_password
 from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
 from fraudml.data.settings import DataSettings
@@ -132,15 +133,26 @@ class Settings:
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
-        The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow.
+        The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow; for
+        `score` also a database, as `postgresql://host/database`.
+    output_table : str, optional
+        The table, or `schema.table`, in a database that is the output; made where it is not there.
+    run_id : str, optional
+        Names the rows of a run in that table, which are replaced together; by default it follows
+        from bundle and input, so that the same batch has one set of rows.
+    record : str, optional
+        The file for the record of a job whose output is a database.
     overwrite : bool
         Whether it may replace a file that exists.
     bundle : str, optional
         The folder of a bundle, or of the run that wrote it: what `score` and `show` are about.
     input : str, optional
-        The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them.
+        The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them, or a
+        database with `input_query`.
     history : str, optional
         Rows before the input, for features that look back; as `input`.
+    input_query, history_query : str, optional
+        The SELECT, with an ORDER BY, where the input or the history is a database.
     allow_short_history, max_rejected, daily_top_k, chunk_rows
         How `score` works: whether a history may start too late; the share of rows that may be
         impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
@@ -182,10 +194,15 @@ class Settings:
     threads: int | None = None
     output_dir: str | None = None
     output: str | None = None
+    output_table: str | None = None
+    run_id: str | None = None
+    record: str | None = None
     overwrite: bool = False
     bundle: str | None = None
     input: str | None = None
     history: str | None = None
+    input_query: str | None = None
+    history_query: str | None = None
     allow_short_history: bool = False
     max_rejected: float = 0.01
     daily_top_k: int | bool | None = None
@@ -202,6 +219,8 @@ class Settings:
             raise ConfigError(
                 f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
             )
+        for name in ("input", "history", "output"):
+            refuse_password(getattr(self, name), name)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}. It is a whole number from 0.")
         if self.threads is not None and self.threads < 1:

@@ -150,7 +150,9 @@ def _typed(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 @contextmanager
-def asked(uri: str, query: str | None, roles: ColumnRoles, keys: tuple[str, str]) -> Iterator[Answer]:
+def asked(
+    uri: str, query: str | None, roles: ColumnRoles, keys: tuple[str, str]
+) -> Iterator[Answer]:
     """Ask a database a query, in one transaction that sees one state and writes nothing.
 
     Parameters

@@ -118,9 +118,7 @@ def read_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     return frame
 
 
-def _read_query(
-    uri: str, settings: DataSettings, needed: Collection[str] | None
-) -> pl.DataFrame:
+def _read_query(uri: str, settings: DataSettings, needed: Collection[str] | None) -> pl.DataFrame:
     """Read what a database gives; columns that are excluded stay there."""
     if settings.path is not None:
         raise ConfigError(

@@ -19,6 +19,7 @@ from fraudml.features.columns import as_name
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.columns import wanted_columns, wanted_history
+from fraudml.scoring.landing import Query
 from fraudml.scoring.parts import Parts
 from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
 from fraudml.scoring.rows import REASON, ROW
@@ -98,7 +99,7 @@ class Job:
 
 def open_job(
     bundle: DecisionBundle,
-    paths: tuple[str, str | None],
+    paths: tuple[str | Query, str | Query | None],
     csv: CsvSettings,
     settings: ScoreSettings,
     threads: int,
@@ -110,7 +111,7 @@ def open_job(
     bundle : DecisionBundle
         What scores.
     paths : tuple
-        The input's path, and the history's.
+        The input's path, or what a database is asked for it; the history's.
     csv : CsvSettings
         How they are written, where they are text.
     settings : ScoreSettings
@@ -124,6 +125,8 @@ def open_job(
         The bundle has no time, and alerts are to be chosen by day.
     DataError
         Columns are missing or of another type, or the history starts too late.
+    MachineError
+        A database cannot be reached, or went away.
     """
     schema, features = bundle.schema, bundle.features
     by_day = settings.daily_top_k is not None
@@ -230,6 +233,13 @@ def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
     rejects["reason"] = refused[REASON]
     tally = tally_piece(bundle, piece, X, made)
     return pl.DataFrame(columns), pl.DataFrame(rejects), tally
+
+
+def output_schema(job: Job) -> pl.Schema:
+    """Return the columns of a job's output, before any row is scored."""
+    empty = next(cut_pieces([next(job.source.frames(1)).clear()], job.bundle, 1, None))
+    scored, _, _ = _score(job, empty)
+    return pl.Schema({k: v for k, v in scored.schema.items() if k not in (DAY, ENTITY)})
 
 
 def _nothing(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:

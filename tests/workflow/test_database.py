@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -39,13 +40,15 @@ def started(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def uri() -> Iterator[str]:
     """The address of a real PostgreSQL that has the simulated table `cards`."""
-    server = started(tmp_path_factory.mktemp("postgres"))
-    address = str(server.get_uri())
-    fill(address, "cards", simulate(SimulateSettings(**SIMULATED)))  # type: ignore[arg-type]
-    yield address
-    server.cleanup()
+    # Not in pytest's own folder: as root, the server is another user, who may not enter that.
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder:
+        server = started(Path(folder))
+        address = str(server.get_uri())
+        fill(address, "cards", simulate(SimulateSettings(**SIMULATED)))  # type: ignore[arg-type]
+        yield address
+        server.cleanup()
 
 
 TYPES = {pl.Int64: "bigint", pl.Int8: "smallint", pl.Float64: "float8", pl.Boolean: "boolean"}
@@ -81,8 +84,8 @@ def test_types_come_as_they_are(uri: str) -> None:
 ,é'::varchar(9), date '2026-01-31', timestamp '2026-01-31 23:59:59.000001',
               timestamptz '2026-01-31 23:59:59+02', 12345678901234567890::numeric),
              (null, null, null, null, null, null, null, null, null, null, null, null),
-             (2::smallint, 1, 'inf', '-infinity', 'NaN', false, 'NULL', '\\N', '0001-01-01', '2026-01-01',
-              '2026-01-01+00', 7))
+             (2::smallint, 1, 'inf', '-infinity', 'NaN', false, 'NULL', '\\N', '0001-01-01',
+              '2026-01-01', '2026-01-01+00', 7))
            AS t (small, big, single, double, exact, flag, empty, text, day, moment, zoned, id)
            ORDER BY small DESC NULLS FIRST;""",
         id="id",
@@ -192,3 +195,48 @@ def test_a_database_that_is_not_there_exits_7(tmp_path: Path, capsys: CapSys) ->
     said = " ".join(capsys.readouterr().err.split())
     assert "'postgresql:///db' cannot be reached" in said
     assert not (tmp_path / "run").exists()
+
+
+def words(uri: str, model: Path, folder: Path, *more: str) -> list[str]:
+    return [
+        *("score", f"bundle={model}", f"input='{uri}'", f"input_query='{QUERY}'", "threads=1"),
+        *(f"output='{uri}'", "output_table=scores", f"record={folder / 'scores.json'}", *more),
+    ]
+
+
+@pytest.fixture
+def scores(uri: str) -> Iterator[str]:
+    """The name of a table of scores that is not there yet, and of its rejects."""
+    execute(uri, "DROP TABLE IF EXISTS scores, scores_rejects")
+    yield "scores"
+    execute(uri, "DROP TABLE IF EXISTS scores, scores_rejects")
+
+
+def test_scores_of_a_database_are_those_of_the_same_file(
+    uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    assert main(words(uri, model, tmp_path, "chunk_rows=500")) == 0
+    table, output = tmp_path / "cards.parquet", tmp_path / "scores.parquet"
+    read(uri, QUERY).write_parquet(table)
+    assert main(["score", f"bundle={model}", f"input={table}", f"output={output}"]) == 0
+    expected = pl.read_parquet(output)
+    rows = execute(uri, "SELECT * FROM scores")
+    made = pl.DataFrame(rows, schema=["run_id", *expected.columns], orient="row")
+    assert made.drop("run_id").equals(expected)
+    record = json.loads((tmp_path / "scores.json").read_text())
+    assert made["run_id"].unique().to_list() == [record["run_id"]]
+    assert record["scored"] == 6000
+    assert "@" not in json.dumps(record["run"])
+    assert not list(tmp_path.glob("scores.json.*"))
+
+
+def test_the_same_batch_twice_leaves_one_set_of_rows(
+    uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    assert main(words(uri, model, tmp_path)) == 0
+    before = sorted(execute(uri, "SELECT * FROM scores"))
+    assert main(words(uri, model, tmp_path)) == 0
+    assert sorted(execute(uri, "SELECT * FROM scores")) == before
+    assert main(words(uri, model, tmp_path, "run_id=today")) == 0
+    assert execute(uri, "SELECT count(*) FROM scores WHERE run_id = 'today'") == [(6000,)]
+    assert execute(uri, "SELECT count(*) FROM scores") == [(12_000,)]
