@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -132,10 +132,17 @@ def kept_parts(output: Path, key: Mapping[str, Any]) -> Iterator[Parts]:
         except MachineError:
             raise
         except FraudmlError:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                _remove(folder)
             raise
         with machine_errors(folder):
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the pieces, first what says whose they are: if this is cut short, none is used."""
+    (folder / _KEY).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def _clear_others(folder: Path, key: Mapping[str, Any]) -> None:
@@ -155,6 +162,7 @@ def _clear_others(folder: Path, key: Mapping[str, Any]) -> None:
             "'%s' is of another job (%s differs): starting anew.", folder, ", ".join(differs)
         )
     with machine_errors(folder):
+        place.unlink(missing_ok=True)
         for path in folder.iterdir():
             if path.name != LOCK:
                 path.unlink()

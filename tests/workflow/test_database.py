@@ -240,3 +240,265 @@ def test_the_same_batch_twice_leaves_one_set_of_rows(
     assert main(words(uri, model, tmp_path, "run_id=today")) == 0
     assert execute(uri, "SELECT count(*) FROM scores WHERE run_id = 'today'") == [(6000,)]
     assert execute(uri, "SELECT count(*) FROM scores") == [(12_000,)]
+
+
+def test_names_are_quoted_as_they_are(uri: str, model: Path, tmp_path: Path) -> None:
+    execute(uri, 'CREATE SCHEMA "Odd "')
+    assert main(words(uri, model, tmp_path, "output_table='Odd .1%s\";'")) == 0
+    assert execute(uri, 'SELECT count(*) FROM "Odd "."1%s"";"') == [(6000,)]
+    execute(uri, 'DROP SCHEMA "Odd " CASCADE')
+
+
+def test_rejects_go_beside_the_scores_and_do_not_stay(
+    uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    columns = [
+        "CASE WHEN transaction_id % 100 > 0 THEN amount END AS amount" if one == "amount" else one
+        for one in read(uri, QUERY).columns
+    ]
+    some = QUERY.replace("*", ", ".join(columns))
+    more = ("run_id=today", "max_rejected=0.02")
+    assert main(words(uri, model, tmp_path, f"input_query='{some}'", *more)) == 0
+    assert execute(uri, "SELECT count(*) FROM scores") == [(5940,)]
+    [(run, reason, count)] = execute(
+        uri, "SELECT run_id, reason, count(*) FROM scores_rejects GROUP BY 1, 2"
+    )
+    assert (run, reason, count) == ("today", "no amount in 'amount'", 60)
+    assert main(words(uri, model, tmp_path, *more)) == 0
+    assert execute(uri, "SELECT count(*) FROM scores") == [(6000,)]
+    assert execute(uri, "SELECT count(*) FROM scores_rejects") == [(0,)]
+
+
+def test_a_history_may_be_a_query_too(uri: str, scores: str, tmp_path: Path) -> None:
+    small = [one for one in SMALL if not one.startswith("features")]
+    place = [f"data.uri='{uri}'", f"data.query='{QUERY}'", "data.simulate=null"]
+    run = tmp_path / "run"
+    assert main(["train", *small, *place, "features=transactions", f"output_dir={run}"]) == 0
+    expected = pl.read_parquet(run / "test_scores.parquet")
+    first = expected["time"].min()
+    queries = [QUERY.replace("ORDER", f"WHERE time {sign} '{first}' ORDER") for sign in (">=", "<")]
+    more = [f'input_query="{queries[0]}"', f"history='{uri}'", f'history_query="{queries[1]}"']
+    assert main(words(uri, run, tmp_path, *more)) == 0
+    rows = execute(uri, "SELECT transaction_id, score, alert FROM scores")
+    made = pl.DataFrame(rows, schema=["id", "score", "alert"], orient="row")
+    assert made.equals(expected.select("id", "score", "alert"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("a int", "it has no column 'run_id' (text)"),
+        (
+            "run_id text, transaction_id bigint, score real, alert boolean, threshold float8",
+            "its column 'score' is real, and the values are double precision",
+        ),
+        (
+            "run_id text, transaction_id bigint, score float8, alert boolean, threshold float8, "
+            "day date NOT NULL",
+            "its column 'day' must have a value",
+        ),
+    ],
+)
+def test_a_table_with_other_columns_is_refused_before_a_row_is_scored(
+    uri: str, model: Path, scores: str, columns: str, said: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    execute(uri, f"CREATE TABLE scores ({columns})")
+    assert main(words(uri, model, tmp_path)) == 3
+    assert said in capsys.readouterr().err
+    assert execute(uri, "SELECT count(*) FROM scores") == [(0,)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_may_have_columns_of_its_own(
+    uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    execute(
+        uri,
+        "CREATE TABLE scores (at timestamptz NOT NULL DEFAULT now(), threshold numeric, note text, "
+        "transaction_id varchar, score float8, alert boolean, run_id varchar(16))",
+    )
+    assert main(words(uri, model, tmp_path)) == 0
+    assert execute(uri, "SELECT count(DISTINCT transaction_id) FROM scores") == [(6000,)]
+
+
+def test_a_value_that_the_table_refuses_leaves_it_as_it_was(
+    uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    assert main(words(uri, model, tmp_path, "run_id=today")) == 0
+    execute(uri, "ALTER TABLE scores ADD CHECK (score < 2 OR run_id = 'x'), ADD n serial")
+    execute(uri, "ALTER TABLE scores ADD CHECK (n <= 11000)")
+    assert main(words(uri, model, tmp_path, "run_id=today")) == 3
+    assert "violates check constraint" in capsys.readouterr().err
+    assert execute(uri, "SELECT count(*), max(n) FROM scores") == [(6000, 6000)]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("input_query=null",), "input_query is not set"),
+        (("input_query='SELECT 1 AS a'",), "no ORDER BY"),
+        (("output_table=null",), "output_table is not set"),
+        (("output_table=a.b.c",), "It is 'table' or 'schema.table'"),
+        (("record=null",), "record is not set"),
+        (("record=here.parquet",), "ends with .json"),
+        (("input=cards.parquet",), "input_query is set, and input is no database"),
+        (("output=scores.parquet",), "output is no database"),
+    ],
+)
+def test_what_does_not_go_together_is_said(
+    uri: str, model: Path, more: tuple[str, ...], said: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    assert main(words(uri, model, tmp_path, *more)) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_column_that_is_renamed_is_named_with_the_nearest(
+    uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    query = "SELECT amount AS amounts FROM cards ORDER BY time"
+    assert main(words(uri, model, tmp_path, f"input_query='{query}'")) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "column 'amount' is not in input 'postgresql:///postgres'. Did you mean 'amounts'?" in said
+    )
+
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL; run it on Linux or macOS")
+SLOWLY = """
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+CREATE TRIGGER slowly AFTER INSERT ON scores FOR EACH STATEMENT EXECUTE FUNCTION slowly()
+"""
+
+
+def begun(arguments: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fraudml", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_copy(uri: str, what: str, job: subprocess.Popen[bytes]) -> int:
+    """Wait until a job is in the middle of a COPY; return its process in the database."""
+    sql = f"SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%{what}%' AND wait_event = 'PgSleep'"
+    while job.poll() is None:
+        if found := execute(uri, sql):
+            return int(found[0][0])
+        time.sleep(0.02)
+    raise AssertionError(job.communicate()[1].decode())
+
+
+@POSIX
+def test_a_job_that_is_killed_while_it_writes_leaves_nothing_and_goes_on(
+    uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    assert main(words(uri, model, tmp_path)) == 0
+    expected = execute(uri, "SELECT * FROM scores")
+    execute(uri, "DELETE FROM scores")
+    execute(uri, SLOWLY)
+    try:
+        job = begun(words(uri, model, tmp_path))
+        pid = wait_for_copy(uri, "scores", job)
+        job.send_signal(signal.SIGKILL)
+        job.communicate()
+        assert execute(uri, "SELECT count(*) FROM scores") == [(0,)]
+        assert (tmp_path / "scores.json.partial").exists()
+        execute(uri, f"SELECT pg_terminate_backend({pid})")  # it sleeps; it would find out then
+    finally:
+        execute(uri, "DROP TRIGGER slowly ON scores; DROP FUNCTION slowly")
+    capsys.readouterr()
+    assert main(words(uri, model, tmp_path)) == 0
+    assert "Going on with what an earlier run" in capsys.readouterr().err
+    assert execute(uri, "SELECT * FROM scores") == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+@POSIX
+@pytest.mark.parametrize("when", ["read", "write"])
+def test_a_database_that_goes_away_in_the_middle_exits_7(
+    when: str, uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    more = []
+    if when == "read":
+        slow = QUERY.replace("ORDER", "WHERE pg_sleep(0.01)::text = '' ORDER")
+        more = [f'input_query="{slow}"']
+    else:
+        assert main(words(uri, model, tmp_path, "run_id=before")) == 0
+        execute(uri, SLOWLY)
+    try:
+        job = begun(words(uri, model, tmp_path, *more))
+        pid = wait_for_copy(uri, "", job)
+        execute(uri, f"SELECT pg_terminate_backend({pid})")
+        said = job.communicate(timeout=60)[1].decode()
+    finally:
+        execute(uri, "DROP FUNCTION IF EXISTS slowly CASCADE")
+    assert job.returncode == 7, said
+    said = " ".join(said.split())
+    assert "'postgresql:///postgres' failed: terminating connection" in said
+    assert "Run the same command again" in said
+    if when == "write":
+        assert execute(uri, "SELECT run_id, count(*) FROM scores GROUP BY 1") == [("before", 6000)]
+    else:
+        assert execute(uri, "SELECT to_regclass('scores')") == [(None,)]
+        assert not list(tmp_path.iterdir())
+
+
+@POSIX
+@pytest.mark.slow
+def test_twenty_kills_never_leave_a_part_nor_a_row_twice(
+    uri: str, model: Path, scores: str, tmp_path: Path
+) -> None:
+    started_at = time.monotonic()
+    job = words(uri, model, tmp_path, "chunk_rows=40")
+    assert begun(job).communicate() is not None
+    seconds = time.monotonic() - started_at
+    expected = execute(uri, "SELECT * FROM scores")
+    assert len(expected) == 6000
+    rng, kills, told = random.Random(0), 0, b""
+    while kills < 20:
+        process = begun(job)
+        try:
+            told += process.communicate(timeout=seconds * rng.uniform(0.3, 1.0))[1]
+            assert process.returncode == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            told += process.communicate()[1]
+            kills += 1
+        [(there,)] = execute(uri, "SELECT count(*) FROM scores")
+        assert there in (0, 6000)
+        if process.returncode == 0:
+            assert execute(uri, "SELECT * FROM scores") == expected
+            execute(uri, "TRUNCATE scores")
+    assert b"Going on with what an earlier run" in told
+    assert main(job) == 0
+    assert execute(uri, "SELECT * FROM scores") == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
+@POSIX
+@pytest.mark.slow
+def test_a_server_that_dies_is_said_and_the_job_goes_on_when_it_is_back(
+    model: Path, tmp_path: Path
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder:
+        server = started(Path(folder))
+        uri = str(server.get_uri())
+        fill(uri, "cards", simulate(SimulateSettings(**SIMULATED)))  # type: ignore[arg-type]
+        assert main(words(uri, model, tmp_path)) == 0
+        expected = execute(uri, "SELECT * FROM scores")
+        execute(uri, SLOWLY)
+        job = begun(words(uri, model, tmp_path))
+        wait_for_copy(uri, "scores", job)
+        postmaster = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGQUIT)  # ends at once, as in a crash
+        said = job.communicate(timeout=60)[1].decode()
+        assert job.returncode == 7, said
+        assert main(words(uri, model, tmp_path)) == 7
+        server.ensure_postgres_running()
+        assert execute(uri, "SELECT * FROM scores") == expected
+        execute(uri, "DROP FUNCTION slowly CASCADE")
+        assert main(words(uri, model, tmp_path)) == 0
+        assert sorted(execute(uri, "SELECT * FROM scores")) == sorted(expected)
+        server.cleanup()
