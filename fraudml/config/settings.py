@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fraudml.addresses import refuse_password
 from fraudml.audit.settings import AuditSettings
@@ -159,6 +160,10 @@ class Settings:
         the bundle's alert budget; rows in memory at a time.
     run_name : str
         A word for the run.
+    from_run : str, optional
+        The folder of a run of `train`, whose settings are fitted once more.
+    refit : str, optional
+        On what: `latest` is every row whose label is known, the old test block with it.
     """
 
     command: str = "train"
@@ -208,6 +213,8 @@ class Settings:
     daily_top_k: int | bool | None = None
     chunk_rows: int = 25_000
     run_name: str = "train"
+    from_run: str | None = None
+    refit: Literal["latest"] | None = None
 
     def __post_init__(self) -> None:
         if self.objective in _REFUSED_OBJECTIVES:
@@ -218,6 +225,11 @@ class Settings:
         if self.objective not in OBJECTIVES:
             raise ConfigError(
                 f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
+            )
+        if (self.from_run is None) != (self.refit is None):
+            raise ConfigError(
+                "from_run and refit go together: train from_run=runs/… refit=latest fits the "
+                "settings of a run on all that is known today."
             )
         for name in ("input", "history", "output"):
             refuse_password(getattr(self, name), name)

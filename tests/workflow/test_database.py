@@ -197,6 +197,9 @@ def test_a_database_that_is_not_there_exits_7(tmp_path: Path, capsys: CapSys) ->
     assert not (tmp_path / "run").exists()
 
 
+SCORES = "SELECT * FROM scores ORDER BY transaction_id"
+
+
 def words(uri: str, model: Path, folder: Path, *more: str) -> list[str]:
     return [
         *("score", f"bundle={model}", f"input='{uri}'", f"input_query='{QUERY}'", "threads=1"),
@@ -220,7 +223,7 @@ def test_scores_of_a_database_are_those_of_the_same_file(
     read(uri, QUERY).write_parquet(table)
     assert main(["score", f"bundle={model}", f"input={table}", f"output={output}"]) == 0
     expected = pl.read_parquet(output)
-    rows = execute(uri, "SELECT * FROM scores")
+    rows = execute(uri, SCORES)
     made = pl.DataFrame(rows, schema=["run_id", *expected.columns], orient="row")
     assert made.drop("run_id").equals(expected)
     record = json.loads((tmp_path / "scores.json").read_text())
@@ -234,9 +237,9 @@ def test_the_same_batch_twice_leaves_one_set_of_rows(
     uri: str, model: Path, scores: str, tmp_path: Path
 ) -> None:
     assert main(words(uri, model, tmp_path)) == 0
-    before = sorted(execute(uri, "SELECT * FROM scores"))
+    before = execute(uri, SCORES)
     assert main(words(uri, model, tmp_path)) == 0
-    assert sorted(execute(uri, "SELECT * FROM scores")) == before
+    assert execute(uri, SCORES) == before
     assert main(words(uri, model, tmp_path, "run_id=today")) == 0
     assert execute(uri, "SELECT count(*) FROM scores WHERE run_id = 'today'") == [(6000,)]
     assert execute(uri, "SELECT count(*) FROM scores") == [(12_000,)]
@@ -382,7 +385,10 @@ def begun(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def wait_for_copy(uri: str, what: str, job: subprocess.Popen[bytes]) -> int:
     """Wait until a job is in the middle of a COPY; return its process in the database."""
-    sql = f"SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%{what}%' AND wait_event = 'PgSleep'"
+    sql = (
+        "SELECT pid FROM pg_stat_activity "
+        f"WHERE query LIKE 'COPY%{what}%' AND wait_event = 'PgSleep'"
+    )
     while job.poll() is None:
         if found := execute(uri, sql):
             return int(found[0][0])
@@ -395,7 +401,7 @@ def test_a_job_that_is_killed_while_it_writes_leaves_nothing_and_goes_on(
     uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
 ) -> None:
     assert main(words(uri, model, tmp_path)) == 0
-    expected = execute(uri, "SELECT * FROM scores")
+    expected = execute(uri, SCORES)
     execute(uri, "DELETE FROM scores")
     execute(uri, SLOWLY)
     try:
@@ -411,7 +417,7 @@ def test_a_job_that_is_killed_while_it_writes_leaves_nothing_and_goes_on(
     capsys.readouterr()
     assert main(words(uri, model, tmp_path)) == 0
     assert "Going on with what an earlier run" in capsys.readouterr().err
-    assert execute(uri, "SELECT * FROM scores") == expected
+    assert execute(uri, SCORES) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
 
@@ -454,7 +460,7 @@ def test_twenty_kills_never_leave_a_part_nor_a_row_twice(
     job = words(uri, model, tmp_path, "chunk_rows=40")
     assert begun(job).communicate() is not None
     seconds = time.monotonic() - started_at
-    expected = execute(uri, "SELECT * FROM scores")
+    expected = execute(uri, SCORES)
     assert len(expected) == 6000
     rng, kills, told = random.Random(0), 0, b""
     while kills < 20:
@@ -469,11 +475,11 @@ def test_twenty_kills_never_leave_a_part_nor_a_row_twice(
         [(there,)] = execute(uri, "SELECT count(*) FROM scores")
         assert there in (0, 6000)
         if process.returncode == 0:
-            assert execute(uri, "SELECT * FROM scores") == expected
+            assert execute(uri, SCORES) == expected
             execute(uri, "TRUNCATE scores")
     assert b"Going on with what an earlier run" in told
     assert main(job) == 0
-    assert execute(uri, "SELECT * FROM scores") == expected
+    assert execute(uri, SCORES) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
 
@@ -487,7 +493,7 @@ def test_a_server_that_dies_is_said_and_the_job_goes_on_when_it_is_back(
         uri = str(server.get_uri())
         fill(uri, "cards", simulate(SimulateSettings(**SIMULATED)))  # type: ignore[arg-type]
         assert main(words(uri, model, tmp_path)) == 0
-        expected = execute(uri, "SELECT * FROM scores")
+        expected = execute(uri, SCORES)
         execute(uri, SLOWLY)
         job = begun(words(uri, model, tmp_path))
         wait_for_copy(uri, "scores", job)
@@ -497,8 +503,8 @@ def test_a_server_that_dies_is_said_and_the_job_goes_on_when_it_is_back(
         assert job.returncode == 7, said
         assert main(words(uri, model, tmp_path)) == 7
         server.ensure_postgres_running()
-        assert execute(uri, "SELECT * FROM scores") == expected
+        assert execute(uri, SCORES) == expected
         execute(uri, "DROP FUNCTION slowly CASCADE")
         assert main(words(uri, model, tmp_path)) == 0
-        assert sorted(execute(uri, "SELECT * FROM scores")) == sorted(expected)
+        assert execute(uri, SCORES) == expected
         server.cleanup()
