@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fraudml.errors import ConfigError, MachineError
+from fraudml.errors import ConfigError, FraudmlError, MachineError
 
 PARTIAL = ".partial"
 """What the name of an unfinished file or folder ends with."""
@@ -29,8 +29,13 @@ def machine_errors(path: Path) -> Iterator[None]:
     """Turn a failing disk or a missing permission into a `MachineError` that names the path."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except FraudmlError:
+        raise
+    except Exception as error:
+        # polars wraps some failures of a disk in errors of its own, which end with their number.
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         raise MachineError(
             f"Cannot write '{path}': {reason}. Free some space or choose another place, "
             "then run the same command again."

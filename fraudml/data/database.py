@@ -54,21 +54,21 @@ def connected(uri: str, key: str) -> Iterator[Connection]:
     refuse_password(uri, key)
     try:
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
     except ImportError as error:
         raise ConfigError(
             f"{key} is a PostgreSQL database, which needs the extra [postgres]: {error}. Install "
             "it: pip install 'fraudml[postgres]'"
         ) from error
     try:
-        facts = {**_DEFAULTS, **conninfo_to_dict(uri)}
+        where = make_conninfo(**{**_DEFAULTS, **conninfo_to_dict(uri)})
     except psycopg.ProgrammingError as error:
         raise ConfigError(
             f"{key} is no address of a database: {_said(error)}. It is like "
             "postgresql://host/database."
         ) from error
     try:
-        connection = psycopg.connect(**{name: str(value) for name, value in facts.items()})
+        connection = psycopg.connect(where)
     except psycopg.Error as error:
         raise MachineError(
             f"{key}: the database '{shown_address(uri)}' cannot be reached: {_said(error)}. Start "

@@ -508,3 +508,22 @@ def test_a_server_that_dies_is_said_and_the_job_goes_on_when_it_is_back(
         assert main(words(uri, model, tmp_path)) == 0
         assert execute(uri, SCORES) == expected
         server.cleanup()
+
+
+def test_a_full_disk_while_the_input_lands_exits_7(
+    uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounts a disk: run it as root on Linux")
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounts a disk: run it where root may")
+    try:
+        assert main(words(uri, model, place)) == 7
+        assert not list(place.iterdir())
+    finally:
+        subprocess.run(["umount", str(place)], check=False)
+    assert "o space left on device" in capsys.readouterr().err
+    assert execute(uri, "SELECT to_regclass('scores')") == [(None,)]
