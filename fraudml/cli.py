@@ -53,6 +53,7 @@ COMMANDS = {
             "+experiment=smote",
             "data=table data.path=cards.parquet data.columns.label=is_fraud",
             "resampling=random_under learner.num_leaves=15 seed=1",
+            "from_run=runs/… refit=latest data.path=today.parquet",
             "--multirun seed=0,1,2",
         ),
     ),
@@ -80,6 +81,8 @@ COMMANDS = {
         examples=(
             "bundle=runs/…/bundle input=new.parquet output=scores.parquet",
             "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
+            "bundle=runs/…/bundle input=new.parquet output=postgresql://host/database "
+            "output_table=scores record=scores.json",
         ),
     ),
     "show": Command(

@@ -61,7 +61,7 @@ def connected(uri: str, key: str) -> Iterator[Connection]:
             "it: pip install 'fraudml[postgres]'"
         ) from error
     try:
-        where = make_conninfo(**{**_DEFAULTS, **conninfo_to_dict(uri)})
+        where = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(uri)})
     except psycopg.ProgrammingError as error:
         raise ConfigError(
             f"{key} is no address of a database: {_said(error)}. It is like "

@@ -457,7 +457,7 @@ def test_twenty_kills_never_leave_a_part_nor_a_row_twice(
     uri: str, model: Path, scores: str, tmp_path: Path
 ) -> None:
     started_at = time.monotonic()
-    job = words(uri, model, tmp_path, "chunk_rows=40")
+    job = words(uri, model, tmp_path, "chunk_rows=100")
     assert begun(job).communicate() is not None
     seconds = time.monotonic() - started_at
     expected = execute(uri, SCORES)
@@ -527,3 +527,32 @@ def test_a_full_disk_while_the_input_lands_exits_7(
         subprocess.run(["umount", str(place)], check=False)
     assert "o space left on device" in capsys.readouterr().err
     assert execute(uri, "SELECT to_regclass('scores')") == [(None,)]
+
+
+def test_files_and_databases_go_together_and_no_secret_is_written(
+    uri: str, model: Path, scores: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "s3cr3t")
+    table, output = tmp_path / "cards.parquet", tmp_path / "scores.parquet"
+    read(uri, QUERY).write_parquet(table)
+    into = [f"output='{uri}'", "output_table=scores", f"record={tmp_path / 'record.json'}"]
+    assert main(["score", f"bundle={model}", f"input={table}", *into, "threads=1"]) == 0
+    asks = [f"input='{uri}'", f"input_query='{QUERY}'", f"output={output}"]
+    assert main(["score", f"bundle={model}", *asks, "threads=1"]) == 0
+    expected = pl.read_parquet(output)
+    made = execute(uri, SCORES.replace("*", "transaction_id, score, alert, threshold"))
+    assert made == expected.sort("transaction_id").rows()
+    names = ["cards.parquet", "record.json", "scores.parquet", "scores.parquet.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    for path in [*tmp_path.rglob("*"), *model.rglob("*")]:
+        assert path.is_dir() or b"s3cr3t" not in path.read_bytes()
+
+
+def test_an_empty_query_gives_an_empty_table(
+    uri: str, model: Path, scores: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    empty = QUERY.replace("ORDER", "WHERE false ORDER")
+    assert main(words(uri, model, tmp_path, f"input_query='{empty}'")) == 0
+    assert "has no rows: so has the output" in " ".join(capsys.readouterr().err.split())
+    assert execute(uri, "SELECT count(*) FROM scores") == [(0,)]
+    assert json.loads((tmp_path / "scores.json").read_text())["rows"] == 0
