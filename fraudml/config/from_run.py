@@ -54,6 +54,12 @@ def compose_from_run(
             f"{', '.join(_FREE[1:])}. Other settings are another model: train and judge it first."
         )
     folder = Path(str(given[_KEY].value())).expanduser()
+    for other_command in ("sweep", "backtest"):
+        if (folder / f"{other_command}.json").is_file():
+            raise ConfigError(
+                f"from_run: '{folder}' is of {other_command}. Train with its settings first (the "
+                "overrides of a sweep's best trial stand in sweep.json), and name that run."
+            )
     if not (folder / "config.yaml").is_file():
         raise ConfigError(
             f"from_run: there is no '{folder / 'config.yaml'}'. Expected the folder of a run of "

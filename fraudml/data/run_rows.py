@@ -107,6 +107,10 @@ def replace_rows(
     """
     first = next(iter(tables))
     with connected(first.uri, "output") as connection:
+        import psycopg
+
+        # Each statement sees what was committed before it, whatever the role's default is.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         for table in tables:
             # One writer of a table at a time: of two that write one run, the later must see, and
             # take away, what the earlier one wrote.

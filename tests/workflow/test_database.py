@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from fraudml.cli import main
 from fraudml.data.read import read_table
+from fraudml.data.run_rows import RunTable, replace_rows
 from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import ConfigError, DataError, MachineError
@@ -556,3 +558,16 @@ def test_an_empty_query_gives_an_empty_table(
     assert "has no rows: so has the output" in " ".join(capsys.readouterr().err.split())
     assert execute(uri, "SELECT count(*) FROM scores") == [(0,)]
     assert json.loads((tmp_path / "scores.json").read_text())["rows"] == 0
+
+
+def test_two_writers_of_one_run_leave_one_set_of_rows(uri: str, scores: str) -> None:
+    frame = pl.LazyFrame({"transaction_id": range(1000), "score": [0.5] * 1000})
+
+    def write(_: int) -> None:
+        replace_rows({RunTable(uri, "scores"): (frame, True)}, "today", 100)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(8)))
+    assert execute(uri, "SELECT count(*), count(DISTINCT transaction_id) FROM scores") == [
+        (1000, 1000)
+    ]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+import fraudml
 from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.cli import main
+from fraudml.config import load_settings
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
+from fraudml.decisions.policies import Constraint, TunedPolicy
+from fraudml.workflows.model import fit_bundle
 
 CapSys = pytest.CaptureFixture[str]
 SIMULATED = SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60)
@@ -158,6 +164,47 @@ def test_a_model_that_was_refused_is_not_refitted(
     assert refit(refused, tmp_path / "live") == 4
     assert "no better than chance" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "live").exists()
+
+
+def test_a_promise_that_the_longer_window_breaks_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
+) -> None:
+    broken = Constraint("precision", "at least", 0.9, 0.95, False, 0.8, 0.7, 9, "entity")
+
+    def fit(*arguments: Any, **named: Any) -> Any:
+        bundle, scores = fit_bundle(*arguments, **named)
+        return replace(bundle, policy=TunedPolicy("precision_floor", 0.5, broken)), scores
+
+    monkeypatch.setattr("fraudml.workflows.refit.fit_bundle", fit)
+    assert refit(run, tmp_path / "live") == 4
+    assert "on the longer window" in " ".join(capsys.readouterr().err.split())
+    assert metrics(tmp_path / "live")["guard"]["passed"] is False
+    assert not (tmp_path / "live" / "bundle").exists()
+
+
+def test_a_damaged_bundle_is_not_refitted(run: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "bundle" / "manifest.sha256").write_text("0\n")
+    assert refit(damaged, tmp_path / "live") == 6
+
+
+@pytest.mark.parametrize("command", ["sweep", "backtest"])
+def test_a_run_of_another_command_is_said(command: str, tmp_path: Path, capsys: CapSys) -> None:
+    (tmp_path / f"{command}.json").write_text("{}")
+    assert refit(tmp_path, tmp_path / "live") == 2
+    assert f"is of {command}. Train with its settings" in " ".join(capsys.readouterr().err.split())
+
+
+def test_from_python_it_takes_a_frame(run: Path, tmp_path: Path) -> None:
+    settings = load_settings("train", [f"from_run={run}", "refit=latest"])
+    made = fraudml.train(pl.read_parquet(run.parent / "cards.parquet"), settings)
+    assert refit(run, tmp_path / "live") == 0
+    ours, theirs = made.metrics, metrics(tmp_path / "live")
+    # A frame comes whole; of a file the excluded column is never read, and not in its fingerprint.
+    assert ours["data"].pop("fingerprint") != theirs["data"].pop("fingerprint")
+    assert {**ours, "run": 0} == {**theirs, "run": 0}
+    assert made.summary()[1][0][0] == "refitted on"
 
 
 def test_a_folder_of_no_run_is_said(tmp_path: Path, capsys: CapSys) -> None:
