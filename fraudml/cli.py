@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraudml import __version__
+from fraudml.addresses import refuse_password_in
 from fraudml.errors import ConfigError, FraudmlError, MachineError, nearest
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ COMMANDS = {
             "+experiment=smote",
             "data=table data.path=cards.parquet data.columns.label=is_fraud",
             "resampling=random_under learner.num_leaves=15 seed=1",
+            "from_run=runs/… refit=latest data.path=today.parquet",
             "--multirun seed=0,1,2",
         ),
     ),
@@ -79,6 +81,8 @@ COMMANDS = {
         examples=(
             "bundle=runs/…/bundle input=new.parquet output=scores.parquet",
             "bundle=runs/…/bundle input=new.csv history=earlier.parquet output=scores.csv",
+            "bundle=runs/…/bundle input=new.parquet output=postgresql://host/database "
+            "output_table=scores record=scores.json",
         ),
     ),
     "export": Command(
@@ -234,6 +238,7 @@ def read_line(arguments: Sequence[str]) -> Line:
     rest = iter(arguments)
     words: list[str] = []
     for word in rest:
+        refuse_password_in(word)
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
             words.append(word)

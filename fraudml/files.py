@@ -12,12 +12,16 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from fraudml.errors import ConfigError, MachineError
+from fraudml.errors import ConfigError, FraudmlError, MachineError
 
 PARTIAL = ".partial"
 """What the name of an unfinished file or folder ends with."""
+
+
+LOCK = "lock"
+"""The file in a folder whose lock a process holds."""
 
 
 @contextlib.contextmanager
@@ -25,8 +29,13 @@ def machine_errors(path: Path) -> Iterator[None]:
     """Turn a failing disk or a missing permission into a `MachineError` that names the path."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except FraudmlError:
+        raise
+    except Exception as error:
+        # polars wraps some failures of a disk in errors of its own, which end with their number.
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         raise MachineError(
             f"Cannot write '{path}': {reason}. Free some space or choose another place, "
             "then run the same command again."
@@ -109,6 +118,43 @@ def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a folder; the lock goes with the process, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        It exists.
+
+    Raises
+    ------
+    ConfigError
+        Another process is in it.
+    """
+    with machine_errors(folder):
+        file = (folder / LOCK).open("w")
+    with file:
+        if not _lock(file):
+            raise ConfigError(
+                f"output: another process is writing to '{folder}'. Wait for it, or choose another "
+                "output."
+            )
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows, where no lock is held
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_json(path: Path, content: Any) -> None:

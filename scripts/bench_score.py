@@ -5,9 +5,9 @@
 Trains a model of so many trees on 30 columns, then scores tables of so many rows, Parquet to
 Parquet (with `--csv`, from text), each in a process of its own on one thread: the bare loop
 `scan_parquet().collect_batches(25_000)` → `booster.predict`, and `fraudml score` with
-`engine=native` and `engine=onnx`. Seconds are of the whole process, imports within, by the wall and of the CPU, which other processes on the machine
-disturb less; each is the least of the repeats, which take turns. Then single rows by
-`Scorer.score_one`.
+`engine=native` and `engine=onnx`. Seconds are of the whole process, imports within, by the wall and
+of the CPU, which other processes on the machine disturb less; each is the least of the repeats,
+which take turns. Then single rows by `Scorer.score_one`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,10 @@ def load_settings(
         Anything that is wrong with it, before any work is done.
     """
     from fraudml.config.compose import compose
+    from fraudml.config.from_run import compose_from_run, names_run
 
+    if names_run(overrides):
+        return read_settings(compose_from_run(command, overrides, config_dir or config_name))
     plain = compose(command, overrides, config_dir=config_dir, config_name=config_name)
     return read_settings(plain)
 

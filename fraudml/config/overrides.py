@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
+from fraudml.addresses import refuse_password_in
 from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.errors import ConfigError, all_problems, listing, nearest
 
@@ -54,6 +55,7 @@ def read_overrides(texts: Sequence[str], files: Files, *, swept: bool) -> list[O
     read: list[Override] = []
     problems: list[str] = []
     for text in texts:
+        refuse_password_in(text)
         try:
             [override] = parser.parse_overrides([text])
         except (HydraException, ValueError) as error:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from fraudml.addresses import refuse_password
 from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
 from fraudml.data.settings import DataSettings
@@ -134,7 +136,14 @@ class Settings:
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
         The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow; what
-        `export` writes.
+        `export` writes; for `score` also a database, as `postgresql://host/database`.
+    output_table : str, optional
+        The table, or `schema.table`, in a database that is the output; made where it is not there.
+    run_id : str, optional
+        Names the rows of a run in that table, which are replaced together; by default it follows
+        from bundle and input, so that the same batch has one set of rows.
+    record : str, optional
+        The file for the record of a job whose output is a database.
     overwrite : bool
         Whether it may replace a file that exists.
     bundle : str, optional
@@ -142,9 +151,11 @@ class Settings:
         are about.
     input : str, optional
         The table to score, or to check an export on: a Parquet, CSV or Arrow IPC file, a folder or
-        a glob of them.
+        a glob of them; for `score` also a database with `input_query`.
     history : str, optional
         Rows before the input, for features that look back; as `input`.
+    input_query, history_query : str, optional
+        The SELECT, with an ORDER BY, where the input or the history is a database.
     allow_short_history, max_rejected, daily_top_k, chunk_rows, reasons
         How `score` works: whether a history may start too late; the share of rows that may be
         impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
@@ -157,6 +168,10 @@ class Settings:
         How far a probability of an export, or of `engine=onnx`, may lie from the bundle's own.
     run_name : str
         A word for the run.
+    from_run : str, optional
+        The folder of a run of `train`, whose settings are fitted once more.
+    refit : str, optional
+        On what: `latest` is every row whose label is known, the old test block with it.
     """
 
     command: str = "train"
@@ -192,10 +207,15 @@ class Settings:
     threads: int | None = None
     output_dir: str | None = None
     output: str | None = None
+    output_table: str | None = None
+    run_id: str | None = None
+    record: str | None = None
     overwrite: bool = False
     bundle: str | None = None
     input: str | None = None
     history: str | None = None
+    input_query: str | None = None
+    history_query: str | None = None
     allow_short_history: bool = False
     max_rejected: float = 0.01
     daily_top_k: int | bool | None = None
@@ -205,6 +225,8 @@ class Settings:
     format: str | None = None
     tolerance: float = TOLERANCE
     run_name: str = "train"
+    from_run: str | None = None
+    refit: Literal["latest"] | None = None
 
     def __post_init__(self) -> None:
         if self.objective in _REFUSED_OBJECTIVES:
@@ -222,6 +244,13 @@ class Settings:
                     f"sweep.beside names '{other}'. Choose others than the objective, of "
                     f"{', '.join(OBJECTIVES)}, roc_auc."
                 )
+        if (self.from_run is None) != (self.refit is None):
+            raise ConfigError(
+                "from_run and refit go together: train from_run=runs/… refit=latest fits the "
+                "settings of a run on all that is known today."
+            )
+        for name in ("input", "history", "output"):
+            refuse_password(getattr(self, name), name)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}. It is a whole number from 0.")
         if self.threads is not None and self.threads < 1:

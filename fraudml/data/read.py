@@ -14,11 +14,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from fraudml.data.delimited import TextFile, scan_typed
 from fraudml.data.fingerprint import fingerprint
+from fraudml.data.query import asked
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
@@ -63,22 +65,23 @@ def load_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     Raises
     ------
     ConfigError
-        There is neither `data.path` nor `data.simulate`, or both.
+        There is neither `data.path` nor `data.uri` nor `data.simulate`, or more than one.
     DataError
         As `read_table`.
     """
     if settings.simulate is None:
         return read_table(settings, needed)
-    if settings.path is not None:
+    if settings.path is not None or settings.uri is not None:
+        key = "data.path" if settings.uri is None else "data.uri"
         raise ConfigError(
-            f"data.path is '{settings.path}' and data.simulate is set too. A table is read or "
+            f"{key} is '{settings.place}' and data.simulate is set too. A table is read or "
             "simulated. For a table of your own choose data=table."
         )
     return simulate(settings.simulate)
 
 
 def read_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.DataFrame:
-    """Read the table that `data.path` names, without the columns that are excluded.
+    """Read the table that `data.path` or `data.uri` names, without excluded columns.
 
     Parameters
     ----------
@@ -95,19 +98,35 @@ def read_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     Raises
     ------
     ConfigError
-        `data.path` is not set, or names no local file.
+        `data.path` is not set, or names no local file; or as `asked`.
     DataError
-        As `scan_table`; the table has no rows.
+        As `scan_table` or `asked`; the table has no rows.
+    MachineError
+        The database cannot be reached, or went away.
     """
-    table = scan_table(settings, needed)
-    with reading(settings):
-        frame = table.collect(engine="streaming")
+    if settings.uri is not None:
+        frame = _read_query(settings.uri, settings, needed)
+    else:
+        table = scan_table(settings, needed)
+        with reading(settings):
+            frame = table.collect(engine="streaming")
     if frame.height == 0:
         raise DataError(
-            f"'{settings.path}' has a header of {frame.width} columns and no rows. "
+            f"'{settings.place}' has a header of {frame.width} columns and no rows. "
             "Check how it was written."
         )
     return frame
+
+
+def _read_query(uri: str, settings: DataSettings, needed: Collection[str] | None) -> pl.DataFrame:
+    """Read what a database gives; columns that are excluded stay there."""
+    if settings.path is not None:
+        raise ConfigError(
+            f"data.path is '{settings.path}' and data.uri is set too. Set one of them to null."
+        )
+    with asked(uri, settings.query, settings.columns, ("data.uri", "data.query")) as answer:
+        kept = _kept_columns({settings.place: tuple(answer.schema)}, settings, needed)
+        return pl.concat(answer.frames(kept))
 
 
 def scan_table(
@@ -185,7 +204,7 @@ def table_files(settings: DataSettings) -> list[Path]:
     if settings.path is None:
         raise ConfigError(
             "data.path is not set, and nothing is simulated. Set data.path to a Parquet, CSV or "
-            "Arrow IPC file, or choose data=simulated."
+            "Arrow IPC file, data.uri and data.query to a database's, or choose data=simulated."
         )
     if "://" in settings.path:
         raise ConfigError(
@@ -337,7 +356,7 @@ def _scan_file(path: Path) -> pl.LazyFrame:
 
 
 def _kept_columns(
-    headers: Mapping[Path, Sequence[str]],
+    headers: Mapping[Any, Sequence[str]],
     settings: DataSettings,
     needed: Collection[str] | None,
 ) -> list[str]:
@@ -351,7 +370,7 @@ def _kept_columns(
     return [name for name in first if name not in settings.columns.exclude]
 
 
-def _names(path: Path, names: Sequence[str]) -> Iterator[str]:
+def _names(path: object, names: Sequence[str]) -> Iterator[str]:
     if not names:
         yield f"'{path}' has no columns. Expected a header with their names."
     nameless = [str(position) for position, name in enumerate(names, 1) if not name.strip()]
@@ -368,7 +387,7 @@ def _names(path: Path, names: Sequence[str]) -> Iterator[str]:
         yield f"'{path}' has several columns of the name {listing(twice)}. Rename all but one."
 
 
-def _differences(headers: Mapping[Path, Sequence[str]]) -> Iterator[str]:
+def _differences(headers: Mapping[Any, Sequence[str]]) -> Iterator[str]:
     (model, expected), *others = headers.items()
     for path, names in others:
         lacking = [name for name in expected if name not in names]
@@ -389,7 +408,7 @@ def _missing(
         if name not in names:
             where = f"data.columns.{key} is '{name}': this" if key else f"'{name}': this needed"
             yield (
-                f"{where} column is not in '{settings.path}'. {nearest(name, names)}"
+                f"{where} column is not in '{settings.place}'. {nearest(name, names)}"
                 f"{_separator_hint(names)}"
             )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from fraudml.addresses import is_database, refuse_password, shown_address
 from fraudml.errors import ConfigError, all_problems, listing
 
 TimeUnit = Literal["us", "ms", "s", "m", "h", "d"]
@@ -175,6 +176,11 @@ class DataSettings:
     ----------
     path : str, optional
         A Parquet, CSV or Arrow IPC file, a folder or a glob of them.
+    uri : str, optional
+        A PostgreSQL database instead, as `postgresql://host/database`; never with a password:
+        PGPASSWORD is for that.
+    query : str, optional
+        The SELECT that gives the table, with an ORDER BY.
     simulate : SimulateSettings, optional
         Simulate the table instead of reading it.
     columns : ColumnRoles
@@ -194,6 +200,8 @@ class DataSettings:
     """
 
     path: str | None = None
+    uri: str | None = None
+    query: str | None = None
     simulate: SimulateSettings | None = None
     columns: ColumnRoles = field(default_factory=ColumnRoles)
     positive: str | int | None = None
@@ -208,3 +216,17 @@ class DataSettings:
             raise ConfigError(
                 f"data.keep_legit is {self.keep_legit}. It is a share above 0, at most 1."
             )
+        refuse_password(self.path, "data.path")
+        refuse_password(self.uri, "data.uri")
+        if self.uri is not None and not is_database(self.uri):
+            raise ConfigError(
+                f"data.uri is '{shown_address(self.uri)}'. It is like postgresql://host/database; "
+                "files are data.path."
+            )
+        if (self.uri is None) != (self.query is None):
+            raise ConfigError("data.uri and data.query go together: set both, or none.")
+
+    @property
+    def place(self) -> str:
+        """Where the table is, as messages say it."""
+        return str(self.path) if self.uri is None else shown_address(self.uri)

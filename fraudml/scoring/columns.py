@@ -6,7 +6,7 @@ lacks is the business of `rows`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -113,7 +113,12 @@ def _label_wants(bundle: DecisionBundle) -> Iterator[Want]:
 
 
 def check_columns(
-    wants: Sequence[Want], found: pl.Schema, schema: Schema, where: str, *, text: bool
+    wants: Sequence[Want],
+    found: Mapping[str, pl.DataType],
+    schema: Schema,
+    where: str,
+    *,
+    text: bool,
 ) -> tuple[Want, ...]:
     """Refuse a table whose columns are missing, renamed or of another type; all are named at once.
 
@@ -121,7 +126,7 @@ def check_columns(
     ----------
     wants : sequence of Want
         What must be there.
-    found : polars Schema
+    found : mapping of str to polars DataType
         What is there.
     schema : Schema
         The bundle's.

@@ -21,6 +21,7 @@ from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.columns import wanted_columns, wanted_history
 from fraudml.scoring.engine import GraphCheck
+from fraudml.scoring.landing import Query
 from fraudml.scoring.parts import Parts
 from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
 from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
@@ -109,7 +110,7 @@ class Job:
 
 def open_job(
     bundle: DecisionBundle,
-    paths: tuple[str, str | None],
+    paths: tuple[str | Query, str | Query | None],
     csv: CsvSettings,
     settings: ScoreSettings,
     threads: int,
@@ -121,7 +122,7 @@ def open_job(
     bundle : DecisionBundle
         What scores.
     paths : tuple
-        The input's path, and the history's.
+        The input's path, or what a database is asked for it; the history's.
     csv : CsvSettings
         How they are written, where they are text.
     settings : ScoreSettings
@@ -135,6 +136,8 @@ def open_job(
         The bundle has no time, and alerts are to be chosen by day; or its learner has no reasons.
     DataError
         Columns are missing or of another type, or the history starts too late.
+    MachineError
+        A database cannot be reached, or went away.
     """
     schema, features = bundle.schema, bundle.features
     by_day = settings.daily_top_k is not None
@@ -255,6 +258,13 @@ def _may_alert(job: Job, columns: Mapping[str, Any], made: Decisions) -> NDArray
     if job.settings.daily_top_k is None:
         return made.alert
     return best_of_days(pl.DataFrame(columns), job.settings.daily_top_k, by_entity=job.by_entity)
+
+
+def output_schema(job: Job) -> pl.Schema:
+    """Return the columns of a job's output, before any row is scored."""
+    empty = next(cut_pieces([next(job.source.frames(1)).clear()], job.bundle, 1, None))
+    scored, _, _ = _score(job, empty)
+    return pl.Schema({k: v for k, v in scored.schema.items() if k not in (DAY, ENTITY)})
 
 
 def _nothing(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:

@@ -10,20 +10,20 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 
-from fraudml.errors import ConfigError, FraudmlError, MachineError
-from fraudml.files import PARTIAL, machine_errors, write_json
+from fraudml.errors import FraudmlError, MachineError
+from fraudml.files import LOCK, PARTIAL, locked, machine_errors, write_json
 from fraudml.scoring.tally import Tally
 
 _log = logging.getLogger(__name__)
 
-_KEY, _LOCK, _MOVING = "job.json", "lock", "moving"
+_KEY, _MOVING = "job.json", "moving"
 
 
 class Parts:
@@ -125,17 +125,24 @@ def kept_parts(output: Path, key: Mapping[str, Any]) -> Iterator[Parts]:
     folder = parts_folder(output)
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         _clear_others(folder, key)
         try:
             yield Parts(folder)
         except MachineError:
             raise
         except FraudmlError:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                _remove(folder)
             raise
         with machine_errors(folder):
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the pieces, first what says whose they are: if this is cut short, none is used."""
+    (folder / _KEY).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def _clear_others(folder: Path, key: Mapping[str, Any]) -> None:
@@ -155,34 +162,9 @@ def _clear_others(folder: Path, key: Mapping[str, Any]) -> None:
             "'%s' is of another job (%s differs): starting anew.", folder, ", ".join(differs)
         )
     with machine_errors(folder):
+        place.unlink(missing_ok=True)
         for path in folder.iterdir():
-            if path.name != _LOCK:
+            if path.name != LOCK:
                 path.unlink()
         write_json(folder / "new.json", dict(key))
         (folder / "new.json").replace(place)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second process out; the lock goes with the process, however it ends."""
-    with machine_errors(folder):
-        file = (folder / _LOCK).open("w")
-    with file:
-        if not _lock(file):
-            raise ConfigError(
-                f"output: another process is writing to '{folder}'. Wait for it, or choose another "
-                "output."
-            )
-        yield
-
-
-def _lock(file: IO[str]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows, where no lock is held
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

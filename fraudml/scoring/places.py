@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraudml.data.run_rows import RunTable
 from fraudml.errors import ConfigError
 from fraudml.scoring.parts import was_moving
 
@@ -16,15 +17,34 @@ FORMATS = (".parquet", ".csv", ".arrow", ".ipc", ".feather")
 
 @dataclass(frozen=True)
 class Places:
-    """The files that a job writes, beside each other.
+    """What a job writes: files beside each other, or tables of a database and a record.
 
     Parameters
     ----------
     output : Path
-        The scores.
+        The scores; of a database the record, beside which unfinished work is kept.
+    table : RunTable, optional
+        Where the scores go instead.
     """
 
     output: Path
+    table: RunTable | None = None
+
+    @property
+    def shown(self) -> str:
+        """Where the scores are, for people."""
+        return str(self.output) if self.table is None else self.table.shown
+
+    @property
+    def shown_rejects(self) -> str:
+        """Where the rejects are, for people."""
+        return str(self.rejects) if self.table is None else self.rejects_table.shown
+
+    @property
+    def rejects_table(self) -> RunTable:
+        """The table of the rows that cannot be scored."""
+        assert self.table is not None
+        return self.table.beside("_rejects")
 
     @property
     def rejects(self) -> Path:
@@ -34,6 +54,8 @@ class Places:
     @property
     def record(self) -> Path:
         """What an operator looks at first."""
+        if self.table is not None:
+            return self.output
         return self.output.with_name(f"{self.output.name}.json")
 
 
@@ -75,6 +97,35 @@ def output_places(
     if path.exists() and not overwrite and not was_moving(path):
         raise ConfigError(f"output: '{path}' exists. Set overwrite=true, or choose another name.")
     return Places(path)
+
+
+def database_places(output: str, table: str | None, record: str | None) -> Places:
+    """Check where a job writes whose scores go into a database.
+
+    Parameters
+    ----------
+    output : str
+        The config's `output`, an address.
+    table : str, optional
+        Its `output_table`.
+    record : str, optional
+        Its `record`: a file on this machine, which is replaced, as the rows of the run are.
+
+    Raises
+    ------
+    ConfigError
+        One of them is not set, or is no name of a table or of a record.
+    """
+    if table is None or record is None:
+        missing = [k for k, v in {"output_table": table, "record": record}.items() if v is None]
+        raise ConfigError(
+            f"output is a database, and {' and '.join(missing)} is not set. Write: "
+            "output=postgresql://host/database output_table=scores record=scores.json"
+        )
+    path = Path(record).expanduser()
+    if path.suffix != ".json" or path.is_dir():
+        raise ConfigError(f"record is '{path}'. Expected the name of a file that ends with .json.")
+    return Places(path, RunTable(output, table))
 
 
 def _is_part_of(output: Path, source: Path) -> bool:

@@ -18,6 +18,7 @@ from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.scoring.columns import Want, check_columns
+from fraudml.scoring.landing import Query, land
 from fraudml.scoring.rows import MOMENT, REASON, Sorter
 
 
@@ -37,6 +38,8 @@ class Source:
         Its columns.
     sorter : Sorter
         What reads its values.
+    landed : str, optional
+        The fingerprint of its values, where it was landed from a database.
     """
 
     key: str
@@ -44,6 +47,7 @@ class Source:
     files: Sequence[Path]
     scan: pl.LazyFrame
     sorter: Sorter
+    landed: str | None = None
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -52,8 +56,8 @@ class Source:
         return int(counted.item())
 
     def fingerprint(self) -> str:
-        """Hash the bytes of the files."""
-        return fingerprint_files(self.files)
+        """Hash the bytes of the files, or, of a database, the values that it gave."""
+        return self.landed or fingerprint_files(self.files)
 
     def frames(self, rows: int, columns: Sequence[Want] | None = None) -> Iterator[pl.DataFrame]:
         """Read the values, some rows at a time, in their order; at least one frame, perhaps empty.
@@ -104,16 +108,16 @@ def in_words_of(key: str) -> Iterator[None]:
 
 
 def open_source(
-    key: str, path: str, wants: Sequence[Want], schema: Schema, csv: CsvSettings
+    key: str, path: str | Query, wants: Sequence[Want], schema: Schema, csv: CsvSettings
 ) -> Source:
-    """Find a table, and check that it has the columns that are wanted.
+    """Find a table, and check that it has the columns that are wanted; land it from a database.
 
     Parameters
     ----------
     key : str
         The config key that names it.
-    path : str
-        A file, a folder or a glob.
+    path : str or Query
+        A file, a folder or a glob, or what a database is asked.
     wants : sequence of Want
         What it must have.
     schema : Schema
@@ -124,8 +128,14 @@ def open_source(
     Raises
     ------
     ConfigError, DataError
-        As in `table_files`, `scan_table` and `check_columns`.
+        As in `table_files`, `scan_table`, `check_columns` and `land`.
+    MachineError
+        As in `land`.
     """
+    landed = None
+    if isinstance(path, Query):
+        landed = land(key, path, wants, schema)
+        path = str(path.folder)
     excluded = ColumnRoles(label=schema.roles.label, exclude=schema.roles.exclude)
     settings = DataSettings(path=path, columns=excluded, csv=csv)
     with in_words_of(key):
@@ -135,7 +145,7 @@ def open_source(
         with reading(settings):
             found = scan.collect_schema()
         there = check_columns(wants, found, schema, f"{key} '{path}'", text=text)
-    return Source(key, settings, files, scan, Sorter(there, schema, csv if text else None))
+    return Source(key, settings, files, scan, Sorter(there, schema, csv if text else None), landed)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fraudml.split.blocks import (
     split_blocks,
 )
 from fraudml.split.prequential import BacktestFold, BacktestSettings, prequential_folds
+from fraudml.split.window import whole_window
 
 __all__ = [
     "MIN_FRAUDS",
@@ -20,4 +21,5 @@ __all__ = [
     "SplitSettings",
     "prequential_folds",
     "split_blocks",
+    "whole_window",
 ]

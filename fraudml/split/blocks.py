@@ -166,7 +166,7 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
         Under 10 frauds in the test block, or in what the steps score; the message names a share
         that gives more, where there is one.
     """
-    kind = _kind(dataset, settings)
+    kind = split_kind(dataset, settings)
     known_at = entry_moments(dataset, settings.delay)
     usable = usable_rows(dataset, known_at, data)
 
@@ -182,11 +182,18 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
             f"{problem} Of {len(dataset):,} rows {len(usable):,} have a label that is known by "
             f"now, {frauds:,} of them frauds. {_next_step(dataset, settings, data, cut_as)}"
         )
-    _say_what_gave_way(dataset, cut, settings)
+    say_what_gave_way(dataset, cut, settings)
     return cut
 
 
-def _kind(dataset: Dataset, settings: SplitSettings) -> Literal["time", "stratified"]:
+def split_kind(dataset: Dataset, settings: SplitSettings) -> Literal["time", "stratified"]:
+    """Say how a dataset is cut, which `auto` leaves to whether it has a clock.
+
+    Raises
+    ------
+    ConfigError
+        `split=time` or a `test_start` without a time column.
+    """
     if not dataset.has_time and (settings.kind == "time" or settings.test_start is not None):
         key = "split=time" if settings.kind == "time" else "split.test_start"
         raise ConfigError(
@@ -198,7 +205,8 @@ def _kind(dataset: Dataset, settings: SplitSettings) -> Literal["time", "stratif
     return settings.kind
 
 
-def _say_what_gave_way(dataset: Dataset, cut: Split, settings: SplitSettings) -> None:
+def say_what_gave_way(dataset: Dataset, cut: Split, settings: SplitSettings) -> None:
+    """Log that blocks are at random, or that steps go without the label delay."""
     if cut.kind == "stratified":
         _log.info(
             "Blocks are stratified at random%s: they say nothing about the future.",
@@ -383,19 +391,34 @@ def _stratified(dataset: Dataset, usable: Rows, settings: SplitSettings, seed: i
         place = _deal(entity[usable], label, generator)
         test = usable[place < settings.test_share]
         development = usable[place >= settings.test_share]
-    names = np.arange(len(dataset)) if entity is None else entity
-    place = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
-    part = np.minimum((place * (settings.steps + 1)).astype(np.int64), settings.steps)
-    folds = tuple(
-        Fold(development[part != k], development[part == k]) for k in range(settings.steps + 1)
-    )
     return Split(
         "stratified",
         block_of("development", dataset, development),
         block_of("test", dataset, test),
-        folds,
+        random_steps(dataset, development, settings, seed),
         delay_kept=True,
         left_out=len(dataset) - len(usable),
+    )
+
+
+def random_steps(
+    dataset: Dataset, development: Rows, settings: SplitSettings, seed: int
+) -> tuple[Fold, ...]:
+    """Cut a development window into out-of-fold steps at random, by entity where there is one.
+
+    Parameters
+    ----------
+    dataset, development, settings
+        As for `forward_steps`.
+    seed : int
+        The run's.
+    """
+    entity = dataset.entity_codes()
+    names = np.arange(len(dataset)) if entity is None else entity
+    place = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
+    part = np.minimum((place * (settings.steps + 1)).astype(np.int64), settings.steps)
+    return tuple(
+        Fold(development[part != k], development[part == k]) for k in range(settings.steps + 1)
     )
 
 
@@ -443,10 +466,7 @@ def too_few(
     dataset: Dataset, development: Block, test: Block, folds: tuple[Fold, ...]
 ) -> str | None:
     """Say which block has too few frauds for any number about it to mean anything, if one has."""
-    label = dataset.label
-    frauds = [int((label[fold.score] == 1).sum()) for fold in folds]
-    fitted = min((int((label[fold.fit] == 1).sum()) for fold in folds), default=0)
-    tested = int((label[test.rows] == 1).sum())
+    tested = int((dataset.label[test.rows] == 1).sum())
     if tested < MIN_FRAUDS:
         return (
             f"The test block has {tested} frauds in {len(test.rows):,} rows; at least "
@@ -457,6 +477,14 @@ def too_few(
             "The development window is empty: no row with a label that was known in time comes "
             "before the test block."
         )
+    return too_few_to_tune(dataset, folds)
+
+
+def too_few_to_tune(dataset: Dataset, folds: tuple[Fold, ...]) -> str | None:
+    """Say that out-of-fold steps have too few frauds to tune and calibrate on, if they have."""
+    label = dataset.label
+    frauds = [int((label[fold.score] == 1).sum()) for fold in folds]
+    fitted = min((int((label[fold.fit] == 1).sum()) for fold in folds), default=0)
     if sum(frauds) < MIN_FRAUDS or fitted < 2:
         return (
             f"The development window has too few frauds to tune and calibrate on: {sum(frauds)} in "

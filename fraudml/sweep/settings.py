@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
+from fraudml.addresses import refuse_password
 from fraudml.errors import ConfigError
 
 
@@ -78,11 +78,7 @@ class SweepSettings:
                 "sweep.blocks=folds needs sweep.folds_end: where the last validation fold ends, "
                 "before the test folds of the backtest begin."
             )
-        if self.storage is not None and urlsplit(self.storage).password:
-            raise ConfigError(
-                "sweep.storage holds a password, and settings are written to config.yaml. Leave it "
-                "out and set PGPASSWORD, or use a ~/.pgpass file."
-            )
+        refuse_password(self.storage, "sweep.storage")
         if not self.trial_seconds > 0:
             raise ConfigError(f"sweep.trial_seconds is {self.trial_seconds}. It is above 0.")
         if self.trial_memory_mb is not None and self.trial_memory_mb < 1:

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fraudml.audit.glance import warn_at_a_glance
+from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle, spread_of
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
@@ -21,7 +23,7 @@ from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fol
 from fraudml.evaluation.rivals import compare_rivals, rivals
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
-from fraudml.features.plan import FittedFeatures
+from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
@@ -29,7 +31,7 @@ from fraudml.matrix import DesignMatrix
 from fraudml.metrics import ScoredRows
 from fraudml.progress import Deadline, Progress
 from fraudml.seeds import child_seed
-from fraudml.split import Fold
+from fraudml.split import Fold, Split
 from fraudml.workflows.parts import Parts
 
 Rows = NDArray[np.int64]
@@ -68,6 +70,37 @@ def prepare_rows(
     alarm = costs.fp_cost - costs.tn_cost
     matrix = replace(matrix, label=dataset.label, amount=stake, alarm=alarm)
     return Prepared(slim(dataset, cost_model), features, matrix, costs)
+
+
+def prepare_split(
+    dataset: Dataset, split: Split, settings: Settings, costs: CostModel, threads: int
+) -> Prepared:
+    """Make the features of a split, after a look for columns that give the label away.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    split : Split
+        Its blocks; the feature plan is fitted on the development window.
+    settings : Settings
+        Features, delay, audit.
+    costs : CostModel
+        What each outcome costs on each row.
+    threads : int
+        For features that look back.
+    """
+    blocks = [one.rows for one in (split.development, split.test) if len(one.rows)]
+    features = fit_features(
+        dataset,
+        blocks[0],
+        settings.features,
+        label_delay=settings.split.delay,
+        never=frozenset(costs.columns),
+    )
+    warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
+    refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
+    return prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
 
 
 def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:

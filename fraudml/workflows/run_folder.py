@@ -104,7 +104,8 @@ def write_run(run: Run, place: Place) -> Run:
         From `run_folder`.
     """
     write_json(place.partial / "metrics.json", run.metrics)
-    run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
+    if run.test_scores.width:  # a model that was refitted on all rows has none
+        run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
     if run.bundle is not None:
         write_bundle(run.bundle, place.partial / "bundle")
     return replace(run, folder=str(place.final))

@@ -6,7 +6,10 @@ in bounded memory, put the pieces together, and let the output appear whole.
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +17,32 @@ from typing import Any
 import polars as pl
 
 import fraudml
+from fraudml.addresses import is_database
 from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.config.settings import Settings
+from fraudml.data.run_rows import check_run_table, replace_rows
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError
 from fraudml.export.settings import as_engine
-from fraudml.files import write_json
+from fraudml.files import machine_errors, write_json
 from fraudml.machine import granted_threads, versions
 from fraudml.progress import Progress, silent
 from fraudml.scoring.engine import engine_versions, open_engine
-from fraudml.scoring.job import Job, job_key, open_job, score_pieces
+from fraudml.scoring.job import Job, job_key, open_job, output_schema, score_pieces
+from fraudml.scoring.landing import Query, landing
 from fraudml.scoring.parts import Parts, kept_parts, move_in
-from fraudml.scoring.places import Places, output_places
+from fraudml.scoring.places import Places, database_places, output_places
 from fraudml.scoring.reasons import reason_names
 from fraudml.scoring.record import say_what_moved, score_record
 from fraudml.scoring.settings import ScoreSettings
-from fraudml.scoring.whole import DAY, ENTITY, count_repeated, daily_alerts, write_whole
+from fraudml.scoring.whole import (
+    DAY,
+    ENTITY,
+    ROWS_A_GROUP,
+    count_repeated,
+    daily_alerts,
+    write_whole,
+)
 from fraudml.workflows.show import bundle_folder
 
 
@@ -59,11 +72,12 @@ class Scored:
             *_most_moved(record["shift"]["features"]),
             *_engine(record),
             ("speed", f"{run['rows_per_second']:,.0f} rows a second, {run['seconds']:.1f} s"),
-            ("written to", str(self.places.output)),
+            ("written to", self.places.shown),
+            *([("run_id", record["run_id"])] if "run_id" in record else []),
             ("record", str(self.places.record)),
         ]
         if record["rejected"]:
-            rows.append(("rejects", str(self.places.rejects)))
+            rows.append(("rejects", self.places.shown_rejects))
         return f"{record['rows']:,} rows", rows
 
 
@@ -104,22 +118,22 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
     score_settings(settings, None)  # what is wrong with them is said before anything is read
     engine = as_engine(settings.engine)
     source, bundle_path = _required(settings)
-    places = output_places(
-        settings.output,
-        [("input", source), ("history", settings.history), ("bundle", str(bundle_path))],
-        overwrite=settings.overwrite,
-    )
+    places = _places(settings, source, bundle_path)
     threads = settings.threads or granted_threads()
     bundle, check = open_engine(
         engine, read_bundle(bundle_path, threads), settings.tolerance, threads
     )
     how = score_settings(settings, bundle.policy)
     progress("read", 0.0)
-    job = open_job(bundle, (source, settings.history), settings.data.csv, how, threads)
-    job = replace(job, check=check)
-    key = job_key(job, bundle_digest(bundle_path), _versions() | engine_versions(engine))
-    progress("read", 1.0)
-    with kept_parts(places.output, key) as parts:
+    with ExitStack() as kept:
+        paths = _paths(settings, source, places, kept)
+        job = open_job(bundle, paths, settings.data.csv, how, threads)
+        job = replace(job, check=check)
+        key = job_key(job, bundle_digest(bundle_path), _versions() | engine_versions(engine))
+        if places.table is not None:
+            check_run_table(places.table, output_schema(job))
+        progress("read", 1.0)
+        parts = kept.enter_context(kept_parts(places.output, key))
         new_rows = score_pieces(job, parts, progress)
         progress("write", 0.0)
         table = _alerted(job, parts)
@@ -133,12 +147,16 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
             seconds=time.perf_counter() - started,
             run={
                 "bundle": str(bundle_path),
-                "input": source,
-                "history": settings.history,
-                "output": str(places.output),
+                "input": str(paths[0]),
+                "history": None if paths[1] is None else str(paths[1]),
+                "output": places.shown,
             },
         )
-        _place(parts, table, record, places)
+        if places.table is None:
+            _place(parts, table, record, places)
+        else:
+            record["run_id"] = settings.run_id or _run_id(key)
+            _place_in_database(parts, table, record, places)
         progress("write", 1.0)
     say_what_moved(bundle, parts.tally, repeated)
     return Scored(record, places)
@@ -192,6 +210,47 @@ def _required(settings: Settings) -> tuple[str, Path]:
     return settings.input, bundle_folder(settings.bundle)
 
 
+def _places(settings: Settings, source: str, bundle_path: Path) -> Places:
+    if settings.output is not None and is_database(settings.output):
+        return database_places(settings.output, settings.output_table, settings.record)
+    unused = [k for k in ("output_table", "run_id", "record") if getattr(settings, k) is not None]
+    if unused:
+        raise ConfigError(
+            f"{' and '.join(unused)} is set, and output is no database. Leave it out, or set "
+            "output=postgresql://host/database."
+        )
+    read = {"input": source, "history": settings.history}
+    sources = [(key, path) for key, path in read.items() if not is_database(path)]
+    return output_places(
+        settings.output, [*sources, ("bundle", str(bundle_path))], overwrite=settings.overwrite
+    )
+
+
+def _paths(
+    settings: Settings, source: str, places: Places, kept: ExitStack
+) -> tuple[str | Query, str | Query | None]:
+    """Return where the rows are; what databases are asked is landed in a folder that goes away."""
+    given = {"input": source, "history": settings.history}
+    asks = {"input": settings.input_query, "history": settings.history_query}
+    unused = [key for key, sql in asks.items() if sql is not None and not is_database(given[key])]
+    if unused:
+        raise ConfigError(f"{unused[0]}_query is set, and {unused[0]} is no database.")
+    folder = Path()
+    if any(map(is_database, given.values())):
+        folder = kept.enter_context(landing(places.output))
+    earlier = settings.history
+
+    def place(key: str, path: str) -> str | Query:
+        return Query(path, asks[key], folder / key) if is_database(path) else path
+
+    return place("input", source), None if earlier is None else place("history", earlier)
+
+
+def _run_id(key: Mapping[str, Any]) -> str:
+    """Name a batch by what scores it and what it is."""
+    return hashlib.sha256(f"{key['bundle']} {key['input']}".encode()).hexdigest()[:16]
+
+
 def _versions() -> dict[str, str]:
     known = versions()
     return {"fraudml": fraudml.__version__, "polars": known["polars"], "numpy": known["numpy"]}
@@ -222,3 +281,16 @@ def _place(parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Pl
     whole[folder / "output.whole"] = places.output
     write_whole(table, folder / "output.whole", suffix)
     move_in(folder, whole, None if parts.tally.rejected else places.rejects)
+
+
+def _place_in_database(
+    parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Places
+) -> None:
+    """Write all rows in one transaction, and then the record: a job killed between does both."""
+    assert places.table is not None
+    with machine_errors(parts.folder):
+        write_json(parts.folder / "record.whole", record)
+    rejects = (parts.frames("rejects"), parts.tally.rejected > 0)
+    tables = {places.table: (table, True), places.rejects_table: rejects}
+    replace_rows(tables, record["run_id"], ROWS_A_GROUP)
+    move_in(parts.folder, {parts.folder / "record.whole": places.record}, None)

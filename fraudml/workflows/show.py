@@ -17,6 +17,7 @@ from fraudml.decisions.policies import Constraint
 from fraudml.errors import BundleError, ConfigError
 from fraudml.progress import Progress, silent
 from fraudml.workflows.record import value_text
+from fraudml.workflows.refit import judged_on
 
 Row = tuple[str, str]
 
@@ -100,6 +101,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Shown:
         ("folder", str(folder)),
         ("written", f"{made:%Y-%m-%d %H:%M} by fraudml {written_by(folder)}, {_format()}"),
         *_trained_on(bundle.record),
+        *_refitted(bundle.record),
         *_numbers(bundle.record),
         *_decides(bundle),
         *_wants(bundle),
@@ -140,6 +142,14 @@ def _trained_on(record: Mapping[str, Any]) -> Iterator[Row]:
         when = f", {block['start']} to {block['end']}" if block.get("start") is not None else ""
         yield f"{name} block", f"{block['rows']:,} rows, {block['frauds']:,} frauds{when}"
     yield "its fingerprint", data["fingerprint"]
+
+
+def _refitted(record: Mapping[str, Any]) -> Iterator[Row]:
+    refit = record.get("refit")
+    if refit is not None:
+        block = record["data"]["blocks"]["development"]
+        until = f" up to {block['end']}" if block.get("end") is not None else ""
+        yield "refitted on", f"{block['rows']:,} rows{until}; the numbers are {judged_on(refit)}"
 
 
 def _numbers(record: Mapping[str, Any]) -> Iterator[Row]:

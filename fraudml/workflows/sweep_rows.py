@@ -24,9 +24,8 @@ from fraudml.split import BacktestFold, Fold, prequential_folds, split_blocks
 from fraudml.sweep.blocks import SweepRows, write_rows
 from fraudml.sweep.margins import MARGINS
 from fraudml.workflows.folds import SharedFolds
-from fraudml.workflows.model import Prepared
+from fraudml.workflows.model import Prepared, prepare_split
 from fraudml.workflows.parts import build_parts
-from fraudml.workflows.train import prepare_split
 
 _ROWS = "rows"
 _DECISIVE = ("data", "split", "features", "backtest", "costs", "sweep", "audit", "seed")

@@ -14,34 +14,29 @@ from typing import Any
 
 import polars as pl
 
-from fraudml.audit.glance import warn_at_a_glance
-from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.data.schema import Dataset
-from fraudml.decisions.costs import CostModel
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict
-from fraudml.features.plan import fit_features
 from fraudml.progress import Progress, silent
-from fraudml.split import Split, split_blocks
+from fraudml.split import split_blocks
 from fraudml.workflows.model import (
-    Prepared,
     fit_bundle,
     fit_context,
     judge_model,
     kept_bundle,
     on_device,
-    prepare_rows,
+    prepare_split,
     try_bundle,
 )
 from fraudml.workflows.parts import build_parts
 from fraudml.workflows.prove import prove_helps
 from fraudml.workflows.record import closing_table, metrics_record
+from fraudml.workflows.refit import refit_latest, refit_table
 from fraudml.workflows.run_folder import run_folder, write_run
 
 
@@ -56,7 +51,7 @@ class Run:
     metrics : dict
         What `metrics.json` holds.
     test_scores : DataFrame
-        What `test_scores.parquet` holds.
+        What `test_scores.parquet` holds; nothing where a model was refitted on all rows.
     verdict : Verdict
         The guard's.
     bundle : DecisionBundle, optional
@@ -81,6 +76,8 @@ class Run:
 
     def summary(self) -> tuple[str, list[tuple[str, str]]]:
         """Return a title and the rows of the closing table."""
+        if "refit" in self.metrics:
+            return refit_table(self.metrics, self.folder)
         return closing_table(self.metrics, self.settings.evaluation.level, self.folder)
 
 
@@ -135,6 +132,9 @@ def run(settings: Settings, *, progress: Progress = silent) -> Run:
 
 
 def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Run:
+    if settings.from_run is not None:
+        made = refit_latest(read, settings, settings.from_run, progress)
+        return Run(settings, made.metrics, pl.DataFrame(), made.verdict, made.bundle)
     started = time.perf_counter()
     parts, context = on_device(
         build_parts(settings), fit_context(settings, progress), settings.device
@@ -185,34 +185,3 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
     )
     kept = kept_bundle(bundle, metrics, verdict, tested)
     return Run(settings, metrics, tested.table, verdict, kept)
-
-
-def prepare_split(
-    dataset: Dataset, split: Split, settings: Settings, costs: CostModel, threads: int
-) -> Prepared:
-    """Make the features of a split, after a look for columns that give the label away.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The table.
-    split : Split
-        Its blocks; the feature plan is fitted on the development window.
-    settings : Settings
-        Features, delay, audit.
-    costs : CostModel
-        What each outcome costs on each row.
-    threads : int
-        For features that look back.
-    """
-    blocks = (split.development.rows, split.test.rows)
-    features = fit_features(
-        dataset,
-        blocks[0],
-        settings.features,
-        label_delay=settings.split.delay,
-        never=frozenset(costs.columns),
-    )
-    warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
-    refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
-    return prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)

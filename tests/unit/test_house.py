@@ -13,9 +13,10 @@ import pytest
 import fraudml
 
 HOUSE = Path(fraudml.__file__).parent
-LEAVES = {"errors", "matrix", "progress", "files", "seeds", "machine"}
+LEAVES = {"addresses", "errors", "matrix", "progress", "files", "seeds", "machine"}
 
 ARROWS: dict[str, set[str]] = {
+    "addresses": {"errors"},
     "errors": set(),
     "matrix": set(),
     "progress": set(),
@@ -65,6 +66,7 @@ ONLY_IN: dict[str, set[str]] = {
     "onnxruntime": {"export"},
     "tl2cgen": {"export"},
     "treelite": {"export"},
+    "psycopg": {"data"},
     "rich": {"terminal"},
     "matplotlib": {"report"},
     "pandas": set(),
@@ -76,7 +78,7 @@ ONLY_IN: dict[str, set[str]] = {
 
 LATE = {
     *("lightgbm", "xgboost", "catboost", "sklearn", "imblearn"),
-    *("matplotlib", "optuna", "skops", "pandas", "rich"),
+    *("matplotlib", "optuna", "skops", "pandas", "psycopg", "rich"),
     *("onnx", "onnxruntime", "tl2cgen", "treelite"),
 }
 """Libraries that are imported inside functions, so that a command starts at once."""

@@ -540,3 +540,21 @@ def test_python_and_the_command_give_the_same_scores(columns: Path, tmp_path: Pa
     output = tmp_path / "out.parquet"
     assert score(columns, write(raw, tmp_path / "in.parquet"), output) == 0
     assert read(output).equals(fraudml.load_bundle(columns / "bundle").score(raw))
+
+
+def test_a_job_that_is_killed_while_its_pieces_are_removed_ends_well(
+    columns: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(blocks(columns)[1], tmp_path / "in.parquet")
+    output = tmp_path / "out.parquet"
+
+    def half(folder: Path, **_: Any) -> None:
+        (folder / "00000000.scored").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("shutil.rmtree", half)
+        assert score(columns, source, output) == 130
+    before = output.read_bytes()
+    assert score(columns, source, output) == 0
+    assert output.read_bytes() == before

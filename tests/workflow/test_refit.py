@@ -1,0 +1,212 @@
+"""train from_run=… refit=latest: the same settings on all that is known, and whose numbers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import fraudml
+from fraudml.bundle import bundle_digest, read_bundle
+from fraudml.cli import main
+from fraudml.config import load_settings
+from fraudml.data.settings import SimulateSettings
+from fraudml.data.simulate import simulate
+from fraudml.decisions.policies import Constraint, TunedPolicy
+from fraudml.workflows.model import fit_bundle
+
+CapSys = pytest.CaptureFixture[str]
+SIMULATED = SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60)
+
+
+def table() -> pl.DataFrame:
+    return simulate(SIMULATED)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the first 5,000 rows."""
+    folder = tmp_path_factory.mktemp("run")
+    table()[:5000].write_parquet(folder / "cards.parquet")
+    command = [
+        *("train", "data.simulate=null", f"data.path={folder / 'cards.parquet'}", "threads=1"),
+        *("learner.num_iterations=30", "evaluation.replicates=0", "seed=3", "proof=false"),
+        *("split.label_delay=0", "data.columns.label_time=null"),
+        "data.columns.exclude=[label_time]",
+        f"output_dir={folder / 'judged'}",
+    ]
+    assert main(command) == 0
+    return folder / "judged"
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text())  # type: ignore[no-any-return]
+
+
+def refit(run: Path, output: Path, *more: str) -> int:
+    return main(["train", f"from_run={run}", "refit=latest", f"output_dir={output}", *more])
+
+
+def test_it_fits_all_rows_and_keeps_the_numbers_of_its_run(run: Path, tmp_path: Path) -> None:
+    assert refit(run, tmp_path / "live") == 0
+    before, after = metrics(run), metrics(tmp_path / "live")
+    known = after["data"]["blocks"]["development"]
+    assert known["rows"] == 5000
+    assert known["end"] == before["data"]["blocks"]["test"]["end"]
+    assert list(after["data"]["blocks"]) == ["development"]
+    for name in ("test", "proof", "rivals", "fairness", "guard"):
+        assert after[name] == before[name]
+    assert after["policy"]["test"] == before["policy"]["test"]
+    assert after["refit"]["run"] == "judged"
+    assert after["refit"]["bundle"] == bundle_digest(run / "bundle")
+    assert after["refit"]["test_block"] == before["data"]["blocks"]["test"]
+    assert not (tmp_path / "live" / "test_scores.parquet").exists()
+    one, other = (read_bundle(folder / "bundle") for folder in (run, tmp_path / "live"))
+    assert other.record["refit"] == after["refit"]
+    assert other.spread is not None
+    assert one.spread is not None
+    assert other.spread.score == one.spread.score
+    assert other.spread.features != one.spread.features
+    manifest = (tmp_path / "live" / "bundle" / "manifest.json").read_text()
+    assert str(run.parent) not in manifest
+
+
+def test_it_is_the_model_of_a_run_whose_window_are_the_same_rows(run: Path, tmp_path: Path) -> None:
+    whole = table()
+    whole.write_parquet(tmp_path / "today.parquet")
+    start = whole["time"][5000]
+    assert start > whole["time"][4999]
+    again = ["train", "--config-dir", str(run), "--config-name", "config", "threads=1"]
+    cut = [f"data.path={tmp_path / 'today.parquet'}", f"split.test_start='{start}'"]
+    assert main([*again, *cut, f"output_dir={tmp_path / 'cut'}"]) == 0
+    assert refit(run, tmp_path / "live") == 0
+    one, other = (metrics(tmp_path / name) for name in ("cut", "live"))
+    assert one["data"]["blocks"]["development"] == other["data"]["blocks"]["development"]
+    assert one["development"] == other["development"]
+    assert one["policy"]["threshold"] == other["policy"]["threshold"]
+    manifests = [
+        json.loads((tmp_path / name / "bundle" / "manifest.json").read_text())
+        for name in ("cut", "live")
+    ]
+    for name in ("schema", "features", "learner", "calibrator", "costs", "files"):
+        assert manifests[0][name] == manifests[1][name], name
+
+
+def test_it_may_name_the_table_of_today(run: Path, tmp_path: Path, capsys: CapSys) -> None:
+    table().write_parquet(tmp_path / "today.parquet")
+    assert refit(run, tmp_path / "live", f"data.path={tmp_path / 'today.parquet'}") == 0
+    after = metrics(tmp_path / "live")
+    assert after["data"]["rows"] == 6000
+    assert after["refit"]["data"] == metrics(run)["data"]["fingerprint"]
+    assert "seed: 3" in (tmp_path / "live" / "config.yaml").read_text()
+    capsys.readouterr()
+    assert main(["show", f"bundle={tmp_path / 'live'}"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "refitted on 6,000 rows up to" in said
+    assert "the numbers are those of run judged (bundle sha256:" in said
+    assert refit(tmp_path / "live", tmp_path / "more") == 2
+    assert "Name that run" in capsys.readouterr().err
+
+
+def test_rows_whose_label_is_not_known_yet_stay_out(run: Path, tmp_path: Path) -> None:
+    table().write_parquet(tmp_path / "today.parquet")
+    config = run.parent / "waiting"
+    config.mkdir()
+    for name in ("metrics.json", "config.yaml"):
+        (config / name).write_bytes((run / name).read_bytes())
+    (config / "bundle").symlink_to(run / "bundle")
+    text = (config / "config.yaml").read_text()
+    assert "labels_complete: true" in text
+    text = text.replace("labels_complete: true", "labels_complete: false")
+    assert "label_delay: '0'" in text
+    (config / "config.yaml").write_text(text.replace("label_delay: '0'", "label_delay: 7d"))
+    place = f"data.path={tmp_path / 'today.parquet'}"
+    assert refit(config, tmp_path / "live", place) == 0
+    after, last = metrics(tmp_path / "live"), table()["time"][-1]
+    block = after["data"]["blocks"]["development"]
+    assert 5000 < block["rows"] < 6000
+    early = table()["time"][4500]
+    assert refit(config, tmp_path / "early", place, f"data.as_of='{early}'") == 0
+    assert metrics(tmp_path / "early")["data"]["blocks"]["development"]["rows"] < 4500
+    assert str(last) > block["end"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("learner.num_leaves=7",), "'learner.num_leaves' are set"),
+        (("resampling=smote", "seed=1"), "'resampling', 'seed' are set"),
+        (("refit=null",), "from_run and refit go together"),
+        (("refit=all",), "refit"),
+    ],
+)
+def test_other_settings_are_another_model(
+    run: Path, more: tuple[str, ...], said: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    assert refit(run, tmp_path / "live", *more) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_was_refused_is_not_refitted(
+    run: Path, tmp_path: Path, capsys: CapSys
+) -> None:
+    refused = tmp_path / "refused"
+    refused.mkdir()
+    (refused / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+    found = {**metrics(run), "guard": {"passed": False, "reasons": ["no better than chance"]}}
+    (refused / "metrics.json").write_text(json.dumps(found))
+    assert refit(refused, tmp_path / "live") == 4
+    assert "no better than chance" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "live").exists()
+
+
+def test_a_promise_that_the_longer_window_breaks_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
+) -> None:
+    broken = Constraint("precision", "at least", 0.9, 0.95, False, 0.8, 0.7, 9, "entity")
+
+    def fit(*arguments: Any, **named: Any) -> Any:
+        bundle, scores = fit_bundle(*arguments, **named)
+        return replace(bundle, policy=TunedPolicy("precision_floor", 0.5, broken)), scores
+
+    monkeypatch.setattr("fraudml.workflows.refit.fit_bundle", fit)
+    assert refit(run, tmp_path / "live") == 4
+    assert "on the longer window" in " ".join(capsys.readouterr().err.split())
+    assert metrics(tmp_path / "live")["guard"]["passed"] is False
+    assert not (tmp_path / "live" / "bundle").exists()
+
+
+def test_a_damaged_bundle_is_not_refitted(run: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "bundle" / "manifest.sha256").write_text("0\n")
+    assert refit(damaged, tmp_path / "live") == 6
+
+
+@pytest.mark.parametrize("command", ["sweep", "backtest"])
+def test_a_run_of_another_command_is_said(command: str, tmp_path: Path, capsys: CapSys) -> None:
+    (tmp_path / f"{command}.json").write_text("{}")
+    assert refit(tmp_path, tmp_path / "live") == 2
+    assert f"is of {command}. Train with its settings" in " ".join(capsys.readouterr().err.split())
+
+
+def test_from_python_it_takes_a_frame(run: Path, tmp_path: Path) -> None:
+    settings = load_settings("train", [f"from_run={run}", "refit=latest"])
+    made = fraudml.train(pl.read_parquet(run.parent / "cards.parquet"), settings)
+    assert refit(run, tmp_path / "live") == 0
+    ours, theirs = made.metrics, metrics(tmp_path / "live")
+    # A frame comes whole; of a file the excluded column is never read, and not in its fingerprint.
+    assert ours["data"].pop("fingerprint") != theirs["data"].pop("fingerprint")
+    assert {**ours, "run": 0} == {**theirs, "run": 0}
+    assert made.summary()[1][0][0] == "refitted on"
+
+
+def test_a_folder_of_no_run_is_said(tmp_path: Path, capsys: CapSys) -> None:
+    assert refit(tmp_path / "nothing", tmp_path / "live") == 2
+    assert "Expected the folder of a run of train" in " ".join(capsys.readouterr().err.split())
