@@ -96,7 +96,9 @@ def find_drivers(
         },
         schema_overrides={"in_alerts": pl.Float64, "correlation": pl.Float64},
     )
-    ordered = table.filter(pl.col("weight") > 0).sort("weight", descending=True, maintain_order=True)
+    ordered = table.filter(pl.col("weight") > 0).sort(
+        "weight", descending=True, maintain_order=True
+    )
     return Drivers(ordered, len(even), len(flagged))
 
 

@@ -39,7 +39,9 @@ def _block(block: Block) -> str:
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", block.text) or [""]))
             return f"{fence}bash\n{block.text}\n{fence}"
         case Plot():
-            return f"### {_plain(block.title)}\n\n{_plain(block.description)}\n\n{_table(block.table)}"
+            return (
+                f"### {_plain(block.title)}\n\n{_plain(block.description)}\n\n{_table(block.table)}"
+            )
         case Table():
             return f"{_plain(block.caption)}:\n\n{_table(block)}"
 

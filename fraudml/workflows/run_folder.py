@@ -18,6 +18,7 @@ from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
 from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
+from fraudml.workflows.report import run_document, write_report
 
 if TYPE_CHECKING:
     from fraudml.workflows.audit import Audit
@@ -105,6 +106,7 @@ def write_run(run: Run, place: Place) -> Run:
     """
     write_json(place.partial / "metrics.json", run.metrics)
     run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
+    write_report(run_document(run), place.partial)
     if run.bundle is not None:
         write_bundle(run.bundle, place.partial / "bundle")
     return replace(run, folder=str(place.final))

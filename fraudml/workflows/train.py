@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from fraudml.audit.finding import Finding
 from fraudml.audit.glance import warn_at_a_glance
 from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle
@@ -30,6 +31,7 @@ from fraudml.features.plan import fit_features
 from fraudml.progress import Progress, silent
 from fraudml.split import Split, split_blocks
 from fraudml.workflows.model import (
+    Details,
     Prepared,
     fit_bundle,
     fit_context,
@@ -61,6 +63,10 @@ class Run:
         The guard's.
     bundle : DecisionBundle, optional
         The model; None where the guard refused it.
+    details : Details
+        What the report shows besides.
+    findings : tuple of Finding
+        What was found at a glance at the table.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -70,6 +76,8 @@ class Run:
     test_scores: pl.DataFrame
     verdict: Verdict
     bundle: DecisionBundle | None
+    details: Details
+    findings: tuple[Finding, ...] = ()
     folder: str | None = None
 
     @property
@@ -166,6 +174,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         settings,
         context,
         rivals_fit=split.development.rows,
+        details=True,
     )
     verdict = judge_model(tested.evaluation, bundle.policy, parts, settings.guard)
     metrics = metrics_record(
@@ -184,7 +193,8 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         device=context.device,
     )
     kept = kept_bundle(bundle, metrics, verdict, tested)
-    return Run(settings, metrics, tested.table, verdict, kept)
+    assert tested.details is not None
+    return Run(settings, metrics, tested.table, verdict, kept, tested.details, prepared.findings)
 
 
 def prepare_split(
@@ -213,6 +223,7 @@ def prepare_split(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
-    warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
+    found = warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
-    return prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
+    prepared = prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
+    return replace(prepared, findings=found)

@@ -1,0 +1,160 @@
+"""The report of a run: facts out of its record and its details, drawn in the room `report`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fraudml.config.settings import Settings
+from fraudml.decisions.costs import DEFAULT_REVIEW_COST, CostModel, describe
+from fraudml.decisions.policies import Constraint
+from fraudml.evaluation.fairness import fairness_sentence
+from fraudml.evaluation.probabilities import CalibrationVerdict
+from fraudml.evaluation.proof import sentence
+from fraudml.report.document import Document
+from fraudml.report.facts import ModelFacts
+from fraudml.report.html import to_html
+from fraudml.report.markdown import to_markdown
+from fraudml.report.sections import model_sections
+from fraudml.report.summary import opening
+from fraudml.workflows.model import Details
+
+if TYPE_CHECKING:
+    from fraudml.workflows.train import Run
+
+
+def write_report(document: Document, folder: Path) -> None:
+    """Write a report as `report.html` and `report.md`."""
+    (folder / "report.html").write_text(to_html(document), encoding="utf-8")
+    (folder / "report.md").write_text(to_markdown(document), encoding="utf-8")
+
+
+def run_document(run: Run) -> Document:
+    """Return the report of a training.
+
+    Parameters
+    ----------
+    run : Run
+        Finished; its model may have been refused.
+    """
+    facts = run_facts(run)
+    subtitle = f"A fraud model by {run.settings.command}, judged on its test block"
+    return Document(
+        f"{facts.name}: what the model can do", subtitle, opening(facts), model_sections(facts)
+    )
+
+
+def run_facts(run: Run) -> ModelFacts:
+    """Return what the report of a training is drawn from."""
+    metrics, settings = run.metrics, run.settings
+    return model_facts(
+        settings,
+        run.details,
+        data=metrics["data"],
+        blocks=metrics["data"]["blocks"],
+        test=metrics["test"],
+        policy=metrics["policy"],
+        decided=metrics["policy"]["test"],
+        calibration=metrics["calibration"],
+        rivals=metrics["rivals"],
+        proof=metrics["proof"],
+        fairness=metrics["fairness"],
+        guard=metrics["guard"],
+        findings=[(one.severity, one.message) for one in run.findings],
+        versions=metrics["run"]["versions"],
+        delay_kept=metrics["development"]["label_delay_kept"],
+    )
+
+
+def model_facts(
+    settings: Settings, details: Details, *, delay_kept: bool, **record: Any
+) -> ModelFacts:
+    """Give the record of a model on a block its curves, its sentences and how to repeat it.
+
+    Parameters
+    ----------
+    settings : Settings
+        What decided it.
+    details : Details
+        Curves and drivers.
+    delay_kept : bool
+        Whether the out-of-fold steps kept the label delay.
+    **record
+        The parts of `metrics.json`, by the names of `ModelFacts`.
+    """
+    curves, drivers = details.curves, details.drivers
+    return ModelFacts(
+        name=settings.run_name,
+        level=settings.evaluation.level,
+        **record,
+        by_threshold=curves.by_threshold,
+        over_time=curves.over_time,
+        outcomes=curves.outcomes,
+        cost_never=curves.cost_never,
+        cost_always=curves.cost_always,
+        drivers=drivers.table,
+        explained=(drivers.rows, drivers.alerts),
+        words=_words(settings, details, record, delay_kept),
+        proof_words={name: sentence(one) for name, one in record["proof"].items()},
+        repeat=_repeat(settings.command),
+    )
+
+
+def _words(
+    settings: Settings, details: Details, record: Mapping[str, Any], delay_kept: bool
+) -> dict[str, str]:
+    constraint, fairness = record["policy"]["constraint"], record["fairness"]
+    words = {
+        "costs": costs_sentence(details.costs),
+        "calibration": _calibration(record["calibration"]),
+        "clusters": _clusters(details.clusters),
+        "delay": _delay(settings, delay_kept),
+    }
+    if constraint is not None:
+        words["promise"] = Constraint(**constraint).sentence()
+    if fairness["column"] is not None:
+        words["fairness"] = fairness_sentence(fairness)
+    if details.drivers.reason is not None:
+        words["no_drivers"] = details.drivers.reason
+    return words
+
+
+def costs_sentence(costs: CostModel) -> str:
+    """Say in words what the outcomes cost."""
+    told = dict(describe(costs))
+    kind = told.pop("kind")
+    if kind == "card":
+        review = told["review_cost"]
+        cost = f"{DEFAULT_REVIEW_COST:g} (built in, not yours)" if review is None else f"{review}"
+        return f"a missed fraud costs its amount and an alert {cost}"
+    known = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+    return f"costs are {kind}: {known}"
+
+
+def _calibration(record: Mapping[str, Any]) -> str:
+    facts = {each.name: record[each.name] for each in fields(CalibrationVerdict)}
+    return CalibrationVerdict(**facts).sentence()
+
+
+def _clusters(drawn: str) -> str:
+    """`4,990 × entity` in words."""
+    count, _, unit = drawn.partition(" × ")
+    if not unit:
+        return "nothing: intervals were left out (evaluation.replicates=0)"
+    drawn_whole = {"entity": "entities (cards or customers)", "row": "rows"}
+    return f"draws of whole {drawn_whole.get(unit, f'blocks of time ({unit})')}, {count} of them"
+
+
+def _delay(settings: Settings, kept: bool) -> str:
+    delay = settings.split.label_delay
+    told = "labels are known at once" if delay in ("0", "0d") else f"labels arrive within {delay}"
+    return told if kept else f"{told} (the development window was too short to keep that)"
+
+
+def _repeat(command: str) -> str:
+    return (
+        f"python -m fraudml {command} --config-dir RUN --config-name config output_dir=NEW\n"
+        "# RUN is the folder of this report; config.yaml in it is the whole config"
+    )
