@@ -70,6 +70,14 @@ def _block(block: Block, name: str) -> str:
             return _table(block)
 
 
+def _cell(text: str) -> str:
+    """A number, and its range apart, so that a line breaks between them alone."""
+    value, space, rest = escape(text).partition(" (")
+    if not space or " to " not in rest:
+        return escape(text)
+    return f'{value} <span class="e">({rest}</span>'
+
+
 def _plot(plot: Plot, name: str) -> str:
     drawn = draw(plot.chart, title=plot.title, description=plot.description, name=name)
     named = "".join(
@@ -94,7 +102,7 @@ def _table(table: Table) -> str:
     )
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td{kind(i)}>{escape(cell)}</td>" for i, cell in enumerate(row[1:], 1))
+        + "".join(f"<td{kind(i)}>{_cell(cell)}</td>" for i, cell in enumerate(row[1:], 1))
         + "</tr>\n"
         for row in table.rows
     )

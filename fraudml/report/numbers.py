@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 NONE = "–"
@@ -58,25 +58,50 @@ def signed(value: float | None) -> str:
     return ("+" if value > 0 else "−") + number(abs(value))
 
 
-def ranged(entry: Mapping[str, Any], write: Any = number) -> str:
-    """Write a value with its range, or say why there is none.
+def ranged(
+    entry: Mapping[str, Any], write: Callable[[float | None], str] = number, *, per: float = 1.0
+) -> str:
+    """Write a value with its range, or say why there is none; its width says how many digits.
+
+    Parameters
+    ----------
+    entry : mapping
+        `value`, and where there are any `low`, `high` and `reason`.
+    write : callable
+        `number`, `percent` or `signed`; what a value without a range is written by, too.
+    per : float
+        What a value is multiplied by, as 100 for 'of 100 alerts'.
 
     Examples
     --------
-    >>> ranged({"value": 0.62, "low": 0.55, "high": 0.69}, percent)
+    >>> ranged({"value": 0.6213, "low": 0.5521, "high": 0.6907}, percent)
     '62 % (55 to 69)'
+    >>> ranged({"value": 0.2101, "low": 0.0972, "high": 0.3361})
+    '0.21 (0.10 to 0.34)'
+    >>> ranged({"value": -0.1021, "low": -0.1411, "high": -0.0633}, signed)
+    '−0.102 (−0.141 to −0.063)'
     >>> ranged({"value": None, "reason": "no amount"})
     '– (no amount)'
     """
     if entry.get("value") is None:
         return f"{NONE} ({entry['reason']})" if entry.get("reason") else NONE
     if entry.get("low") is None:
-        return str(write(entry["value"]))
-    low, high = (str(write(entry[end])).removesuffix(" %") for end in ("low", "high"))
-    return f"{write(entry['value'])} ({low} to {high})"
+        return write(per * entry["value"])
+    size = per * (100 if write is percent else 1)
+    value, low, high = (size * entry[end] for end in ("value", "low", "high"))
+    digits = _digits(high - low)
+    sign = "+" if write is signed else ""
+    texts = (f"{one:{sign},.{digits}f}".replace("-", "−") for one in (value, low, high))
+    first, *ends = texts
+    return f"{first}{' %' if write is percent else ''} ({' to '.join(ends)})"
 
 
-def column(row: Mapping[str, Any], name: str, write: Any = number) -> str:
+def _digits(width: float) -> int:
+    """Decimals that show two digits of a range."""
+    return 0 if width <= 0 else min(max(1 - math.floor(math.log10(width)), 0), 8)
+
+
+def column(row: Mapping[str, Any], name: str, write: Callable[[float | None], str] = number) -> str:
     """Write a number of a row of a table that has its ends beside it."""
     ends = {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
     return ranged(ends, write)

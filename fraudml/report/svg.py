@@ -13,9 +13,9 @@ from fraudml.report.numbers import short, short_percent
 WIDTH = 460
 """Units from side to side; on a phone a unit is about three quarters of a pixel."""
 
-_TOP, _RIGHT, _BOTTOM = 12, 14, 46
-_LETTER = 6.6
-_MOST_LETTERS = 30
+_TOP, _RIGHT, _BOTTOM = 12, 22, 46
+_LETTER = 7.4
+_MOST_LETTERS = 24
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class _Scale:
 
     def __call__(self, value: float) -> float:
         low, high, at = (self._placed(one) for one in (self.low, self.high, value))
-        share = min(max((at - low) / (high - low), 0.0), 1.0)
-        return round(self.start + share * (self.end - self.start), 1)
+        share = (at - low) / (high - low)
+        # What lies far outside is cut off by the clip path of the chart.
+        return round(self.start + min(max(share, -2.0), 3.0) * (self.end - self.start), 1)
 
     def _placed(self, value: float) -> float:
         return math.log10(max(value, 1e-300)) if self.axis.scale == "log" else value
@@ -69,12 +70,15 @@ def draw(chart: Chart, *, title: str, description: str, name: str) -> str:
     left = 30 + _LETTER * min(max((len(text) for _, text in rough), default=1), _MOST_LETTERS)
     x = _Scale(chart.x, *_extent(chart, "x"), left, WIDTH - _RIGHT)
     y = _Scale(chart.y, low, high, bottom, _TOP)
-    parts = [*_grid(x, y), *(one for mark in chart.marks for one in _drawn(mark, x, y))]
+    marks = "".join(one for mark in chart.marks for one in _drawn(mark, x, y))
+    room = f'x="{left - 6}" y="{_TOP - 6}" width="{x.end - left + 12}" height="{bottom - _TOP + 7}"'
+    clip = f'<clipPath id="{name}-c"><rect {room}/></clipPath>'
+    inside = f'{clip}<g clip-path="url(#{name}-c)">{marks}</g>'
     return (
         f'<svg viewBox="0 0 {WIDTH} {chart.height}" role="img" '
         f'aria-labelledby="{name}-t {name}-d" focusable="false">'
         f'<title id="{name}-t">{escape(title)}</title>'
-        f'<desc id="{name}-d">{escape(description)}</desc>{"".join(parts)}</svg>'
+        f'<desc id="{name}-d">{escape(description)}</desc>{"".join(_grid(x, y))}{inside}</svg>'
     )
 
 
@@ -153,12 +157,13 @@ def _grid(x: _Scale, y: _Scale) -> Iterator[str]:
         at = y(value)
         if y.axis.ticks is None:
             yield f'<path class="g" d="M{x.start} {at}H{right}"/>'
-        yield _text(x.start - 6, at + 4, _cut(text), "end", full=text)
+        yield _text(x.start - 6, at + 4, text, "end")
     drawn = -1e9
     for value, text in x.ticks():
         at, half = x(value), _LETTER * len(text) / 2
         at_text = min(max(at, half), WIDTH - half)
-        yield f'<path class="g" d="M{at} {bottom}V{y.end if x.axis.ticks is None else bottom + 4}"/>'
+        top = y.end if x.axis.ticks is None else bottom + 4
+        yield f'<path class="g" d="M{at} {bottom}V{top}"/>'
         if at_text - half > drawn:
             yield _text(at_text, bottom + 17, text, "middle")
             drawn = at_text + half + 4
@@ -175,13 +180,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "", full: str = "") -> str:
-    whole = f"<title>{escape(full)}</title>" if full and full != text else ""
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+    """Write a text; a longer one is cut, and whole where a pointer rests on it."""
+    cut = _cut(text) if anchor == "end" else text
+    whole = "" if cut == text else f"<title>{escape(text)}</title>"
     called = f' class="{kind}"' if kind else ""
-    return (
-        f'<text{called} text-anchor="{anchor}" x="{round(x, 1)}" y="{round(y, 1)}">'
-        f"{whole}{escape(text)}</text>"
-    )
+    place = f'text-anchor="{anchor}" x="{round(x, 1)}" y="{round(y, 1)}"'
+    return f"<text{called} {place}>{whole}{escape(cut)}</text>"
 
 
 def _drawn(mark: Mark, x: _Scale, y: _Scale) -> Iterator[str]:
@@ -253,7 +258,8 @@ def _runs(
 def _spot(mark: Spot, x: _Scale, y: _Scale) -> Iterator[str]:
     at_x, at_y = x(mark.x), y(mark.y)
     if mark.x_ends is not None:
-        yield f'<path class="e c{mark.colour}" d="M{x(mark.x_ends[0])} {at_y}H{x(mark.x_ends[1])}"/>'
+        start, end = (x(one) for one in mark.x_ends)
+        yield f'<path class="e c{mark.colour}" d="M{start} {at_y}H{end}"/>'
     if mark.y_ends is not None:
         low, high = _floor(y, mark.y_ends[0]), y(mark.y_ends[1])
         yield f'<path class="e c{mark.colour}" d="M{at_x} {low}V{high}"/>'
@@ -273,5 +279,4 @@ def _bar(mark: Bar, x: _Scale, y: _Scale) -> Iterator[str]:
         place = (start + 5, "start") if inside else (end + 4, "start")
         if not inside and end + 4 + _LETTER * len(mark.text) > WIDTH:
             place = (start - 4, "end")
-        kind = f"i c{mark.colour}" if inside else ""
-        yield _text(place[0], (top + foot) / 2 + 4, mark.text, place[1], kind)
+        yield _text(place[0], (top + foot) / 2 + 4, mark.text, place[1], "i" if inside else "")
