@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def warn_at_a_glance(dataset: Dataset, passed_over: Collection[str]) -> tuple[Finding, ...]:
-    """Return and log a warning for each column of dates after the row's own time, and for copied rows.
+    """Return and log warnings of columns of dates after the row's own time, and of copied rows.
 
     Costs a pass over the table.
 

@@ -113,7 +113,9 @@ def draw_curves(
     never = row_costs(fraud, np.zeros(len(fraud), dtype=np.bool_), columns)
     always = row_costs(fraud, np.ones(len(fraud), dtype=np.bool_), columns)
     return Curves(
-        by_threshold=_by_threshold(scored, fraud, never, always - never, drawn, threshold),
+        by_threshold=_by_threshold(
+            scored, fraud, never, always - never, drawn, threshold=threshold
+        ),
         over_time=_over_time(scored, fraud, alert, drawn),
         outcomes=_outcomes(scored, fraud, alert, np.where(alert, always, never), drawn),
         cost_never=float(never.sum()),
@@ -197,6 +199,7 @@ def _by_threshold(
     never: Floats,
     change: Floats,
     drawn: _Sums,
+    *,
     threshold: float | None,
 ) -> pl.DataFrame:
     rungs = _rungs(scored.p, fraud, threshold)

@@ -63,7 +63,7 @@ def _rivals(facts: ModelFacts) -> tuple[Block, ...]:
                 "score",
                 "average precision",
                 "the model is ahead by",
-                "recall at 1 % false positives",
+                "recall at 1 % false-positive rate",
                 "the model is ahead by",
             ),
             tuple(rows),
@@ -82,7 +82,7 @@ def _rival_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
     cells: list[str] = []
     for metric in ("average_precision", "recall_at_fpr_0.01"):
         ahead = one[metric]["ahead"]
-        cells += [number(one[metric]["value"]), difference(ahead)]
+        cells += [f"{one[metric]['value']:.3f}", difference(ahead)]
     return tuple(cells)
 
 
@@ -257,7 +257,7 @@ def _moments(table: pl.DataFrame) -> pl.Series:
 def _period_plot(facts: ModelFacts, table: pl.DataFrame, name: str) -> Plot:
     title, what, write, colour = _RATES[name]
     places = [float(i) for i in range(table.height)]
-    step = max(1, -(-table.height // 5))
+    step = max(1, -(-table.height // 4))
     ticks = [(float(i), table["label"][i]) for i in range(0, table.height, step)]
     line = Line(
         places,
@@ -284,10 +284,11 @@ def _period_plot(facts: ModelFacts, table: pl.DataFrame, name: str) -> Plot:
     if overall is not None:
         marks.append(Rule(overall, f"over the whole block: {write(overall)}"))
     ends = Axis("start of the period", ticks=ticks, low=-0.5, high=table.height - 0.5)
-    scale = Axis("", form="percent" if share else "number", low=0, high=1 if share else None)
+    top = 1 if name == "recall" else None
+    scale = Axis("", form="percent" if share else "number", low=0, high=top)
     return Plot(
         f"{title} over time",
-        f"{what[0].upper()}{what[1:]}, period after period. A gap is a period where it has no value.",
+        f"{what[0].upper()}{what[1:]}, period by period. A gap is a period where it has no value.",
         Chart(ends, scale, marks, height=220),
         Table(
             f"{title} by period",
@@ -324,8 +325,9 @@ def _reliability(facts: ModelFacts) -> tuple[Block, ...]:
         )
         for one in bins
     ]
+    kind, verdict = facts.calibration["kind"], facts.words["calibration"]
     return (
-        Text(f"{facts.calibration['kind']} calibration. {facts.words['calibration']}."),
+        Text(f"The calibration is {kind}. Verdict on the probabilities: {verdict}."),
         Plot(
             "Predicted beside observed",
             "Bins that grow by a factor, because nearly all rows have small probabilities. On the "
@@ -404,7 +406,7 @@ def _outcomes(facts: ModelFacts) -> tuple[Block, ...]:
 def _findings(facts: ModelFacts) -> tuple[Block, ...]:
     note = Text(
         "Training looks for columns that give the label away, for dates after the fact and for "
-        "copied rows. `python -m fraudml audit` with the same settings looks for more."
+        "copied rows. The command audit, with the same settings, looks for more."
     )
     if not facts.findings:
         return (Text("Nothing was found on the way."), note)
@@ -415,7 +417,7 @@ def _findings(facts: ModelFacts) -> tuple[Block, ...]:
 def _all_numbers(facts: ModelFacts) -> tuple[Block, ...]:
     return (
         Table(
-            f"Ranges are {facts.ends}; `baseline` is what a random score reaches",
+            f"Ranges are {facts.ends}; the baseline is what a random score reaches",
             ("metric", "value", "baseline", "attainable"),
             tuple(_metric_rows({**facts.test, **facts.decided})),
         ),

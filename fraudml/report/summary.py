@@ -7,7 +7,7 @@ from typing import Any
 
 from fraudml.report.document import Block, Notice, Text
 from fraudml.report.facts import ModelFacts
-from fraudml.report.numbers import number, percent, ranged
+from fraudml.report.numbers import percent, ranged
 
 
 def opening(facts: ModelFacts) -> tuple[Block, ...]:
@@ -36,7 +36,7 @@ def _alerts(facts: ModelFacts) -> Iterator[str]:
     if decided["precision"]["value"] is None:
         yield f"The policy raises no alert at all, and so finds none of the {frauds:,} frauds."
         return
-    yield f"Of 100 alerts about {_of_hundred(decided['precision'])} are fraud."
+    yield f"Of 100 alerts about {ranged(decided['precision'], per=100)} are fraud."
     money = ""
     if test["value_recall"]["value"] is not None:
         money = f" and {ranged(test['value_recall'], percent)} of the money in them"
@@ -44,12 +44,6 @@ def _alerts(facts: ModelFacts) -> Iterator[str]:
     yield _missed(facts)
     if test["savings"]["value"] is not None:
         yield _saved(facts, test["savings"])
-
-
-def _of_hundred(entry: Any) -> str:
-    return ranged(
-        entry, lambda value: f"{100 * value:.0f}" if value >= 0.1 else number(100 * value)
-    )
 
 
 def _pace(facts: ModelFacts) -> str:
@@ -93,12 +87,17 @@ def _saved(facts: ModelFacts, entry: Any) -> str:
 
 def _conditions(facts: ModelFacts) -> str:
     test = facts.blocks["test"]
-    when = "" if test["start"] is None else f", from {test['start']} to {test['end']}"
+    when = "" if test["start"] is None else f", from {_day(test['start'])} to {_day(test['end'])}"
     share = percent(test["frauds"] / test["rows"])
     return (
-        f"These numbers are counted on {test['rows']:,} rows that the model had not seen{when}, of "
-        f"which {test['frauds']:,} are frauds. The ranges hold the true value in about {facts.ends} "
-        f"of such cases; they are made of {facts.words['clusters']}. The numbers hold while new "
+        f"These numbers are counted on {test['rows']:,} rows that the model had not seen{when}; "
+        f"{test['frauds']:,} of them are frauds. The ranges hold the true value in about "
+        f"{facts.ends} of such cases; they are made of {facts.words['clusters']}. The numbers hold while new "
         f"rows look like these, about {share} of them are fraud, {facts.words['delay']}, and the "
         "policy stays as it is. They say nothing of kinds of fraud that nobody had labelled yet."
     )
+
+
+def _day(moment: Any) -> str:
+    """The date of a moment; a number as it is."""
+    return moment[:10] if isinstance(moment, str) else str(moment)

@@ -148,8 +148,9 @@ def _clusters(drawn: str) -> str:
 
 
 def _delay(settings: Settings, kept: bool) -> str:
-    delay = settings.split.label_delay
-    told = "labels are known at once" if delay in ("0", "0d") else f"labels arrive within {delay}"
+    hours = settings.split.delay.total_seconds() / 3600
+    after = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+    told = f"labels arrive within {after}" if hours else "labels are known at once"
     return told if kept else f"{told} (the development window was too short to keep that)"
 
 
