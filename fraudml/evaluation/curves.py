@@ -16,6 +16,7 @@ from fraudml.decisions.costs import CostMatrix
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.evaluation.table import IntervalSettings, clusters_of
 from fraudml.metrics import Clusters, bootstrap_sums
+from fraudml.metrics.alerts import case_rows
 from fraudml.metrics.money import row_costs
 
 Floats = NDArray[np.float64]
@@ -50,8 +51,8 @@ class Curves:
     ----------
     by_threshold : DataFrame
         One row a threshold on the probability, falling, a few hundred of them: `threshold`,
-        `alerts`, `alerts_per_day` (null without a clock), `precision`, `recall`, `value_recall`
-        (null without an amount), `cost`. A row is alerted where its probability is at least the
+        `alerts` (rows), `alerts_per_day` (cases: see `metrics.alerts_per_day`; null in less than
+        a day), `precision`, `recall`, `value_recall` (null without an amount), `cost`. A row is alerted where its probability is at least the
         threshold; the policy's own is among them where it has one.
     over_time : DataFrame
         One row a period of the block, in order: `start`, `end`, `days`, `rows`, `frauds`, and of
@@ -207,29 +208,36 @@ def _by_threshold(
     cell = np.searchsorted(-rungs, -scored.p, side="left")
     amount = _at_stake(scored)
     value = np.zeros(len(fraud)) if amount is None else np.where(fraud, amount, 0.0)
-    columns = [np.ones(len(fraud)), fraud.astype(np.float64), change, value, never]
-    alerts, caught, changed, saved, lost = (
+    every = np.ones(len(fraud), dtype=np.bool_)
+    cases = _cases(scored, every)
+    columns = [np.ones(len(fraud)), fraud.astype(np.float64), change, value, never, cases]
+    alerts, caught, changed, saved, lost, cased = (
         np.cumsum(one, axis=1) for one in drawn.of(cell, count + 1, columns)
     )
+    days = scored.days
     tables = {
+        "alerts_per_day": cased / days if days is not None and days >= 1 else None,
         "precision": _share(caught, alerts),
         "recall": _share(caught, caught[:, -1:]),
         "value_recall": None if amount is None else _share(saved, saved[:, -1:]),
         "cost": changed + lost[:, -1:],
     }
-    days = scored.days
     made = {
         "threshold": pl.Series(rungs),
         "alerts": pl.Series(alerts[0, :count].astype(np.int64)),
-        "alerts_per_day": pl.Series(alerts[0, :count] / days) if days else _null(count),
     }
     for name, values in tables.items():
         made |= drawn.columns(name, None if values is None else values[:, :count], count)
     return pl.DataFrame(made)
 
 
-def _null(count: int) -> pl.Series:
-    return pl.Series([None], dtype=pl.Float64).new_from_index(0, count)
+def _cases(scored: ScoredFrame, alert: Alerts) -> Floats:
+    """1 on the alerted row of the highest probability of each card and day, 0 on the others."""
+    day = scored.day
+    out: Floats = np.zeros(len(alert))
+    if day is not None:
+        out[case_rows(alert, day, scored.entity, scored.p)] = 1.0
+    return out
 
 
 def _periods(time: Codes) -> tuple[Codes, int, int]:
@@ -250,8 +258,8 @@ def _over_time(scored: ScoredFrame, fraud: Alerts, alert: Alerts, drawn: _Sums) 
         return pl.DataFrame(schema={"start": pl.Datetime("us")})
     clock = time.astype("datetime64[us]").astype(np.int64)
     period, count, length = _periods(clock)
-    columns = [fraud.astype(np.float64), alert.astype(np.float64), (fraud & alert) * 1.0]
-    frauds, alerts, caught = drawn.of(period, count, columns)
+    columns = [fraud * 1.0, alert * 1.0, (fraud & alert) * 1.0, _cases(scored, alert)]
+    frauds, alerts, caught, cases = drawn.of(period, count, columns)
     start = clock.min() + length * np.arange(count)
     end = np.append(start[1:], clock.max() + 1)
     days = (end - start) / _DAY
@@ -266,7 +274,7 @@ def _over_time(scored: ScoredFrame, fraud: Alerts, alert: Alerts, drawn: _Sums) 
     rates = {
         "precision": _share(caught, alerts),
         "recall": _share(caught, frauds),
-        "alerts_per_day": _share(alerts, np.broadcast_to(days, alerts.shape)),
+        "alerts_per_day": np.where(days >= 1, cases / days, np.nan),
     }
     for name, values in rates.items():
         made |= drawn.columns(name, values, count)

@@ -90,13 +90,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar from one value of `x` to another, at the category `y`."""
+    """A bar from one value of `x` to another, at the category `y`; `text` behind it, `name` above."""
 
     y: float
     start: float
     end: float
     colour: int = 0
     text: str = ""
+    name: str = ""
 
 
 Mark = Line | Spot | Rule | Bar

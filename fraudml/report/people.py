@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
+
 from fraudml.report.chart import Axis, Bar, Chart
 from fraudml.report.document import Block, Plot, Table, Text
 from fraudml.report.facts import ModelFacts
@@ -24,12 +26,18 @@ def drivers(facts: ModelFacts) -> tuple[Block, ...]:
         return (Text(facts.words.get("no_drivers", "No feature adds anything to the score.")),)
     top = table.head(_MOST)
     count = top.height
-    colours = {"higher, more suspicious": 1, "lower, more suspicious": 0}
+    colours = {"higher": 1, "lower": 0}
     bars = [
-        Bar(count - 1 - i, 0.0, row["share"], colours.get(row["direction"], 2), row["direction"])
+        Bar(
+            count - 1 - i,
+            0.0,
+            row["share"],
+            colours.get(row["direction"], 2),
+            row["direction"],
+            row["feature"],
+        )
         for i, row in enumerate(top.iter_rows(named=True))
     ]
-    names = [(float(count - 1 - i), name) for i, name in enumerate(top["feature"])]
     rows, alerts = facts.explained
     lines = tuple(
         (
@@ -46,23 +54,28 @@ def drivers(facts: ModelFacts) -> tuple[Block, ...]:
         Plot(
             "The features that move the score most",
             f"Share of all contributions to the score, by the learner's own account of {rows:,} "
-            f"test rows, and {alerts:,} alerts besides. Words say which way a feature points. What "
-            "drives a score need not cause fraud. These shares have no range.",
+            f"test rows, and {alerts:,} alerts besides. The word at a bar says which values are more "
+            "suspicious. What drives a score need not cause fraud. These shares have no range.",
             Chart(
-                Axis("share of all contributions", form="percent", low=0),
-                Axis("", ticks=names, low=-0.6, high=count - 0.4),
+                Axis("share of all contributions", form="percent", low=0, high=_room(top["share"])),
+                Axis("", ticks=(), low=-0.5, high=count - 0.3),
                 bars,
-                height=66 + 24 * count,
+                height=66 + 38 * count,
             ),
             Table(
                 "Contributions in log-odds: the mean size on all rows, and how much more they add "
                 "on alerted rows than on others",
-                ("feature", "direction", "share", "mean size", "in alerts", "correlation"),
+                ("feature", "more suspicious", "share", "mean size", "in alerts", "correlation"),
                 lines,
                 words=(1,),
             ),
         ),
     )
+
+
+def _room(shares: pl.Series) -> float:
+    """Where the axis of shares ends, so that a word stands behind the longest bar."""
+    return 1.3 * max(float(one) for one in shares)
 
 
 def groups(facts: ModelFacts) -> tuple[Block, ...]:

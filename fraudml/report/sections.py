@@ -244,7 +244,8 @@ def _over_time(facts: ModelFacts) -> tuple[Block, ...]:
     if not table.height:
         return (Text("No column has the role of the time, so nothing can be told over time."),)
     table = table.with_columns(label=_moments(table))
-    return tuple(_period_plot(facts, table, name) for name in _RATES)
+    known = [name for name in _RATES if table[name].null_count() < table.height]
+    return tuple(_period_plot(facts, table, name) for name in known)
 
 
 def _moments(table: pl.DataFrame) -> pl.Series:

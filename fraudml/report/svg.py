@@ -268,15 +268,13 @@ def _spot(mark: Spot, x: _Scale, y: _Scale) -> Iterator[str]:
 
 def _bar(mark: Bar, x: _Scale, y: _Scale) -> Iterator[str]:
     start, end = sorted((x(mark.start), x(mark.end)))
-    top, foot = sorted((y(mark.y - 0.34), y(mark.y + 0.34)))
+    top, foot = sorted((y(mark.y - 0.34), y(mark.y + (0.08 if mark.name else 0.34))))
     width, height = round(max(end - start, 1.5), 1), round(foot - top, 1)
     yield (
         f'<rect class="k c{mark.colour}" x="{start}" y="{top}" width="{width}" '
         f'height="{height}" rx="2"/>'
     )
     if mark.text:
-        inside = _LETTER * len(mark.text) + 8 < width
-        place = (start + 5, "start") if inside else (end + 4, "start")
-        if not inside and end + 4 + _LETTER * len(mark.text) > WIDTH:
-            place = (start - 4, "end")
-        yield _text(place[0], (top + foot) / 2 + 4, mark.text, place[1], "i" if inside else "")
+        yield _text(end + 5, (top + foot) / 2 + 4.5, mark.text, "start")
+    if mark.name:
+        yield _text(start, top - 4, mark.name, "start", "l")

@@ -110,6 +110,7 @@ def _words(
         "costs": costs_sentence(details.costs),
         "calibration": _calibration(record["calibration"]),
         "clusters": _clusters(details.clusters),
+        "cases": "" if settings.data.columns.entity is None else _CASES,
         "delay": _delay(settings, delay_kept),
     }
     if constraint is not None:
@@ -119,6 +120,9 @@ def _words(
     if details.drivers.reason is not None:
         words["no_drivers"] = details.drivers.reason
     return words
+
+
+_CASES = " A card or customer that is alerted several times on a day is one alert of that day."
 
 
 def costs_sentence(costs: CostModel) -> str:
