@@ -51,9 +51,10 @@ class Curves:
     ----------
     by_threshold : DataFrame
         One row a threshold on the probability, falling, a few hundred of them: `threshold`,
-        `alerts` (rows), `alerts_per_day` (cases: see `metrics.alerts_per_day`; null in less than
-        a day), `precision`, `recall`, `value_recall` (null without an amount), `cost`. A row is alerted where its probability is at least the
-        threshold; the policy's own is among them where it has one.
+        `alerts` (rows), `alerts_per_day` (cases, as in `metrics.alerts_per_day`; null in less than
+        a day), `precision`, `recall`, `value_recall` (null without an amount), `cost`. A row is
+        alerted where its probability is at least the threshold; the policy's own is among them
+        where it has one.
     over_time : DataFrame
         One row a period of the block, in order: `start`, `end`, `days`, `rows`, `frauds`, and of
         the policy's alerts `alerts`, `precision`, `recall`, `alerts_per_day`. Empty without a

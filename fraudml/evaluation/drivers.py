@@ -37,8 +37,8 @@ class Drivers:
         The heaviest feature first: `feature`; `weight`, its mean absolute contribution in log-odds;
         `share`, of the weights of all; `in_alerts`, by how much it lifts alerted rows above the
         others, null without alerts; `correlation`, the rank correlation of value and contribution
-        (null for a category, or where a column does not vary); `direction`, the values that are more
-        suspicious, in words. Empty where there is a reason.
+        (null for a category, or where a column does not vary); `direction`, which values are
+        more suspicious. Empty where there is a reason.
     rows, alerts : int
         How many rows, and how many alerted ones besides, were looked at.
     reason : str, optional

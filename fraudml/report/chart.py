@@ -54,6 +54,8 @@ class Line:
         For what is there for comparison.
     dots : bool
         Whether each point is marked, with its ends as a bar instead of a band.
+    joined : bool
+        Whether there is a line at all.
     """
 
     x: Sequence[float]
@@ -64,6 +66,7 @@ class Line:
     high: Sequence[Number] = ()
     dashed: bool = False
     dots: bool = False
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar from one value of `x` to another, at the category `y`; `text` behind it, `name` above."""
+    """A bar from one value of `x` to another at `y`; `text` stands behind it, `name` above."""
 
     y: float
     start: float

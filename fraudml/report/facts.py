@@ -36,8 +36,8 @@ class ModelFacts:
     findings : sequence of (str, str)
         Severity and message of what the audit found on the way.
     words : mapping
-        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, and where there are any
-        `promise`, `fairness`, `no_drivers`.
+        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, and where
+        there are any `promise`, `fairness`, `no_drivers`.
     proof_words : mapping
         The verdict on each help.
     repeat : str

@@ -54,8 +54,8 @@ def drivers(facts: ModelFacts) -> tuple[Block, ...]:
         Plot(
             "The features that move the score most",
             f"Share of all contributions to the score, by the learner's own account of {rows:,} "
-            f"test rows, and {alerts:,} alerts besides. The word at a bar says which values are more "
-            "suspicious. What drives a score need not cause fraud. These shares have no range.",
+            f"test rows, and {alerts:,} alerts besides. The word at a bar says which values are "
+            "more suspicious. What drives a score need not cause fraud. Shares have no range.",
             Chart(
                 Axis("share of all contributions", form="percent", low=0, high=_room(top["share"])),
                 Axis("", ticks=(), low=-0.5, high=count - 0.3),
@@ -139,6 +139,19 @@ def _trade_off(record: Mapping[str, Any]) -> Iterator[Block]:
 
 def blocks(facts: ModelFacts) -> tuple[Block, ...]:
     """Draw what the model was fitted and tested on."""
+    return time_line(facts.blocks, facts.words["delay"])
+
+
+def time_line(blocks: Mapping[str, Any], delay: str) -> tuple[Block, ...]:
+    """Draw blocks in the order of time.
+
+    Parameters
+    ----------
+    blocks : mapping
+        By name: rows, frauds, start, end.
+    delay : str
+        What is said of the gap before a test block.
+    """
     table = Table(
         "The blocks",
         ("block", "from", "to", "rows", "frauds", "share"),
@@ -151,25 +164,25 @@ def blocks(facts: ModelFacts) -> tuple[Block, ...]:
                 f"{one['frauds']:,}",
                 percent(one["frauds"] / max(one["rows"], 1)),
             )
-            for name, one in facts.blocks.items()
+            for name, one in blocks.items()
         ),
         words=(1, 2),
     )
-    spans = [(name, *_ends(one)) for name, one in facts.blocks.items() if one["start"] is not None]
+    spans = [(name, *_ends(one)) for name, one in blocks.items() if one["start"] is not None]
     if not spans:
         return (Text("Rows are drawn at random, as there is no time."), table)
     count = len(spans)
     bars = [
-        Bar(count - 1 - i, start, end, 1 if name.startswith("test") else 0)
+        Bar(count - 1 - i, start, end, 1 if name.endswith("test") else 0)
         for i, (name, start, end) in enumerate(spans)
     ]
     low, high = min(one[1] for one in spans), max(one[2] for one in spans)
-    first = next(iter(facts.blocks.values()))["start"]
+    first = next(iter(blocks.values()))["start"]
     ticks = _date_ticks(low, high) if isinstance(first, str) else None
     return (
         Plot(
             "What was fitted and what was tested, in the order of time",
-            f"The gap before a test block is the time that labels take: {facts.words['delay']}.",
+            f"The gap before a test block is the time that labels take: {delay}.",
             Chart(
                 Axis("time", ticks=ticks, low=low, high=high),
                 Axis(

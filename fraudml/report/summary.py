@@ -94,7 +94,8 @@ def _conditions(facts: ModelFacts) -> str:
         f"{test['frauds']:,} of them are frauds. The ranges hold the true value in about "
         f"{facts.ends} of such cases; they are made of {facts.words['clusters']}."
         f"{facts.words['cases']} The numbers hold while new rows look like these, about {share} "
-        f"of them are fraud, {facts.words['delay']}, and the policy stays as it is. They say nothing of kinds of fraud that nobody had labelled yet."
+        f"of them are fraud, {facts.words['delay']}, and the policy stays as it is. "
+        "They say nothing of kinds of fraud that nobody had labelled yet."
     )
 
 

@@ -15,7 +15,7 @@ WIDTH = 460
 
 _TOP, _RIGHT, _BOTTOM = 12, 22, 46
 _LETTER = 7.4
-_MOST_LETTERS = 24
+_MOST_LETTERS, _WHOLE_LINE = 24, 54
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ def _grid(x: _Scale, y: _Scale) -> Iterator[str]:
         yield f"{escape(y.axis.label)}</text>"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
     """Write a text; a longer one is cut, and whole where a pointer rests on it."""
-    cut = _cut(text) if anchor == "end" else text
+    cut = _cut(text, _MOST_LETTERS if anchor == "end" else _WHOLE_LINE)
     whole = "" if cut == text else f"<title>{escape(text)}</title>"
     called = f' class="{kind}"' if kind else ""
     place = f'text-anchor="{anchor}" x="{round(x, 1)}" y="{round(y, 1)}"'
@@ -222,7 +222,7 @@ def _line(mark: Line, x: _Scale, y: _Scale) -> Iterator[str]:
     kind = "d" if mark.dashed else "s"
     runs = _runs(mark.x, mark.y, shown)
     path = "".join("M" + "L".join(f"{x(a)} {y(b)}" for a, b in run) for run in runs)
-    if path:
+    if path and mark.joined:
         yield f'<path class="{kind} c{mark.colour}" d="{path}"/>'
     if mark.dots:
         for run in runs:

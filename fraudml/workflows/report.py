@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from fraudml.config.settings import Settings
 from fraudml.decisions.costs import DEFAULT_REVIEW_COST, CostModel, describe
@@ -13,15 +15,18 @@ from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.evaluation.probabilities import CalibrationVerdict
 from fraudml.evaluation.proof import sentence
-from fraudml.report.document import Document
+from fraudml.metrics import find_metric
+from fraudml.report.document import Document, Text
 from fraudml.report.facts import ModelFacts
 from fraudml.report.html import to_html
 from fraudml.report.markdown import to_markdown
 from fraudml.report.sections import model_sections
 from fraudml.report.summary import opening
+from fraudml.report.walks import backtest_sentence, fold_sections, sweep_sections
 from fraudml.workflows.model import Details
 
 if TYPE_CHECKING:
+    from fraudml.workflows.backtest import Backtest
     from fraudml.workflows.train import Run
 
 
@@ -31,25 +36,21 @@ def write_report(document: Document, folder: Path) -> None:
     (folder / "report.md").write_text(to_markdown(document), encoding="utf-8")
 
 
-def run_document(run: Run) -> Document:
-    """Return the report of a training.
+def document_of(run: Run | Backtest) -> Document:
+    """Return the report of a training or of a backtest.
 
     Parameters
     ----------
-    run : Run
+    run : Run or Backtest
         Finished; its model may have been refused.
     """
-    facts = run_facts(run)
-    subtitle = f"A fraud model by {run.settings.command}, judged on its test block"
-    return Document(
-        f"{facts.name}: what the model can do", subtitle, opening(facts), model_sections(facts)
-    )
+    return backtest_document(run) if hasattr(run, "over_time") else run_document(run)
 
 
-def run_facts(run: Run) -> ModelFacts:
-    """Return what the report of a training is drawn from."""
+def run_document(run: Run) -> Document:
+    """Return the report of a training."""
     metrics, settings = run.metrics, run.settings
-    return model_facts(
+    facts = model_facts(
         settings,
         run.details,
         data=metrics["data"],
@@ -66,6 +67,65 @@ def run_facts(run: Run) -> ModelFacts:
         versions=metrics["run"]["versions"],
         delay_kept=metrics["development"]["label_delay_kept"],
     )
+    subtitle = "A fraud model, judged on the test block of its training"
+    return Document(_title(settings), subtitle, opening(facts), model_sections(facts))
+
+
+def backtest_document(done: Backtest) -> Document:
+    """Return the report of a backtest: fold by fold, then its last model."""
+    metrics, settings, last = done.metrics, done.settings, done.metrics["folds"][-1]
+    assert done.last.details is not None
+    evaluation = done.last.evaluation
+    facts = model_facts(
+        settings,
+        done.last.details,
+        data=metrics["data"],
+        blocks={"development": last["train"], "test": last},
+        test=evaluation.metrics("test"),
+        policy=last["policy"],
+        decided=evaluation.metrics("policy"),
+        calibration={**last["calibration"], "reliability": evaluation.reliability},
+        rivals=last["rivals"],
+        proof={},
+        fairness=done.last.fairness,
+        guard=metrics["guard"],
+        findings=[],
+        versions=metrics["run"]["versions"],
+        delay_kept=last["development"]["label_delay_kept"],
+    )
+    facts = replace(facts, over_time=done.over_time)
+    return Document(
+        _title(settings),
+        "Fraud models, walked through time by a backtest",
+        (*opening(facts), Text(backtest_sentence(metrics))),
+        [*fold_sections(metrics, facts.level), *model_sections(facts)],
+    )
+
+
+def sweep_document(
+    chosen: Run | Backtest,
+    record: Mapping[str, Any],
+    trials: pl.DataFrame,
+    importance: Mapping[str, float],
+) -> Document:
+    """Return the report of a sweep: what the chosen model can do, and how it was found.
+
+    Parameters
+    ----------
+    chosen : Run or Backtest
+        The model of the chosen settings.
+    record, trials, importance
+        The content of `sweep.json`, of `trials.parquet`, and what explains the spread.
+    """
+    document = document_of(chosen)
+    lower = find_metric(record["objective"]).direction == "lower"
+    search = sweep_sections(record, trials, importance, lower_is_better=lower)
+    subtitle = f"{document.subtitle}; its settings were chosen by a sweep"
+    return replace(document, subtitle=subtitle, sections=[*search, *document.sections])
+
+
+def _title(settings: Settings) -> str:
+    return f"{settings.run_name}: what the model can do"
 
 
 def model_facts(
@@ -152,7 +212,9 @@ def _clusters(drawn: str) -> str:
 
 
 def _delay(settings: Settings, kept: bool) -> str:
-    hours = settings.split.delay.total_seconds() / 3600
+    backtested = settings.command == "backtest"
+    delay = settings.backtest.delay(settings.split) if backtested else settings.split.delay
+    hours = delay.total_seconds() / 3600
     after = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
     told = f"labels arrive within {after}" if hours else "labels are known at once"
     return told if kept else f"{told} (the development window was too short to keep that)"

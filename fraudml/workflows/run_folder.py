@@ -18,7 +18,7 @@ from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
 from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
-from fraudml.workflows.report import run_document, write_report
+from fraudml.workflows.report import backtest_document, run_document, write_report
 
 if TYPE_CHECKING:
     from fraudml.workflows.audit import Audit
@@ -125,6 +125,7 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
     write_json(place.partial / "backtest.json", done.metrics)
     done.scores.write_parquet(place.partial / "backtest_scores.parquet", row_group_size=125_000)
     plot_over_time(over_time(done.metrics), place.partial / "over_time.png")
+    write_report(backtest_document(done), place.partial)
     if done.bundle is not None:
         write_bundle(done.bundle, place.partial / "bundle")
     return replace(done, folder=str(place.final))
