@@ -259,8 +259,8 @@ def _over_time(scored: ScoredFrame, fraud: Alerts, alert: Alerts, drawn: _Sums) 
         return pl.DataFrame(schema={"start": pl.Datetime("us")})
     clock = time.astype("datetime64[us]").astype(np.int64)
     period, count, length = _periods(clock)
-    columns = [fraud * 1.0, alert * 1.0, (fraud & alert) * 1.0, _cases(scored, alert)]
-    frauds, alerts, caught, cases = drawn.of(period, count, columns)
+    flags = [one.astype(np.float64) for one in (fraud, alert, fraud & alert)]
+    frauds, alerts, caught, cases = drawn.of(period, count, [*flags, _cases(scored, alert)])
     start = clock.min() + length * np.arange(count)
     end = np.append(start[1:], clock.max() + 1)
     days = (end - start) / _DAY

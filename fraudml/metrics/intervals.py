@@ -337,7 +337,8 @@ def bootstrap_sums(
     (codes,) = checked(day=cell)
     values = [np.asarray(column, dtype=np.float64) for column in columns]
     at_least_one("cells", cells)
-    sample = np.column_stack([np.bincount(codes, one, minlength=cells) for one in values])
+    sums = [np.bincount(codes, one, minlength=cells) for one in values]
+    sample = np.column_stack(sums).astype(np.float64)
     if not replicates:
         return sample[None]
     _check(codes, clusters, seed)

@@ -24,7 +24,8 @@ class ModelFacts:
     blocks : mapping
         By name, `development` and `test`: rows, frauds, start, end.
     test, policy, decided, calibration, rivals, proof, fairness, guard : mapping
-        As `metrics.json` has them; `decided` is what the policy's alerts did.
+        As `metrics.json` has them; `decided` is what the policy's alerts did. No
+        `proof` where there is none to speak of.
     by_threshold, over_time, outcomes : DataFrame
         From `evaluation.curves`.
     cost_never, cost_always : float
@@ -34,7 +35,7 @@ class ModelFacts:
     explained : tuple of int
         How many rows and alerts the drivers were found on.
     findings : sequence of (str, str)
-        Severity and message of what the audit found on the way.
+        Severity and message of what the audit found on the way; None where it was not looked at.
     words : mapping
         Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, and where
         there are any `promise`, `fairness`, `no_drivers`.
@@ -55,7 +56,7 @@ class ModelFacts:
     decided: Mapping[str, Any]
     calibration: Mapping[str, Any]
     rivals: Mapping[str, Any]
-    proof: Mapping[str, Any]
+    proof: Mapping[str, Any] | None
     fairness: Mapping[str, Any]
     guard: Mapping[str, Any]
     by_threshold: pl.DataFrame
@@ -65,7 +66,7 @@ class ModelFacts:
     cost_always: float
     drivers: pl.DataFrame
     explained: tuple[int, int]
-    findings: Sequence[tuple[str, str]]
+    findings: Sequence[tuple[str, str]] | None
     words: Mapping[str, str]
     proof_words: Mapping[str, str]
     repeat: str

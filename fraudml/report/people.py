@@ -139,18 +139,21 @@ def _trade_off(record: Mapping[str, Any]) -> Iterator[Block]:
 
 def blocks(facts: ModelFacts) -> tuple[Block, ...]:
     """Draw what the model was fitted and tested on."""
-    return time_line(facts.blocks, facts.words["delay"])
+    return time_line(
+        facts.blocks,
+        f"The gap before the test block is the time that labels take: {facts.words['delay']}.",
+    )
 
 
-def time_line(blocks: Mapping[str, Any], delay: str) -> tuple[Block, ...]:
+def time_line(blocks: Mapping[str, Any], description: str) -> tuple[Block, ...]:
     """Draw blocks in the order of time.
 
     Parameters
     ----------
     blocks : mapping
         By name: rows, frauds, start, end.
-    delay : str
-        What is said of the gap before a test block.
+    description : str
+        What is said of the plot.
     """
     table = Table(
         "The blocks",
@@ -182,7 +185,7 @@ def time_line(blocks: Mapping[str, Any], delay: str) -> tuple[Block, ...]:
     return (
         Plot(
             "What was fitted and what was tested, in the order of time",
-            f"The gap before a test block is the time that labels take: {delay}.",
+            description,
             Chart(
                 Axis("time", ticks=ticks, low=low, high=high),
                 Axis(

@@ -49,7 +49,8 @@ def _rivals(facts: ModelFacts) -> tuple[Block, ...]:
     if not facts.rivals:
         return (Text("Trivial rivals were not evaluated (evaluation.rivals=false)."),)
     model = facts.test["average_precision"]
-    rows = [("the model", ranged(model), NONE, ranged(facts.test["recall_at_fpr_0.01"]), NONE)]
+    recall = ranged(facts.test["recall_at_fpr_0.01"])
+    rows: list[tuple[str, ...]] = [("the model", ranged(model), NONE, recall, NONE)]
     for name, one in facts.rivals.items():
         rows.append((_rival(name, one), *_rival_cells(one)))
     return (
@@ -92,6 +93,8 @@ def difference(entry: Mapping[str, Any]) -> str:
 
 
 def _proof(facts: ModelFacts) -> tuple[Block, ...]:
+    if facts.proof is None:
+        return ()
     if not facts.proof:
         return (
             Text(
@@ -405,6 +408,8 @@ def _outcomes(facts: ModelFacts) -> tuple[Block, ...]:
 
 
 def _findings(facts: ModelFacts) -> tuple[Block, ...]:
+    if facts.findings is None:
+        return ()
     note = Text(
         "Training looks for columns that give the label away, for dates after the fact and for "
         "copied rows. The command audit, with the same settings, looks for more."

@@ -87,7 +87,7 @@ def legend(chart: Chart) -> list[tuple[str, int, str]]:
     found: list[tuple[str, int, str]] = []
     for mark in chart.marks:
         if isinstance(mark, Line) and mark.label:
-            kind = "dashed" if mark.dashed else "line"
+            kind = "dashed" if mark.dashed else "line" if mark.joined else "spot"
             found.append((kind, mark.colour, mark.label))
         elif isinstance(mark, Spot):
             found.append(("spot", mark.colour, mark.label))

@@ -73,7 +73,10 @@ def fold_sections(metrics: Mapping[str, Any], level: float) -> list[Section]:
             "Fold by fold",
             (*short, _fold_plot(metrics, level), _fold_table(metrics)),
         ),
-        Section("The folds on a time line", time_line(spans, "a label takes its delay to arrive")),
+        Section(
+            "The folds on a time line",
+            time_line(spans, "The gap before a test period is the label delay."),
+        ),
     ]
 
 

@@ -44,7 +44,9 @@ def document_of(run: Run | Backtest) -> Document:
     run : Run or Backtest
         Finished; its model may have been refused.
     """
-    return backtest_document(run) if hasattr(run, "over_time") else run_document(run)
+    from fraudml.workflows.train import Run
+
+    return run_document(run) if isinstance(run, Run) else backtest_document(run)
 
 
 def run_document(run: Run) -> Document:
@@ -86,10 +88,10 @@ def backtest_document(done: Backtest) -> Document:
         decided=evaluation.metrics("policy"),
         calibration={**last["calibration"], "reliability": evaluation.reliability},
         rivals=last["rivals"],
-        proof={},
+        proof=None,
         fairness=done.last.fairness,
         guard=metrics["guard"],
-        findings=[],
+        findings=None,
         versions=metrics["run"]["versions"],
         delay_kept=last["development"]["label_delay_kept"],
     )
@@ -157,7 +159,7 @@ def model_facts(
         drivers=drivers.table,
         explained=(drivers.rows, drivers.alerts),
         words=_words(settings, details, record, delay_kept),
-        proof_words={name: sentence(one) for name, one in record["proof"].items()},
+        proof_words={name: sentence(one) for name, one in (record["proof"] or {}).items()},
         repeat=_repeat(settings.command),
     )
 
