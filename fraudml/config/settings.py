@@ -137,6 +137,8 @@ class Settings:
         Whether it may replace a file that exists.
     bundle : str, optional
         The folder of a bundle, or of the run that wrote it: what `score` and `show` are about.
+    runs, bundles : tuple of str
+        What `compare` sets side by side: folders of finished runs, or bundles on `data`.
     input : str, optional
         The table to score: a Parquet, CSV or Arrow IPC file, a folder or a glob of them.
     history : str, optional
@@ -184,6 +186,8 @@ class Settings:
     output: str | None = None
     overwrite: bool = False
     bundle: str | None = None
+    runs: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
     input: str | None = None
     history: str | None = None
     allow_short_history: bool = False
