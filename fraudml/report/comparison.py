@@ -34,13 +34,13 @@ def comparison_document(
     where = f"{record['rows']:,} rows, {record['frauds']:,} of them frauds"
     told = [Text(verdict(record, one, other), lead=True) for one, other in _pairs(record)]
     caution = Text(
-        f"All models are judged on the same {where}; ranges are {100 * record['level']:g} %, of "
-        f"{record['clusters']}, and each difference is paired. 'How sure' is the share of draws in "
-        "which the one that looks better is better. With many metrics one or another range leaves "
+        f"All models are judged on the same {where}; ranges are {100 * record['level']:g} %, "
+        f"from draws of whole clusters ({record['clusters']}), and each difference is "
+        "paired. 'How sure' is the share of draws in which the one that looks better is better. With many metrics one or another range leaves "
         f"0 out by chance. Costs: {record['costs']}."
     )
     return Document(
-        f"{' and '.join(names)}, side by side",
+        f"{_and(names)}, side by side",
         f"A comparison on the same {where}",
         (*notes, *told, caution),
         [
@@ -64,12 +64,12 @@ def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
     sentences = []
     for better, worse in ((one, other), (other, one)):
         ahead = [
-            f"{_words(name)} ({_difference(pair)}, {sure(pair['sure'])} sure)"
+            f"{_words(name)} by {_lead(pair)}, {sure(pair['sure'])} sure"
             for name, pair in found.items()
             if pair["better"] == better
         ]
         if ahead:
-            sentences.append(f"{better} is better than {worse} in {_and(ahead)}.")
+            sentences.append(f"{better} is better than {worse} in {'; '.join(ahead)}.")
     open_ = [
         _words(name)
         for name, pair in found.items()
@@ -78,6 +78,12 @@ def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
     if open_:
         sentences.append(f"Nothing tells {one} and {other} apart in {_and(open_)}.")
     return " ".join(sentences) or f"{one} and {other} cannot be compared: no metric has a range."
+
+
+def _lead(pair: Mapping[str, Any]) -> str:
+    """By how much the better one is better, without a sign."""
+    ends = sorted(abs(pair[end]) for end in ("low", "high"))
+    return ranged({"value": abs(pair["difference"]), "low": ends[0], "high": ends[1]})
 
 
 def _pairs(record: Mapping[str, Any]) -> list[tuple[str, str]]:
