@@ -35,9 +35,10 @@ def comparison_document(
     told = [Text(verdict(record, one, other), lead=True) for one, other in _pairs(record)]
     caution = Text(
         f"All models are judged on the same {where}; ranges are {100 * record['level']:g} %, "
-        f"from draws of whole clusters ({record['clusters']}), and each difference is "
-        "paired. 'How sure' is the share of draws in which the one that looks better is better. With many metrics one or another range leaves "
-        f"0 out by chance. Costs: {record['costs']}."
+        f"from draws of whole clusters ({record['clusters']}), and each difference is paired. "
+        "'How sure' is the share of draws in which the one that looks better is better. With many "
+        "metrics one or another range leaves 0 out by chance. "
+        f"Costs: {record['costs']}."
     )
     return Document(
         f"{_and(names)}, side by side",
