@@ -109,6 +109,6 @@ def _table(table: Table) -> str:
     label = escape(table.caption, quote=True)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table>'
-        f"<caption>{escape(table.caption)}</caption><thead><tr>{header}</tr></thead>"
+        f"<caption><span>{escape(table.caption)}</span></caption><thead><tr>{header}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )

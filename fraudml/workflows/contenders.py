@@ -94,7 +94,12 @@ def from_runs(folders: Sequence[str]) -> tuple[list[Contender], list[str]]:
         Contender(name, folder, _blocks(dataset, table), _run_costs(one))
         for name, folder, table, one in zip(names(folders), folders, tables, settings, strict=True)
     ]
-    return contenders, _cost_notes(contenders)
+    refused = [
+        f"The guard refused {one.name}: it has no bundle to score with."
+        for one in contenders
+        if not (Path(one.folder).expanduser() / "bundle").is_dir()
+    ]
+    return contenders, [*refused, *_cost_notes(contenders)]
 
 
 def from_bundles(
