@@ -62,7 +62,7 @@ def read_config(path: Path) -> Settings:
     ConfigError
         It is no config of this version.
     """
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     from fraudml.errors import ConfigError
 

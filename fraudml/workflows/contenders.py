@@ -207,8 +207,10 @@ def _dataset(table: pl.DataFrame, data: DataSettings) -> Dataset:
     known = [name for name in _ROW if table[name].null_count() < table.height]
     if not table["id"].is_unique().all():  # the folds of a backtest may overlap
         known = [name for name in known if name != "id"]
-    nothing: dict[str, str | None] = dict.fromkeys(("time", "id", "entity", "amount"))
-    roles = ColumnRoles(**{**nothing, **{name: name for name in known}})
+    time, id_, entity, amount = (
+        name if name in known else None for name in ("time", "id", "entity", "amount")
+    )
+    roles = ColumnRoles(label="label", time=time, id=id_, entity=entity, amount=amount)
     return check_table(table, replace(data, columns=roles, positive=None, labels_complete=True))
 
 
@@ -256,7 +258,9 @@ def _overlap(name: str, record: dict[str, Any], dataset: Dataset) -> list[str]:
     schema = dataset.schema
     first = dataset.facts["time"][0] if dataset.has_time else None
     start = format_moment(first, unit=schema.time_unit, numeric=schema.numeric_time)
-    if end is None or start is None or type(end) is not type(start) or start > end:
+    numbers = isinstance(start, float) and isinstance(end, int | float) and start <= end
+    dates = isinstance(start, str) and isinstance(end, str) and start <= end
+    if not (numbers or dates):
         return []
     return [
         f"{name} was fitted on rows up to {end}, and this table begins at {start}: rows that it "
