@@ -27,7 +27,7 @@ class ModelFacts:
         As `metrics.json` has them; `decided` is what the policy's alerts did. No
         `proof` where there is none to speak of.
     by_threshold, over_time, outcomes : DataFrame
-        From `evaluation.curves`.
+        From `evaluation.curves`; periods with their `label`.
     cost_never, cost_always : float
         Of alerting no row, and every row.
     drivers : DataFrame

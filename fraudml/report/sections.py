@@ -246,16 +246,8 @@ def _over_time(facts: ModelFacts) -> tuple[Block, ...]:
     table = facts.over_time
     if not table.height:
         return (Text("No column has the role of the time, so nothing can be told over time."),)
-    table = table.with_columns(label=_moments(table))
     known = [name for name in _RATES if table[name].null_count() < table.height]
     return tuple(_period_plot(facts, table, name) for name in known)
-
-
-def _moments(table: pl.DataFrame) -> pl.Series:
-    """Periods by their first day; with the hour where they are shorter than a day."""
-    if "label" in table.columns:
-        return table["label"]
-    return table["start"].dt.strftime("%Y-%m-%d" if table["days"].min() >= 1 else "%m-%d %H:%M")  # type: ignore[operator]
 
 
 def _period_plot(facts: ModelFacts, table: pl.DataFrame, name: str) -> Plot:

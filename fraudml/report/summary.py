@@ -7,7 +7,7 @@ from typing import Any
 
 from fraudml.report.document import Block, Notice, Text
 from fraudml.report.facts import ModelFacts
-from fraudml.report.numbers import percent, ranged
+from fraudml.report.numbers import number, percent, ranged
 
 
 def opening(facts: ModelFacts) -> tuple[Block, ...]:
@@ -101,4 +101,4 @@ def _conditions(facts: ModelFacts) -> str:
 
 def _day(moment: Any) -> str:
     """The date of a moment; a number as it is."""
-    return moment[:10] if isinstance(moment, str) else str(moment)
+    return moment[:10] if isinstance(moment, str) else number(moment)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from fraudml.config.settings import Settings
+from fraudml.data.clock import format_moment
 from fraudml.decisions.costs import DEFAULT_REVIEW_COST, CostModel, describe
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
@@ -95,7 +96,7 @@ def backtest_document(done: Backtest) -> Document:
         versions=metrics["run"]["versions"],
         delay_kept=last["development"]["label_delay_kept"],
     )
-    facts = replace(facts, over_time=done.over_time)
+    facts = replace(facts, over_time=_labelled(done.over_time, settings, last["start"]))
     return Document(
         _title(settings),
         "Fraud models, walked through time by a backtest",
@@ -152,7 +153,7 @@ def model_facts(
         level=settings.evaluation.level,
         **record,
         by_threshold=curves.by_threshold,
-        over_time=curves.over_time,
+        over_time=_labelled(curves.over_time, settings, record["blocks"]["test"]["start"]),
         outcomes=curves.outcomes,
         cost_never=curves.cost_never,
         cost_always=curves.cost_always,
@@ -162,6 +163,20 @@ def model_facts(
         proof_words={name: sentence(one) for name, one in (record["proof"] or {}).items()},
         repeat=_repeat(settings.command),
     )
+
+
+def _labelled(periods: pl.DataFrame, settings: Settings, start: Any) -> pl.DataFrame:
+    """Call periods by their start as the table has it: a date, with the hour if need be, or a
+    number.
+    """
+    if not periods.height:
+        return periods
+    if isinstance(start, str):
+        short = "%Y-%m-%d" if periods["days"].to_numpy().min() >= 1 else "%m-%d %H:%M"
+        return periods.with_columns(label=pl.col("start").dt.strftime(short))
+    unit = settings.data.time_unit
+    moments = (format_moment(one, unit=unit, numeric=True) for one in periods["start"])
+    return periods.with_columns(label=pl.Series([f"{one:.6g}" for one in moments]))
 
 
 def _words(
@@ -184,6 +199,12 @@ def _words(
     return words
 
 
+_OUTCOMES = {
+    "fp": "a false alert",
+    "fn": "a missed fraud",
+    "tp": "a caught fraud",
+    "tn": "a legitimate row that is left alone",
+}
 _CASES = " A card or customer that is alerted several times on a day is one alert of that day."
 
 
@@ -195,8 +216,41 @@ def costs_sentence(costs: CostModel) -> str:
         review = told["review_cost"]
         cost = f"{DEFAULT_REVIEW_COST:g} (built in, not yours)" if review is None else f"{review}"
         return f"a missed fraud costs its amount and an alert {cost}"
-    known = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
-    return f"costs are {kind}: {known}"
+    known = {name.partition("_")[0]: value for name, value in told.items() if value is not None}
+    each = [f"{_OUTCOMES[name]} costs {_price(value)}" for name, value in known.items()]
+    return ", ".join(each) + (" (columns of the table)" if kind == "columns" else "")
+
+
+def _price(cost: Any) -> str:
+    """A number, the name of a column, or a fixed sum and a share of the amount."""
+    if not isinstance(cost, Mapping):
+        return f"{cost:g}" if isinstance(cost, float) else str(cost)
+    share = f" and {cost['share']:.0%} of the amount" if cost["share"] else ""
+    return f"{cost['fixed']:g}{share}"
+
+
+_OUTCOMES = {
+    "fp": "a false alert",
+    "fn": "a missed fraud",
+    "tp": "a caught fraud",
+    "tn": "a legitimate row that is left alone",
+}
+_CASES = " A card or customer that is alerted several times on a day is one alert of that day."
+
+
+def costs_sentence(costs: CostModel) -> str:
+    """Say in words what the outcomes cost."""
+    told = dict(describe(costs))
+    kind = told.pop("kind")
+    if kind == "card":
+        review = told["review_cost"]
+        cost = f"{DEFAULT_REVIEW_COST:g} (built in, not yours)" if review is None else f"{review}"
+        return f"a missed fraud costs its amount and an alert {cost}"
+    known = {name.partition("_")[0]: value for name, value in told.items() if value is not None}
+    if kind in ("fixed", "columns"):
+        each = [f"{_OUTCOMES[name]} costs {value}" for name, value in known.items()]
+        return ", ".join(each) + (" (columns of the table)" if kind == "columns" else "")
+    return f"costs are {kind}: {', '.join(f'{name} {value}' for name, value in told.items())}"
 
 
 def _calibration(record: Mapping[str, Any]) -> str:

@@ -131,6 +131,7 @@ def facts(**changes: Any) -> ModelFacts:
                 "rows": [5000, 5000],
                 "frauds": [50, 50],
                 "alerts": [100, 100],
+                "label": ["2026-02-27", "2026-03-06"],
             }
         ).with_columns(
             pl.col("start", "end").cast(pl.Datetime("us")),
