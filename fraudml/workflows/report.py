@@ -224,33 +224,9 @@ def costs_sentence(costs: CostModel) -> str:
 def _price(cost: Any) -> str:
     """A number, the name of a column, or a fixed sum and a share of the amount."""
     if not isinstance(cost, Mapping):
-        return f"{cost:g}" if isinstance(cost, float) else str(cost)
+        return f"{cost:g}" if isinstance(cost, int | float) else f"'{cost}'"
     share = f" and {cost['share']:.0%} of the amount" if cost["share"] else ""
     return f"{cost['fixed']:g}{share}"
-
-
-_OUTCOMES = {
-    "fp": "a false alert",
-    "fn": "a missed fraud",
-    "tp": "a caught fraud",
-    "tn": "a legitimate row that is left alone",
-}
-_CASES = " A card or customer that is alerted several times on a day is one alert of that day."
-
-
-def costs_sentence(costs: CostModel) -> str:
-    """Say in words what the outcomes cost."""
-    told = dict(describe(costs))
-    kind = told.pop("kind")
-    if kind == "card":
-        review = told["review_cost"]
-        cost = f"{DEFAULT_REVIEW_COST:g} (built in, not yours)" if review is None else f"{review}"
-        return f"a missed fraud costs its amount and an alert {cost}"
-    known = {name.partition("_")[0]: value for name, value in told.items() if value is not None}
-    if kind in ("fixed", "columns"):
-        each = [f"{_OUTCOMES[name]} costs {value}" for name, value in known.items()]
-        return ", ".join(each) + (" (columns of the table)" if kind == "columns" else "")
-    return f"costs are {kind}: {', '.join(f'{name} {value}' for name, value in told.items())}"
 
 
 def _calibration(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The sentences that a report is given: costs, delays, periods, clusters."""
+"""The sentences that a report is given: what outcomes cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fraudml.workflows.report import costs_sentence
         ),
         (
             Columns("harm", "loss"),
-            "a false alert costs harm, a missed fraud costs loss (columns of the table)",
+            "a false alert costs 'harm', a missed fraud costs 'loss' (columns of the table)",
         ),
         (
             Affine(fn=Line(5.0, 0.5)),
