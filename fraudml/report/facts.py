@@ -37,7 +37,7 @@ class ModelFacts:
     findings : sequence of (str, str)
         Severity and message of what the audit found on the way; None where it was not looked at.
     words : mapping
-        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, and where
+        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, `whole`, and where
         there are any `promise`, `fairness`, `no_drivers`.
     proof_words : mapping
         The verdict on each help.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,10 +53,20 @@ def precision_recall(facts: ModelFacts) -> tuple[Block, ...]:
     )
 
 
+def _cost_axis(*seen: float) -> Axis:
+    """An axis that shows what is worth choosing; alerting every row may cost a hundred times that.
+
+    Costs may be negative.
+    """
+    low, high = min(0.0, *seen), max(seen)
+    top = high + 0.4 * (high - low)
+    return Axis("cost", low=low, high=top if top > low else None)
+
+
 def cost_over_threshold(facts: ModelFacts) -> tuple[Block, ...]:
     """Draw cost over the threshold, with the policy and doing nothing."""
     table, cost = facts.by_threshold, facts.test["cost"]
-    low = max(float(table["threshold"].min() or 0.0), 1e-6)  # type: ignore[arg-type]
+    low = max(min(table["threshold"].to_list()), 1e-6)
     marks: list[Any] = [
         _curve(facts, "threshold", "cost", f"one threshold for all rows, band {facts.ends}"),
         Rule(facts.cost_never, f"alerting never: {number(facts.cost_never)}", colour=2),
@@ -71,7 +82,6 @@ def cost_over_threshold(facts: ModelFacts) -> tuple[Block, ...]:
         chosen = f"The policy alerts from a probability of {threshold:.4g} on."
         if threshold <= 1:
             marks.append(Spot(threshold, cost["value"], "the policy", None, _ends(cost)))
-    top = 1.4 * max(facts.cost_never, cost["value"], float(table["cost"].min() or 0.0))  # type: ignore[arg-type]
     return (
         Text(f"Costs: {facts.words['costs']}."),
         Plot(
@@ -80,7 +90,7 @@ def cost_over_threshold(facts: ModelFacts) -> tuple[Block, ...]:
             f"{number(facts.cost_never)}. The lowest point of the curve is known with hindsight.",
             Chart(
                 Axis("threshold on the probability of fraud", scale="log", low=low, high=1.0),
-                Axis("cost", low=min(0.0, float(table["cost"].min() or 0.0)), high=top or None),  # type: ignore[arg-type]
+                _cost_axis(facts.cost_never, cost["value"], min(table["cost"].to_list())),
                 marks,
             ),
             _ladder(facts, {"cost": number}, "Cost of alerting from each threshold on"),
@@ -132,7 +142,7 @@ def _period_plot(facts: ModelFacts, table: pl.DataFrame, name: str) -> Plot:
     marks: list[Any] = [line]
     overall = facts.decided[name]["value"]
     if overall is not None:
-        marks.append(Rule(overall, f"over the whole block: {write(overall)}"))
+        marks.append(Rule(overall, f"{facts.words['whole']}: {write(overall)}"))
     ends = Axis("start of the period", ticks=ticks, low=-0.5, high=table.height - 0.5)
     top = 1 if name == "recall" else None
     scale = Axis("", form="percent" if share else "number", low=0, high=top)
@@ -153,7 +163,7 @@ def reliability(facts: ModelFacts) -> tuple[Block, ...]:
     bins = facts.calibration["reliability"]
     known = [one for one in bins if one["mean_p"] > 0]
     positive = [v for one in known for v in (one["mean_p"], one["rate"]) if v > 0]
-    low = 10.0 ** _floor_decade(min(positive, default=1e-4))
+    low = 10.0 ** math.floor(math.log10(min(positive, default=1e-4)))
     line = Line(
         [one["mean_p"] for one in known],
         [one["rate"] for one in known],
@@ -196,10 +206,6 @@ def reliability(facts: ModelFacts) -> tuple[Block, ...]:
             ),
         ),
     )
-
-
-def _floor_decade(value: float) -> int:
-    return len(f"{value:.0e}".partition("e-")[2]) and -int(f"{value:.0e}".partition("e-")[2])
 
 
 def by_rank(facts: ModelFacts) -> tuple[Block, ...]:

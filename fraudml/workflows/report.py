@@ -96,7 +96,11 @@ def backtest_document(done: Backtest) -> Document:
         versions=metrics["run"]["versions"],
         delay_kept=last["development"]["label_delay_kept"],
     )
-    facts = replace(facts, over_time=_labelled(done.over_time, settings, last["start"]))
+    facts = replace(
+        facts,
+        over_time=_labelled(done.over_time, settings, last["start"]),
+        words={**facts.words, "whole": "over the test period of the last fold"},
+    )
     return Document(
         _title(settings),
         "Fraud models, walked through time by a backtest",
@@ -189,6 +193,7 @@ def _words(
         "clusters": _clusters(details.clusters),
         "cases": "" if settings.data.columns.entity is None else _CASES,
         "delay": _delay(settings, delay_kept),
+        "whole": "over the whole block",
     }
     if constraint is not None:
         words["promise"] = Constraint(**constraint).sentence()

@@ -157,6 +157,7 @@ def facts(**changes: Any) -> ModelFacts:
             "calibration": "right: their mean over the base rate is 1.00",
             "clusters": "draws of whole entities, 900 of them",
             "cases": "",
+            "whole": "over the whole block",
             "delay": "labels arrive within 7 days",
         },
         "proof_words": {},

@@ -282,3 +282,19 @@ def test_the_keyboard_reaches_the_report_first_and_then_its_plots(
     assert browser.value("document.querySelectorAll('details summary').length") >= 8
     browser.value("document.querySelector('details summary').click()")
     assert browser.value("document.querySelector('details').open") is True
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_a_comparison_fits_a_phone_and_asks_for_nothing(
+    run: Path, browser: Browser, tmp_path: Path
+) -> None:
+    copy = tmp_path / "another_run_with_a_rather_long_name_of_its_own"
+    shutil.copytree(run, copy)
+    out = tmp_path / "out"
+    few = ("threads=1", "evaluation.replicates=200")
+    assert main(["compare", f"runs=[{run},{copy}]", *few, f"output_dir={out}"]) == 0
+    browser.show(out / "report.html", 400)
+    assert len(browser.named("Network.requestWillBeSent")) <= 2  # the page, and its empty icon
+    assert not browser.named("Log.entryAdded")
+    assert browser.value("document.documentElement.scrollWidth") <= 400
