@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -13,6 +13,8 @@ from fraudml.report.numbers import NONE, column, number, percent, ranged, signed
 
 _COLOURS = 5
 _ROWS = 15
+_HEADLINES = ("average_precision", "value_recall", "cost")
+"""Metrics whose difference stands in the first paragraph; all stand in the tables."""
 
 
 def comparison_document(
@@ -65,12 +67,12 @@ def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
     sentences = []
     for better, worse in ((one, other), (other, one)):
         ahead = [
-            f"{_words(name)} by {_lead(pair)}, {sure(pair['sure'])} sure"
+            f"{_words(name)} by {_lead(pair)}" if name in _HEADLINES else _words(name)
             for name, pair in found.items()
             if pair["better"] == better
         ]
         if ahead:
-            sentences.append(f"{better} is better than {worse} in {'; '.join(ahead)}.")
+            sentences.append(f"{better} is better than {worse} in {_and(ahead)}.")
     open_ = [
         _words(name)
         for name, pair in found.items()
@@ -96,7 +98,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _and(words: list[str]) -> str:
+def _and(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
