@@ -98,6 +98,14 @@ COMMANDS = {
         "fraudml.workflows.show",
         examples=("bundle=runs/…/bundle",),
     ),
+    "compare": Command(
+        "set models side by side on the same rows: which is better for what, and how sure",
+        "fraudml.workflows.compare",
+        examples=(
+            "runs=[runs/…_train,runs/…_smote]",
+            "bundles=[runs/…/bundle,runs/…/bundle] data=table data.path=may.parquet",
+        ),
+    ),
     "audit": Command(
         "before training, find what in a table will hurt",
         "fraudml.workflows.audit",

@@ -13,8 +13,8 @@ from fraudml.data.schema import Dataset
 _log = logging.getLogger(__name__)
 
 
-def warn_at_a_glance(dataset: Dataset, passed_over: Collection[str]) -> None:
-    """Log a warning for each column of dates after the row's own time, and for copied rows.
+def warn_at_a_glance(dataset: Dataset, passed_over: Collection[str]) -> tuple[Finding, ...]:
+    """Return and log warnings of columns of dates after the row's own time, and of copied rows.
 
     Costs a pass over the table.
 
@@ -25,9 +25,10 @@ def warn_at_a_glance(dataset: Dataset, passed_over: Collection[str]) -> None:
     passed_over : collection of str
         Columns that are no features, or that the user allowed.
     """
-    for finding in _findings(dataset, passed_over):
-        if finding.severity == "warning":
-            _log.warning("%s", finding.message)
+    found = tuple(one for one in _findings(dataset, passed_over) if one.severity == "warning")
+    for finding in found:
+        _log.warning("%s", finding.message)
+    return found
 
 
 def _findings(dataset: Dataset, passed_over: Collection[str]) -> Iterator[Finding]:

@@ -52,6 +52,32 @@ def load_settings(
     return read_settings(plain)
 
 
+def read_config(path: Path) -> Settings:
+    """Read the config that a run left behind.
+
+    Parameters
+    ----------
+    path : Path
+        Its `config.yaml`.
+
+    Raises
+    ------
+    ConfigError
+        It is no config of this version.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    from fraudml.errors import ConfigError
+
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict):
+            raise ConfigError("it holds no keys")
+        return read_settings(plain)
+    except (yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"'{path}' is no config of this version: {error}") from error
+
+
 def read_settings(plain: dict[str, object]) -> Settings:
     """Read a composed, plain config into settings, with every part checked and complete."""
     from fraudml.config.checks import check_tree

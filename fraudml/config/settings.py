@@ -149,6 +149,8 @@ class Settings:
     bundle : str, optional
         The folder of a bundle, or of the run that wrote it: what `score`, `export` and `show`
         are about.
+    runs, bundles : tuple of str
+        What `compare` sets side by side: folders of finished runs, or bundles on `data`.
     input : str, optional
         The table to score, or to check an export on: a Parquet, CSV or Arrow IPC file, a folder or
         a glob of them; for `score` also a database with `input_query`.
@@ -212,6 +214,8 @@ class Settings:
     record: str | None = None
     overwrite: bool = False
     bundle: str | None = None
+    runs: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
     input: str | None = None
     history: str | None = None
     input_query: str | None = None

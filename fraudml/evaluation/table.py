@@ -211,7 +211,9 @@ _COLUMNS = {
 }
 
 
-def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix) -> ScoredRows:
+def scored_rows(
+    scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix | None
+) -> ScoredRows:
     """Give the metrics what they know of scored rows.
 
     Parameters
@@ -220,8 +222,8 @@ def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix
         With all labels known.
     alert : ndarray of bool
         What a policy decided.
-    costs : CostMatrix
-        Of the same rows.
+    costs : CostMatrix, optional
+        Of the same rows; without them metrics of money have no value.
     """
     amount = scored.amount
     if amount is not None and np.isnan(amount.astype(np.float64)).any():
@@ -235,10 +237,7 @@ def scored_rows(scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix
         entity=scored.entity,
         day=scored.day,
         n_days=scored.days,
-        tp_cost=costs.tp_cost,
-        fp_cost=costs.fp_cost,
-        fn_cost=costs.fn_cost,
-        tn_cost=costs.tn_cost,
+        **({} if costs is None else costs.as_mapping()),
     )
 
 

@@ -30,7 +30,13 @@ from fraudml.metrics.expected import (
     expected_precision,
     expected_recall,
 )
-from fraudml.metrics.intervals import Bootstrap, Interval, bootstrap, bootstrap_counts
+from fraudml.metrics.intervals import (
+    Bootstrap,
+    Interval,
+    bootstrap,
+    bootstrap_counts,
+    bootstrap_sums,
+)
 from fraudml.metrics.money import (
     BestThreshold,
     RiskThresholds,
@@ -86,6 +92,7 @@ __all__ = [
     "best_threshold",
     "bootstrap",
     "bootstrap_counts",
+    "bootstrap_sums",
     "brier",
     "calibration_in_the_large",
     "calibration_slope",

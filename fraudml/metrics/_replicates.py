@@ -158,6 +158,31 @@ def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
     return evaluate
 
 
+def plan_sums_by_cell(
+    cell: Codes, columns: list[Float], cells: int, clusters: Clusters
+) -> Evaluate:
+    """Plan the sums of columns by cell, flat: cell by cell, and in each the columns in order.
+
+    A cluster is in few of many cells, so that the totals are a sparse matrix.
+    """
+    from scipy.sparse import coo_array
+
+    parts = []
+    for position, values in enumerate(columns):
+        rows = np.flatnonzero(values)
+        place = cell[rows] * len(columns) + position
+        parts.append((values[rows], place, clusters.codes[rows]))
+    values, places, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    shape = (cells * len(columns), clusters.count)
+    totals = coo_array((values, (places, codes)), shape=shape).tocsr()
+
+    def evaluate(counts: Counts) -> Float:
+        drawn: Float = totals @ per_replicate(counts).T.astype(np.float64)
+        return drawn.T
+
+    return evaluate
+
+
 def _weighted_totals(counts: Counts, totals: Float) -> Float:
     """Multiply counts and totals, in blocks that BLAS does not give to threads of its own.
 

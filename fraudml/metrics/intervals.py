@@ -6,7 +6,7 @@ So whole clusters are drawn, and `Clusters` says which.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from zlib import crc32
@@ -20,7 +20,15 @@ from fraudml.metrics._checks import Codes, Float, at_least_one, checked
 from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics
 
-__all__ = ["Bootstrap", "Clusters", "Interval", "bootstrap", "bootstrap_counts", "choose_clusters"]
+__all__ = [
+    "Bootstrap",
+    "Clusters",
+    "Interval",
+    "bootstrap",
+    "bootstrap_counts",
+    "bootstrap_sums",
+    "choose_clusters",
+]
 
 _CHUNK = 16  # replicates at once, where there are at most a million clusters
 _CHUNK_CELLS = 1 << 24
@@ -277,6 +285,68 @@ def bootstrap_counts(
     draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
     plan = _replicates.plan_counts(codes, at_least_one("cells", cells), clusters)
     return _fill([(list(range(cells)), plan)], cells, clusters, draws)
+
+
+def bootstrap_sums(
+    cell: ArrayLike,
+    columns: Sequence[ArrayLike],
+    clusters: Clusters,
+    *,
+    cells: int,
+    replicates: int = 1000,
+    seed: int = 0,
+    threads: int = 1,
+) -> Float:
+    """Add up columns by cell on the sample, and in replicates: the first of those of `bootstrap`.
+
+    For curves: with the rows cut into cells by their score, running sums over the cells are what
+    every threshold between them gives.
+
+    Parameters
+    ----------
+    cell : array-like of int, shape (n_rows,)
+        The cell of each row, from 0 to `cells` − 1.
+    columns : sequence of array-like of float, each of shape (n_rows,)
+        What is added up; zeros cost nothing.
+    clusters : Clusters
+        As from `choose_clusters`.
+    cells : int
+        How many cells there are.
+    replicates, seed, threads : int
+        As in `bootstrap`; 0 replicates give the sample alone.
+
+    Returns
+    -------
+    ndarray of float64, shape (1 + replicates, cells, columns)
+        The sums, those of the sample first.
+
+    Raises
+    ------
+    ConfigError
+        `replicates`, `seed` or `threads` is wrong.
+    DataError
+        The clusters do not fit the rows, or there are fewer than two.
+
+    Examples
+    --------
+    >>> clusters = choose_clusters(n_rows=3)
+    >>> found = bootstrap_sums([0, 1, 1], [[5.0, 1.0, 2.0]], clusters, cells=2, replicates=4)
+    >>> found.shape, found[0, :, 0].tolist()
+    ((5, 2, 1), [5.0, 3.0])
+    """
+    (codes,) = checked(day=cell)
+    values = [np.asarray(column, dtype=np.float64) for column in columns]
+    at_least_one("cells", cells)
+    sums = [np.bincount(codes, one, minlength=cells) for one in values]
+    sample = np.column_stack(sums).astype(np.float64)
+    if not replicates:
+        return sample[None]
+    _check(codes, clusters, seed)
+    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
+    plan = _replicates.plan_sums_by_cell(codes, values, cells, clusters)
+    width = cells * len(values)
+    drawn = _fill([(list(range(width)), plan)], width, clusters, draws)
+    return np.concatenate([sample[None], drawn.reshape(-1, cells, len(values))])
 
 
 def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draws: _Draws) -> Float:

@@ -93,6 +93,10 @@ class Backtest:
         The guard's, on the last fold's model.
     bundle : DecisionBundle, optional
         That model; None where the guard refused it.
+    last : Tested
+        How it did, for the report.
+    over_time : DataFrame
+        Its alerts and those of the models before it, period by period.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -102,6 +106,8 @@ class Backtest:
     scores: pl.DataFrame
     verdict: Verdict
     bundle: DecisionBundle | None
+    last: Tested
+    over_time: pl.DataFrame
     folder: str | None = None
 
     @property
@@ -214,7 +220,10 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
         "guard": metrics["guard"],
     }
     bundle = kept_bundle(last.bundle, of_last, verdict, last.tested)
-    return Backtest(settings, metrics, _scores(results), verdict, bundle)
+    periods = [one.tested.details.curves.over_time for one in results if one.tested.details]
+    return Backtest(
+        settings, metrics, _scores(results), verdict, bundle, last.tested, pl.concat(periods)
+    )
 
 
 def _run_folds(
@@ -258,7 +267,15 @@ def _run_fold(
     bundle, scores = fit_bundle(
         data.prepared, data.train, data.steps, parts, context, rounds=settings.rounds
     )
-    tested = try_bundle(data.prepared, data.test, bundle, settings, context, rivals_fit=data.train)
+    tested = try_bundle(
+        data.prepared,
+        data.test,
+        bundle,
+        settings,
+        context,
+        rivals_fit=data.train,
+        details=True,
+    )
     without_refit = None
     if settings.backtest.refit == "never":
         # In the first fold they are the same model.

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fraudml.audit.finding import Finding
 from fraudml.audit.glance import warn_at_a_glance
 from fraudml.audit.leaks import refuse_leaks
 from fraudml.bundle import DecisionBundle, spread_of
@@ -17,6 +18,8 @@ from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
 from fraudml.decisions.policies import TunedPolicy, TuningRows
+from fraudml.evaluation.curves import Curves, draw_curves
+from fraudml.evaluation.drivers import Drivers, find_drivers
 from fraudml.evaluation.fairness import Groups, judge_groups, no_groups, read_groups
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fold
@@ -52,12 +55,15 @@ class Prepared:
         One row a row of the dataset, with labels and stakes.
     costs : CostMatrix
         Of the same rows.
+    findings : tuple of Finding
+        What was found at a glance at the table.
     """
 
     dataset: Dataset
     features: FittedFeatures
     matrix: DesignMatrix
     costs: CostMatrix
+    findings: tuple[Finding, ...] = ()
 
 
 def prepare_rows(
@@ -98,9 +104,10 @@ def prepare_split(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
-    warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
+    found = warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
-    return prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
+    prepared = prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
+    return replace(prepared, findings=found)
 
 
 def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
@@ -214,6 +221,28 @@ def _tuning_rows(prepared: Prepared, scores: OutOfFold, p_fraud: NDArray[np.floa
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a report shows of a model beside its numbers.
+
+    Parameters
+    ----------
+    curves : Curves
+        What its scores and alerts give, threshold by threshold and period by period.
+    drivers : Drivers
+        What moves its scores.
+    clusters : str
+        What the intervals drew, with its count.
+    costs : CostModel
+        What its outcomes cost.
+    """
+
+    curves: Curves
+    drivers: Drivers
+    clusters: str
+    costs: CostModel
+
+
+@dataclass(frozen=True)
 class Tested:
     """A model on rows that it has not seen.
 
@@ -227,12 +256,15 @@ class Tested:
         How the alerts fall on groups, as `metrics.json` has it.
     rivals : dict
         What trivial scores are worth on the same rows; empty where nobody asked.
+    details : Details, optional
+        What a report shows besides; None where nobody asked.
     """
 
     table: pl.DataFrame
     evaluation: Evaluation
     fairness: dict[str, Any]
     rivals: dict[str, Any]
+    details: Details | None = None
 
 
 def try_bundle(
@@ -243,6 +275,7 @@ def try_bundle(
     context: FitContext,
     *,
     rivals_fit: Rows | None = None,
+    details: bool = False,
 ) -> Tested:
     """Score rows and evaluate the scores.
 
@@ -260,10 +293,13 @@ def try_bundle(
         Seed, threads, deadline.
     rivals_fit : ndarray of int64, optional
         The rows that trivial rivals may learn from; None leaves them out.
+    details : bool
+        Whether a report will be made of it.
     """
     context.progress("evaluate", 0.0)
     tested = prepared.dataset.take(rows)
-    made = bundle.decide(tested, prepared.matrix.take(rows))
+    matrix = prepared.matrix.take(rows)
+    made = bundle.decide(tested, matrix)
     scored = score_rows(prepared.dataset, rows, made.margin, made.p)
     costs, seed = prepared.costs.take(rows), child_seed(settings.seed, "intervals")
     drawn = {"seed": seed, "threads": context.threads}
@@ -281,9 +317,20 @@ def try_bundle(
         against = _meet_rivals(
             prepared, rivals_fit, rows, scored, settings=settings, context=context
         )
+    shown = None
+    if details:
+        threshold = bundle.policy.threshold
+        shown = Details(
+            draw_curves(
+                scored, made.alert, costs, settings.evaluation, threshold=threshold, **drawn
+            ),
+            find_drivers(bundle.learner, matrix, made.alert, made.p),
+            evaluation.clusters,
+            bundle.costs,
+        )
     context.progress("evaluate", 1.0)
     table = _table(prepared.dataset, rows, scored, made.alert)
-    return Tested(table, evaluation, fairness, against)
+    return Tested(table, evaluation, fairness, against, shown)
 
 
 def _meet_rivals(

@@ -18,6 +18,7 @@ from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
 from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
+from fraudml.workflows.report import backtest_document, run_document, write_report
 
 if TYPE_CHECKING:
     from fraudml.workflows.audit import Audit
@@ -104,8 +105,9 @@ def write_run(run: Run, place: Place) -> Run:
         From `run_folder`.
     """
     write_json(place.partial / "metrics.json", run.metrics)
-    if run.test_scores.width:  # a model that was refitted on all rows has none
+    if run.details is not None:  # a model that was refitted on all rows has none
         run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
+        write_report(run_document(run), place.partial)
     if run.bundle is not None:
         write_bundle(run.bundle, place.partial / "bundle")
     return replace(run, folder=str(place.final))
@@ -124,6 +126,7 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
     write_json(place.partial / "backtest.json", done.metrics)
     done.scores.write_parquet(place.partial / "backtest_scores.parquet", row_group_size=125_000)
     plot_over_time(over_time(done.metrics), place.partial / "over_time.png")
+    write_report(backtest_document(done), place.partial)
     if done.bundle is not None:
         write_bundle(done.bundle, place.partial / "bundle")
     return replace(done, folder=str(place.final))

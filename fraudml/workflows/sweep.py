@@ -35,6 +35,7 @@ from fraudml.sweep.storage import open_trials
 from fraudml.sweep.study import no_trial
 from fraudml.workflows.backtest import Backtest, backtest
 from fraudml.workflows.parts import build_parts
+from fraudml.workflows.report import sweep_document, write_report
 from fraudml.workflows.run_folder import Place, kept_folder, write_backtest, write_run
 from fraudml.workflows.sweep_record import sweep_record, sweep_table, write_winner
 from fraudml.workflows.sweep_rows import TrialRows, settings_with
@@ -142,13 +143,15 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         table = pl.DataFrame(trials.rows(), infer_schema_length=None)
         table.write_parquet(folder / "trials.parquet")
         lower = find_metric(settings.objective).direction == "lower"
+        importance = trials.importance()
         plot_sweep(
             table,
-            trials.importance(),
+            importance,
             chosen=best.number,
             lower_is_better=lower,
             path=folder / "sweep.png",
         )
+        write_report(sweep_document(chosen, record, table, importance), folder)
         write_json(folder / "sweep.json", record)
         shared.let_go()
     return Sweep(record, str(final), chosen)

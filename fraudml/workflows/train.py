@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from fraudml.audit.finding import Finding
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.check import check_table
@@ -25,6 +26,7 @@ from fraudml.evaluation.guard import Verdict
 from fraudml.progress import Progress, silent
 from fraudml.split import split_blocks
 from fraudml.workflows.model import (
+    Details,
     fit_bundle,
     fit_context,
     judge_model,
@@ -56,6 +58,10 @@ class Run:
         The guard's.
     bundle : DecisionBundle, optional
         The model; None where the guard refused it.
+    details : Details, optional
+        What the report shows besides; None where a model was refitted on all rows.
+    findings : tuple of Finding
+        What was found at a glance at the table.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -65,6 +71,8 @@ class Run:
     test_scores: pl.DataFrame
     verdict: Verdict
     bundle: DecisionBundle | None
+    details: Details | None = None
+    findings: tuple[Finding, ...] = ()
     folder: str | None = None
 
     @property
@@ -166,6 +174,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         settings,
         context,
         rivals_fit=split.development.rows,
+        details=True,
     )
     verdict = judge_model(tested.evaluation, bundle.policy, parts, settings.guard)
     metrics = metrics_record(
@@ -184,4 +193,5 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         device=context.device,
     )
     kept = kept_bundle(bundle, metrics, verdict, tested)
-    return Run(settings, metrics, tested.table, verdict, kept)
+    assert tested.details is not None
+    return Run(settings, metrics, tested.table, verdict, kept, tested.details, prepared.findings)

@@ -168,6 +168,8 @@ def test_shuffled_labels_are_refused_and_get_no_bundle(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml",
         "metrics.json",
+        "report.html",
+        "report.md",
         "run.log",
         "test_scores.parquet",
     }

@@ -1,0 +1,268 @@
+"""What is compared: the scores that finished runs left behind, or those of bundles on one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fraudml.bundle import read_bundle
+from fraudml.config import read_config
+from fraudml.config.components import build
+from fraudml.config.settings import Settings
+from fraudml.data.check import check_table
+from fraudml.data.clock import format_moment
+from fraudml.data.read import load_table
+from fraudml.data.schema import Dataset
+from fraudml.data.settings import ColumnRoles, DataSettings
+from fraudml.decisions.costs import Card, CostModel, Fixed
+from fraudml.errors import DataError
+from fraudml.evaluation.scored import ScoredFrame, score_rows
+from fraudml.files import PARTIAL
+from fraudml.scoring.scorer import Scorer
+from fraudml.workflows.show import bundle_folder
+
+_SCORES = ("test_scores.parquet", "backtest_scores.parquet")
+_ROW = ("id", "time", "entity", "amount", "label")
+
+
+@dataclass(frozen=True)
+class ScoredBlock:
+    """Rows with one model's scores and alerts.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns that costs are made of.
+    scored : ScoredFrame
+        With all labels known.
+    alert : ndarray of bool
+        What its policy decided.
+    """
+
+    frame: pl.DataFrame
+    scored: ScoredFrame
+    alert: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model with its scores of the rows that all are compared on.
+
+    Parameters
+    ----------
+    name : str
+        The last part of its folder's path that tells it from the others.
+    folder : str
+        As the user named it.
+    blocks : tuple of ScoredBlock
+        One, or those of the folds of a backtest.
+    costs : CostModel, optional
+        What its outcomes cost; None where that stands in columns that are not there any more.
+    """
+
+    name: str
+    folder: str
+    blocks: tuple[ScoredBlock, ...]
+    costs: CostModel | None
+
+
+def from_runs(folders: Sequence[str]) -> tuple[list[Contender], list[str]]:
+    """Read finished runs, and what a reader must know of how they differ.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Of `train`, `backtest` or `sweep`.
+
+    Raises
+    ------
+    DataError
+        A folder is missing, unfinished or no run, or the rows are not the same.
+    """
+    tables = [_read_scores(Path(folder).expanduser()) for folder in folders]
+    for folder, table in zip(folders[1:], tables[1:], strict=True):
+        _refuse_other_rows(tables[0], table, folders[0], folder)
+    settings = [read_config(Path(folder).expanduser() / "config.yaml") for folder in folders]
+    dataset = _dataset(tables[0], settings[0].data)
+    contenders = [
+        Contender(name, folder, _blocks(dataset, table), _run_costs(one))
+        for name, folder, table, one in zip(names(folders), folders, tables, settings, strict=True)
+    ]
+    refused = [
+        f"The guard refused {one.name}: it has no bundle to score with."
+        for one in contenders
+        if not (Path(one.folder).expanduser() / "bundle").is_dir()
+    ]
+    return contenders, [*refused, *_cost_notes(contenders)]
+
+
+def from_bundles(
+    folders: Sequence[str], data: DataSettings, threads: int
+) -> tuple[list[Contender], list[str]]:
+    """Score one table by some bundles; rows whose label is not known are left out.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Bundles, or the runs that wrote them.
+    data : DataSettings
+        The table and its roles.
+    threads : int
+        For scoring.
+
+    Raises
+    ------
+    BundleError
+        A bundle is damaged or unknown.
+    DataError
+        The table is wrong, or lacks what a bundle needs.
+    """
+    bundles = [read_bundle(bundle_folder(folder), threads) for folder in folders]
+    table = load_table(data)
+    dataset = check_table(table, data)
+    known = np.flatnonzero(dataset.label >= 0)
+    order = dataset.facts["row"].to_numpy()[known]
+    contenders, notes = [], []
+    for name, folder, bundle in zip(names(folders), folders, bundles, strict=True):
+        made = Scorer(bundle).score(table)[order]
+        p = made["score"].to_numpy()
+        scored = score_rows(dataset, known, p, p)
+        block = ScoredBlock(dataset.frame[known], scored, made["alert"].to_numpy())
+        contenders.append(Contender(name, folder, (block,), bundle.costs))
+        notes += _overlap(name, bundle.record, dataset)
+    return contenders, [*notes, *_cost_notes(contenders)]
+
+
+def names(folders: Sequence[str]) -> list[str]:
+    """Return the shortest ends of paths that tell them apart; a bundle is called by its run.
+
+    Examples
+    --------
+    >>> names(["runs/a/bundle", "runs/b/bundle"]), names(["x/run", "y/run"])
+    (['a', 'b'], ['x/run', 'y/run'])
+    """
+    parts = [list(Path(folder).parts) for folder in folders]
+    parts = [one[:-1] if one[-1] == "bundle" and len(one) > 1 else one for one in parts]
+    for length in range(1, max(map(len, parts)) + 1):
+        short = ["/".join(one[-length:]) for one in parts]
+        if len(set(short)) == len(short):
+            return short
+    return list(folders)
+
+
+def _read_scores(folder: Path) -> pl.DataFrame:
+    if not folder.is_dir():
+        raise DataError(f"runs: there is no folder '{folder}'. Expected the folder of a run.")
+    partial = folder.with_name(folder.name + PARTIAL)
+    if folder.name.endswith(PARTIAL):
+        raise DataError(f"runs: '{folder}' is not finished. Compare it when the run has ended.")
+    found = [folder / name for name in _SCORES if (folder / name).exists()]
+    if not found or not (folder / "config.yaml").exists():
+        going = f" '{partial}' is not finished." if partial.exists() else ""
+        raise DataError(
+            f"runs: '{folder}' is no finished run of train, backtest or sweep: it has no "
+            f"{' or '.join(_SCORES)} beside a config.yaml.{going} For bundles write bundles=[…]."
+        )
+    try:
+        table = pl.read_parquet(found[0])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"'{found[0]}' cannot be read: {error}. Run it again.") from error
+    missing = {*_ROW, "margin", "score", "alert"} - set(table.columns)
+    if missing:
+        raise DataError(f"'{found[0]}' lacks {', '.join(sorted(missing))}. Run it again.")
+    return table
+
+
+def _refuse_other_rows(
+    table: pl.DataFrame, other: pl.DataFrame, folder: str, other_folder: str
+) -> None:
+    columns = [*_ROW, *(("fold",) if "fold" in table.columns else ())]
+    says = "Train both on the same table with the same split, then compare."
+    if table.height != other.height or ("fold" in table.columns) != ("fold" in other.columns):
+        raise DataError(
+            f"'{folder}' was tested on {table.height:,} rows and '{other_folder}' on "
+            f"{other.height:,} others. Models are compared on the same rows. {says}"
+        )
+    for name in columns:
+        one, another = table[name], other[name]
+        if one.dtype != another.dtype and pl.Null not in (one.dtype, another.dtype):
+            differ = table.height
+        else:
+            differ = int((~one.eq_missing(another)).sum())
+        if differ:
+            raise DataError(
+                f"'{folder}' and '{other_folder}' were not tested on the same rows: {name} differs "
+                f"in {differ:,} of {table.height:,}. {says}"
+            )
+
+
+def _dataset(table: pl.DataFrame, data: DataSettings) -> Dataset:
+    """Give scored rows their clock and their entities again."""
+    known = [name for name in _ROW if table[name].null_count() < table.height]
+    if not table["id"].is_unique().all():  # the folds of a backtest may overlap
+        known = [name for name in known if name != "id"]
+    time, id_, entity, amount = (
+        name if name in known else None for name in ("time", "id", "entity", "amount")
+    )
+    roles = ColumnRoles(label="label", time=time, id=id_, entity=entity, amount=amount)
+    return check_table(table, replace(data, columns=roles, positive=None, labels_complete=True))
+
+
+def _blocks(dataset: Dataset, table: pl.DataFrame) -> tuple[ScoredBlock, ...]:
+    """Put one run's scores beside the rows, which are those of every run; a block a fold."""
+    own = table[dataset.facts["row"].to_numpy()]
+    every = np.arange(len(dataset))
+    blocks = [every]
+    if "fold" in table.columns:
+        folds = own["fold"].to_numpy()
+        blocks = [every[folds == one] for one in np.unique(folds)]
+    return tuple(_block(dataset, own, rows) for rows in blocks)
+
+
+def _block(dataset: Dataset, own: pl.DataFrame, rows: NDArray[np.int64]) -> ScoredBlock:
+    scores = own[rows]
+    scored = score_rows(dataset, rows, scores["margin"].to_numpy(), scores["score"].to_numpy())
+    return ScoredBlock(scores, scored, scores["alert"].to_numpy())
+
+
+def _run_costs(settings: Settings) -> CostModel | None:
+    allowed = settings.components.allowed
+    costs: CostModel = build(settings.costs, where="costs", allowed=allowed)
+    if costs.columns:
+        return None
+    if isinstance(costs, Card) and settings.data.columns.amount is None:
+        return Fixed()
+    return costs
+
+
+def _cost_notes(contenders: Sequence[Contender]) -> list[str]:
+    first = contenders[0]
+    others = [one.name for one in contenders[1:] if one.costs != first.costs]
+    if not others:
+        return []
+    return [
+        f"The costs of {', '.join(others)} are not those of {first.name}: all are counted by those "
+        f"of {first.name}, and the alerts of the others were chosen by costs of their own."
+    ]
+
+
+def _overlap(name: str, record: dict[str, Any], dataset: Dataset) -> list[str]:
+    """Say where a bundle may have been fitted on rows of the table."""
+    end = record.get("data", {}).get("blocks", {}).get("development", {}).get("end")
+    schema = dataset.schema
+    first = dataset.facts["time"][0] if dataset.has_time else None
+    start = format_moment(first, unit=schema.time_unit, numeric=schema.numeric_time)
+    numbers = isinstance(start, float) and isinstance(end, int | float) and start <= end
+    dates = isinstance(start, str) and isinstance(end, str) and start <= end
+    if not (numbers or dates):
+        return []
+    return [
+        f"{name} was fitted on rows up to {end}, and this table begins at {start}: rows that it "
+        "has learnt from flatter it. Compare on later rows."
+    ]
