@@ -5,10 +5,11 @@
     FRAUDML_DATA=… python scripts/bench_peers.py gmsc
 
 One table each; losses are printed like wins, and nothing is chosen on test rows. Savings are those
-of each model's own alerts, which come from .5 on where a library says nothing else. Differences are
-fraudml's average precision less the peer's, paired, with 95 % intervals by cards, blocks of time or
-rows. `--autogluon` is the Python of an environment with `autogluon.tabular[lightgbm,xgboost,
-catboost]`; it gets `--seconds` for each block, the same rows and the same threads.
+of each model's own alerts, which come from .5 on where a library says nothing else. Differences, in
+average precision, are those of fraudml's first learner less the peer, paired, with 95 % intervals
+by cards, blocks of time or rows. `--autogluon` is the Python of an environment with
+`autogluon.tabular[lightgbm,xgboost,catboost]`; it gets `--seconds` for each block, the same rows
+and the same threads.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.features.plan import fit_features
-from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix, hide_unseen
@@ -50,7 +50,8 @@ from fraudml.workflows.train import train
 Floats = NDArray[np.float64]
 Costs = Mapping[str, Floats]
 CHILD = Path(__file__).with_name("autogluon_child.py")
-OURS = "fraudml"
+OURS = ("lightgbm", "bagged_lightgbm", "xgboost", "catboost")
+"""fraudml's learners, each with its defaults; the first is what nobody has to choose."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,11 @@ Model = Callable[[Block, int], Answer]
 
 @dataclass(frozen=True)
 class Task:
-    """Blocks that are averaged, fraudml's answers to them, and what others have published."""
+    """Blocks that are averaged, what fraudml's learners answer, and what others have published."""
 
     name: str
     blocks: Sequence[Block]
-    ours: Model
+    ours: Callable[[str], Model]
     published: Mapping[str, float]
 
 
@@ -137,16 +138,22 @@ TABLES = {"ulb": ulb, "handbook": handbook, "gmsc": gmsc}
 
 def _command(name: str, words: Sequence[str], threads: int, published: Mapping[str, float]) -> Task:
     """One block, and what `train` makes of it: rounds, calibration and policy included."""
-    settings = load_settings("train", [*words, f"threads={threads}", "evaluation.replicates=0"])
+    words = [*words, f"threads={threads}", "evaluation.replicates=0"]
+    settings = load_settings("train", words)
     frame = load_table(settings.data)
     dataset = check_table(frame, settings.data)
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
     prepared = _prepared(settings, dataset, split.development.rows)
     block = _block(prepared, split.development.rows, split.test.rows)
 
-    def ours(_: Block, __: int) -> Answer:
-        scores = train(frame, settings).test_scores
-        return Answer(scores["score"].to_numpy(), scores["alert"].to_numpy())
+    def ours(learner: str) -> Model:
+        own = load_settings("train", [*words, f"learner={learner}"])
+
+        def model(_: Block, __: int) -> Answer:
+            scores = train(frame, own).test_scores
+            return Answer(scores["score"].to_numpy(), scores["alert"].to_numpy())
+
+        return model
 
     return Task(name, [block], ours, published)
 
@@ -178,10 +185,16 @@ def _block(prepared: Any, fit: NDArray[np.int64], test: NDArray[np.int64]) -> Bl
     )
 
 
-def _learner(block: Block, threads: int) -> Answer:
-    """fraudml's default learner on rows that no command cuts like this."""
-    model = LightGBM().fit(block.fit, FitContext(seed=0, threads=threads))
-    return Answer(np.asarray(model.margin(block.test)))
+def _learner(name: str) -> Model:
+    """A learner of fraudml with its defaults, on rows that no single command cuts like this."""
+    settings = load_settings("train", [f"learner={name}"])
+
+    def model(block: Block, threads: int) -> Answer:
+        learner = build_parts(settings).recipe.learner
+        fitted = learner.fit(block.fit, FitContext(seed=settings.seed, threads=threads))
+        return Answer(np.asarray(fitted.margin(block.test)))
+
+    return model
 
 
 def _library(make: Callable[[int], Any]) -> Model:
@@ -301,6 +314,13 @@ class Result:
     savings: float | None
     seconds: float
 
+    @property
+    def precision(self) -> float:
+        """Average precision, the mean over the blocks."""
+        value = self.drawn.mean().values["average_precision"]
+        assert value is not None, "a block without frauds"
+        return value
+
 
 def measure(task: Task, model: Model, threads: int) -> Result:
     started = time.perf_counter()
@@ -318,24 +338,28 @@ def measure(task: Task, model: Model, threads: int) -> Result:
         if answer.alert is not None and block.costs is not None
     ]
     whole = len(saved) == len(task.blocks)
-    return Result(drawn, float(np.mean(saved)) if whole else None, seconds)
+    return Result(
+        drawn, float(np.mean(np.array(saved, dtype=np.float64))) if whole else None, seconds
+    )
 
 
-def rows(task: Task, peers: Mapping[str, Model], threads: int) -> Iterator[str]:
-    """The lines of a task: fraudml, its peers, and what is published."""
-    own = measure(task, task.ours, threads)
-    value = own.drawn.mean().values["average_precision"]
-    yield _line(task.name, OURS, value, "", own)
+def rows(
+    task: Task, ours: Sequence[str], peers: Mapping[str, Model], threads: int
+) -> Iterator[str]:
+    """The lines of a task: fraudml's learners, their peers, and what is published."""
+    results = {name: measure(task, task.ours(name), threads) for name in ours}
+    own = results[ours[0]]
+    for name, one in results.items():
+        yield _line(task.name, f"**fraudml**, {name}", one.precision, "", one)
     for name, model in peers.items():
         if model is _tuned and own.savings is None:
             continue  # it moves the threshold alone: without money it is LightGBM again
         found = measure(task, model, threads)
         ahead = differences(own.drawn, found.drawn, level=0.95)["average_precision"]
         said = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
-        theirs = found.drawn.mean().values["average_precision"]
-        yield _line(task.name, name, theirs, said, found)
+        yield _line(task.name, name, found.precision, said, found)
     for name, theirs in task.published.items():
-        yield _line(task.name, f"published: {name}", theirs, f"{value - theirs:+.3f}", None)
+        yield _line(task.name, f"published: {name}", theirs, f"{own.precision - theirs:+.3f}", None)
 
 
 def _line(task: str, name: str, value: float, ahead: str, result: Result | None) -> str:
@@ -360,6 +384,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=list(TABLES))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--ours", nargs="+", default=list(OURS), choices=list(OURS))
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--blocks", default="", help="only blocks whose name has this word")
     parser.add_argument("--autogluon", metavar="PYTHON")
@@ -372,10 +397,10 @@ def main() -> None:
         name = f"AutoGluon, {told.seconds:g} s a block"
         peers[name] = _autogluon(told.autogluon, told.seconds)
     print(_where(told.threads), end="\n\n")
-    print("| rows | model | AP | fraudml's less its | savings | s |\n|---|---|---|---|---|---|")
+    print("| rows | model | AP | fraudml less it | savings | s |\n|---|---|---|---|---|---|")
     for task in TABLES[told.table](told.threads):
         if told.blocks in task.name:
-            for line in rows(task, peers, told.threads):
+            for line in rows(task, told.ours, peers, told.threads):
                 print(line, flush=True)
 
 

@@ -119,7 +119,7 @@ def keys_page() -> str:
 
 def tree_rows(section: Any, prefix: str) -> Iterator[tuple[str, Row]]:
     """Each key of a tree of settings with its section; keys of their own before sections."""
-    cls = type(section)
+    cls: Any = type(section)
     texts, hints = parameter_texts(cls, whole=True), shape_of(cls).parameters
     nested: list[tuple[Any, str]] = []
     for field in dataclasses.fields(section):
@@ -260,7 +260,7 @@ def first_line(function: Any) -> str:
 
 
 def codes_page() -> str:
-    own = [errors.FraudmlError, *errors.FraudmlError.__subclasses__()]
+    own: list[type[errors.FraudmlError]] = errors.FraudmlError.__subclasses__()
     said = {
         error.exit_code: first_line(error) for error in own if error.__module__ == errors.__name__
     }
