@@ -130,6 +130,11 @@ COMMANDS = {
             "output=drifting.csv data.simulate.drift=1 data.simulate.drift_date=2026-02-15",
         ),
     ),
+    "doctor": Command(
+        "say what this machine is and has: what to paste into an issue",
+        "fraudml.workflows.doctor",
+        examples=("", "output_dir=/data/runs/first"),
+    ),
 }
 """Every command there is. A new one is one entry here and its config `conf/<command>.yaml`."""
 
@@ -456,7 +461,7 @@ def _command_help(name: str, line: Line) -> str:
         _item(f"{key.path}={word(key.value)}", f"{key.kind}. {key.text}".strip())
         for key in keys(settings)
     )
-    examples = "\n".join(f"  python -m fraudml {name} {one}" for one in command.examples)
+    examples = "\n".join(f"  python -m fraudml {name} {one}".rstrip() for one in command.examples)
     return (
         f"python -m fraudml {name}: {command.text}.\n\n"
         "Groups, with the option chosen and all there are (an experiment takes a plus: "

@@ -47,13 +47,19 @@ def _cgroup_cores() -> int:
 
 def granted_memory_mb() -> float:
     """Return how much memory this process may use: the machine's, or the container's share."""
-    found = [float("inf")]
-    with contextlib.suppress(ValueError, OSError, AttributeError):  # Windows has no sysconf
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**2)
+    found = [machine_memory_mb() or float("inf")]
     with contextlib.suppress(OSError, ValueError):  # no container, or no limit ('max')
         found.append(int(_CGROUP_MEMORY.read_text(encoding="ascii")) / 1024**2)
     least = min(found)
     return least if least < float("inf") else 4096.0
+
+
+def machine_memory_mb() -> float | None:
+    """Return how much memory the machine has; None where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**2
+    except (ValueError, OSError, AttributeError):  # Windows has no sysconf
+        return None
 
 
 def peak_memory_mb() -> float | None:

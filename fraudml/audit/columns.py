@@ -178,7 +178,11 @@ _MOST_SUSPECTS = 500
 
 
 def find_twins(
-    frame: pl.DataFrame, features: Sequence[str], others: Sequence[str], clock: str | None
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    others: Sequence[str],
+    clock: str | None,
+    when: pl.Series | None = None,
 ) -> Iterator[Finding]:
     """Find features that hold, or follow, what another column holds.
 
@@ -197,21 +201,24 @@ def find_twins(
         Columns that are none, but may be repeated by one: the clock, a card.
     clock : str, optional
         The time's column: what repeats it is learnt as a date.
+    when : Series, optional
+        The times as they were read, which the column may have as text; by default the column.
     """
     names = [name for name in (*others, *features) if _varies(frame[name])]
     found = {
         second: (first, "holds the same as column '{}' in every row")
         for first, second in _equal_pairs(frame, names)
     }
+    read = frame if clock is None or when is None else frame.with_columns(when.alias(clock))
     # A date becomes the days from it to the row: that all dates follow the clock says nothing.
     left = [
         name
         for name in names
-        if name not in found and (frame[name].dtype.is_numeric() or name == clock)
+        if name not in found and (read[name].dtype.is_numeric() or name == clock)
     ]
-    for first, second in _suspects(frame, left[:_MOST_NUMBERS]):
+    for first, second in _suspects(read, left[:_MOST_NUMBERS]):
         if second not in found:
-            correlation, rows = _correlation(frame[first], frame[second])
+            correlation, rows = _correlation(read[first], read[second])
             if rows >= _ENOUGH and abs(correlation) > _SAME:
                 said = f"follows column '{{}}' (correlation {correlation:.5f} in {rows:,} rows)"
                 found[second] = (first, said)

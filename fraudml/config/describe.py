@@ -118,18 +118,20 @@ def kind_of(hint: Any) -> str:
 _UNDERLINED = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 
 
-def parameter_texts(documented: Any) -> dict[str, str]:
+def parameter_texts(documented: Any, *, whole: bool = False) -> dict[str, str]:
     """Read the first sentence about each parameter from a numpydoc docstring.
 
     Parameters
     ----------
     documented : object
         With a section 'Parameters'; without one the result is empty.
+    whole : bool
+        Whether all sentences are wanted.
 
     Examples
     --------
-    >>> parameter_texts(parameter_texts)
-    {'documented': "With a section 'Parameters'; without one the result is empty."}
+    >>> parameter_texts(parameter_texts)  # doctest: +ELLIPSIS
+    {'documented': "With a section 'Parameters'; without one the result is empty.", ...}
     """
     parts = _UNDERLINED.split(inspect.getdoc(documented) or "")
     body = next(
@@ -144,7 +146,7 @@ def parameter_texts(documented: Any) -> dict[str, str]:
     for entry in re.split(r"\n(?=\S)", body.strip("\n")):
         head, _, text = entry.partition("\n")
         names = re.split(r"\s*,\s*", head.partition(" : ")[0].replace("*", ""))
-        sentence = _first_sentence(text)
+        sentence = _sentences(text) if whole else _first_sentence(text)
         each = [f"{part[:1].upper()}{part[1:]}." for part in sentence.rstrip(".").split("; ")]
         apart = len(names) > 1 and len(each) == len(names)
         texts.update(zip(names, each if apart else [sentence] * len(names), strict=True))
@@ -152,5 +154,8 @@ def parameter_texts(documented: Any) -> dict[str, str]:
 
 
 def _first_sentence(text: str) -> str:
-    whole = " ".join(text.replace("`", "").split())
-    return re.split(r"(?<=[.!?]) (?=[A-Z0-9])", whole, maxsplit=1)[0]
+    return re.split(r"(?<=[.!?]) (?=[A-Z0-9])", _sentences(text), maxsplit=1)[0]
+
+
+def _sentences(text: str) -> str:
+    return " ".join(text.replace("`", "").split())

@@ -186,6 +186,12 @@ class ExpectedCost:
     A fraud pulls up by what missing it costs more than alerting it, a legitimate row down by what a
     false alert costs; both over their mean, so that `lambda_l2` means what it means elsewhere.
 
+    Parameters
+    ----------
+    least_hessian : float
+        Floor of the Hessian's share of what is at stake, between 0 and 1: where the chance is one
+        half it would be 0, and the step without bound.
+
     Notes
     -----
     The Hessian is 0 where the chance is one half, so its absolute value has a floor. The scores

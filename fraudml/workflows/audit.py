@@ -204,7 +204,7 @@ def _as_it_came(
     if roles.id is not None:
         yield from find_inconsistent_ids(frame, roles.id)
     yield from find_spellings(frame, keys)
-    yield from find_twins(frame, features, beside, roles.time)
+    yield from find_twins(frame, features, beside, roles.time, seen.facts["time"])
     yield from find_constant(frame, described)
     yield from find_missing(frame, described)
     yield from find_unknown(label, roles.label)

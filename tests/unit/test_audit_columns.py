@@ -195,6 +195,13 @@ def test_what_follows_the_clock_is_a_warning() -> None:
     assert (copied.kind, copied.column) == ("twin", "b")
 
 
+def test_a_clock_that_is_text_is_compared_as_it_was_read() -> None:
+    days = pl.Series("a", DAYS)
+    frame = pl.DataFrame({"a": days.dt.strftime("%d.%m.%Y %H:%M"), "b": np.arange(ROWS) // 4})
+    [found] = find_twins(frame, ["b"], ["a"], "a", days)
+    assert (found.kind, found.column) == ("clock_column", "b")
+
+
 def test_of_many_twins_each_is_told_once_and_roles_never() -> None:
     frame = pl.DataFrame({"id": MONTH, "a": MONTH, "b": MONTH, "c": MONTH * 2})
     found = list(find_twins(frame, ["a", "b", "c"], ["id"], None))

@@ -49,3 +49,13 @@ def test_versions_name_what_numbers_depend_on() -> None:
 def test_memory_is_told_in_megabytes() -> None:
     held = machine.peak_memory_mb()
     assert held is None or 10 < held < 1e6
+
+
+def test_a_containers_share_bounds_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "machine_memory_mb", lambda: 8192.0)
+    monkeypatch.setattr(machine, "_CGROUP_MEMORY", tmp_path / "memory.max")
+    assert machine.granted_memory_mb() == 8192.0
+    (tmp_path / "memory.max").write_text(f"{2 * 1024**3}\n")
+    assert machine.granted_memory_mb() == 2048.0

@@ -352,3 +352,13 @@ def test_real_data_have_no_errors(data: str, tmp_path: Path) -> None:
     findings = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
     assert not [one for one in findings if one["severity"] == "error"]
     assert len(findings) < 6
+
+
+def test_a_time_in_a_format_of_its_own_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    text = pl.col("time").dt.strftime("%d.%m.%Y %H:%M")
+    MADE.drop("label_time").with_columns(text).write_csv(path)
+    shape = 'data.csv.time_format="%d.%m.%Y %H:%M"'
+    assert main(words(path, shape)) == 0
+    found = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
+    assert not [one for one in found if one["severity"] == "error"]
