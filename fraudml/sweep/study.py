@@ -125,16 +125,29 @@ class Trials:
         total : int
             How many trials there may be.
         """
-        # Seeded by what has begun, so that a sweep that was killed draws what it would have drawn.
-        self.study.sampler = _sampler(self.settings, child_seed(self.seed, str(self.begun)))
-        trial = self.study.ask()
-        claim(trial)
-        if sum(one.number <= trial.number for one in (*self.finished, *self.running)) > total:
-            self._give_back(trial)
-            return None
+        while True:
+            begun, queued = self.begun, self._queued
+            # Seeded by what has begun: a sweep that was killed draws what it would have drawn.
+            self.study.sampler = _sampler(self.settings, child_seed(self.seed, str(begun)))
+            trial = self.study.ask()
+            claim(trial)
+            rank = sum(one.number <= trial.number for one in (*self.finished, *self.running))
+            if rank > total:
+                self._give_back(trial)
+                return None
+            if queued or rank == begun + 1:
+                break
+            self._give_back(trial)  # another machine asked at that moment, and drew the same
         overrides = draw_overrides(trial, self.space)
         trial.set_user_attr(_OVERRIDES, list(overrides))
         return trial, overrides
+
+    @property
+    def _queued(self) -> bool:
+        """Whether the next trial has its values already."""
+        from optuna.trial import TrialState
+
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _give_back(self, trial: Trial) -> None:
         from optuna.trial import TrialState

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -292,14 +293,15 @@ def test_a_storage_that_is_not_there_is_said_at_once(
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A real PostgreSQL, from a wheel; its address."""
     pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL for this Python")
-    with warnings.catch_warnings():
+    # Not in pytest's own folder, which another run of it closes to the server's user.
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = pgserver.get_server(tmp_path / "postgres")
-    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
+        server = pgserver.get_server(folder)
+        yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
 
 
 COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup=3")
