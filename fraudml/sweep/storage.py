@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 JOURNAL = "trials.journal"
 
 _IDENTITY = "identity"
-_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def open_trials(
@@ -61,37 +61,51 @@ def open_trials(
     MachineError
         The storage cannot be reached.
     """
-    import optuna
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(
-            storage=_storage(settings.storage, folder),
-            study_name=name,
-            directions=list(directions),
-            pruner=_pruner(settings),
-            load_if_exists=True,
-        )
-    except (ImportError, ArgumentError) as error:
-        raise ConfigError(
-            f"sweep.storage: '{_shown(settings.storage)}' names no database that can be used here: "
-            f"{error}. It is like sqlite:///trials.db, or postgresql+psycopg://host/database with "
-            "the extra [postgres]."
-        ) from error
-    except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        raise MachineError(
-            f"sweep.storage: '{_shown(settings.storage)}' cannot be reached: "
-            f"{type(error).__name__}. Start it, or leave sweep.storage out for a file."
-        ) from error
+    study = _opened(settings, folder, name, directions)
     _check_identity(study, identity)
     trials = Trials(study, settings, space, seed)
     _try_again(study)
     if settings.sampler == "grid" and not study.get_trials(deepcopy=False):
         for combination in most_rounds_first(list(grid(space)), rounds_key):
-            study.enqueue_trial(combination)
+            study.enqueue_trial(combination, skip_if_exists=True)  # another machine may do so too
     return trials
+
+
+def _opened(
+    settings: SweepSettings,
+    folder: Path,
+    name: str,
+    directions: Sequence[Literal["maximize", "minimize"]],
+) -> Study:
+    import optuna
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for last in (False, True):
+        try:
+            return optuna.create_study(
+                storage=_storage(settings.storage, folder),
+                study_name=name,
+                directions=list(directions),
+                pruner=_pruner(settings),
+                load_if_exists=True,
+            )
+        except (ImportError, ArgumentError) as error:
+            raise ConfigError(
+                f"sweep.storage: '{_shown(settings.storage)}' names no database that can be used "
+                f"here: {error}. It is like sqlite:///trials.db, or "
+                "postgresql+psycopg://host/database with the extra [postgres]."
+            ) from error
+        except (SQLAlchemyError, StorageInternalError, OSError) as error:
+            if not last:  # another machine may be making the same tables at this moment
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                continue
+            raise MachineError(
+                f"sweep.storage: '{_shown(settings.storage)}' cannot be reached: "
+                f"{type(error).__name__}. Start it, or leave sweep.storage out for a file."
+            ) from error
+    raise AssertionError("it was opened, or could not be")
 
 
 def _storage(url: str | None, folder: Path) -> Any:

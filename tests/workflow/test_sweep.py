@@ -355,17 +355,16 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(
         made = [*COMMAND, f"budget.trials={trials}", f"output_dir={tmp_path / name}"]
         return made if address is None else [*made, f"sweep.storage='{address}'"]
 
-    trials, moments = 24, random.Random(7)
+    trials, moments = 30, random.Random(7)
     assert subprocess.run(words("whole"), check=False).returncode == 0
     for _ in range(20):
-        process = subprocess.Popen(words("broken"), stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        for line in process.stderr:  # somewhere in the first trial, or in the one after it
-            if f"INFO {moments.choice(('At most', 'trial'))}" in line:
-                break
-        time.sleep(moments.uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with subprocess.Popen(words("broken"), stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            # Somewhere in the first trial of this life, or in the second.
+            until = moments.choice(("INFO At most", "INFO At most", "INFO trial"))
+            next(line for line in process.stderr if until in line)
+            time.sleep(moments.uniform(0, 0.5))
+            process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "broken").exists(), "it ended before the last kill"
     assert subprocess.run(words("broken"), check=False).returncode == 0
     whole, broken = (
