@@ -32,6 +32,7 @@ from fraudml.metrics.expected import (
 )
 from fraudml.metrics.intervals import (
     Bootstrap,
+    Cut,
     Interval,
     bootstrap,
     bootstrap_counts,
@@ -74,6 +75,7 @@ __all__ = [
     "Bootstrap",
     "Clusters",
     "Confusion",
+    "Cut",
     "Interval",
     "Measured",
     "Metric",

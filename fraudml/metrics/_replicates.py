@@ -7,7 +7,7 @@ w times. Nothing is copied or sorted for it. Four replicates' counts of a cluste
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -158,23 +158,51 @@ def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
     return evaluate
 
 
-def plan_sums_by_cell(
-    cell: Codes, columns: list[Float], cells: int, clusters: Clusters
-) -> Evaluate:
-    """Plan the sums of columns by cell, flat: cell by cell, and in each the columns in order.
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Rows cut into cells, and columns of numbers that are added up in each.
+
+    Parameters
+    ----------
+    cell : ndarray of int64, shape (n_rows,)
+        The cell of each row, from 0 to `cells` − 1.
+    cells : int
+        How many there are.
+    columns : list of ndarray of float64, each of shape (n_rows,)
+        What is added up; zeros cost nothing.
+    """
+
+    cell: Codes
+    cells: int
+    columns: list[Float]
+
+    @property
+    def width(self) -> int:
+        """How many sums there are."""
+        return self.cells * len(self.columns)
+
+    def sums(self) -> Float:
+        """Return the sums on the sample, shape (cells, columns)."""
+        each = [np.bincount(self.cell, one, minlength=self.cells) for one in self.columns]
+        return np.column_stack(each).astype(np.float64)
+
+
+def plan_cuts(cuts: Sequence[Cut], clusters: Clusters) -> Evaluate:
+    """Plan the sums of cuts, flat: cut by cut, cell by cell, and in each the columns in order.
 
     A cluster is in few of many cells, so that the totals are a sparse matrix.
     """
     from scipy.sparse import coo_array
 
-    parts = []
-    for position, values in enumerate(columns):
-        rows = np.flatnonzero(values)
-        place = cell[rows] * len(columns) + position
-        parts.append((values[rows], place, clusters.codes[rows]))
+    parts, start = [], 0
+    for cut in cuts:
+        for position, column in enumerate(cut.columns):
+            rows = np.flatnonzero(column)
+            place = start + cut.cell[rows] * len(cut.columns) + position
+            parts.append((column[rows], place, clusters.codes[rows]))
+        start += cut.width
     values, places, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shape = (cells * len(columns), clusters.count)
-    totals = coo_array((values, (places, codes)), shape=shape).tocsr()
+    totals = coo_array((values, (places, codes)), shape=(start, clusters.count)).tocsr()
 
     def evaluate(counts: Counts) -> Float:
         drawn: Float = totals @ per_replicate(counts).T.astype(np.float64)

@@ -17,12 +17,14 @@ from numpy.typing import ArrayLike
 from fraudml.errors import ConfigError, DataError
 from fraudml.metrics import _replicates
 from fraudml.metrics._checks import Codes, Float, at_least_one, checked
+from fraudml.metrics._replicates import Cut
 from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics
 
 __all__ = [
     "Bootstrap",
     "Clusters",
+    "Cut",
     "Interval",
     "bootstrap",
     "bootstrap_counts",
@@ -288,37 +290,31 @@ def bootstrap_counts(
 
 
 def bootstrap_sums(
-    cell: ArrayLike,
-    columns: Sequence[ArrayLike],
+    cuts: Sequence[Cut],
     clusters: Clusters,
     *,
-    cells: int,
     replicates: int = 1000,
     seed: int = 0,
     threads: int = 1,
-) -> Float:
+) -> list[Float]:
     """Add up columns by cell on the sample, and in replicates: the first of those of `bootstrap`.
 
     For curves: with the rows cut into cells by their score, running sums over the cells are what
-    every threshold between them gives.
+    every threshold between them gives. All cuts see the same replicates, which are drawn once.
 
     Parameters
     ----------
-    cell : array-like of int, shape (n_rows,)
-        The cell of each row, from 0 to `cells` − 1.
-    columns : sequence of array-like of float, each of shape (n_rows,)
-        What is added up; zeros cost nothing.
+    cuts : sequence of Cut
+        What is added up by what.
     clusters : Clusters
         As from `choose_clusters`.
-    cells : int
-        How many cells there are.
     replicates, seed, threads : int
-        As in `bootstrap`; 0 replicates give the sample alone.
+        As in `bootstrap`.
 
     Returns
     -------
-    ndarray of float64, shape (1 + replicates, cells, columns)
-        The sums, those of the sample first.
+    list of ndarray of float64, each of shape (1 + replicates, cells, columns)
+        The sums of each cut, those of the sample first.
 
     Raises
     ------
@@ -329,24 +325,22 @@ def bootstrap_sums(
 
     Examples
     --------
-    >>> clusters = choose_clusters(n_rows=3)
-    >>> found = bootstrap_sums([0, 1, 1], [[5.0, 1.0, 2.0]], clusters, cells=2, replicates=4)
+    >>> cut = Cut(np.array([0, 1, 1]), 2, [np.array([5.0, 1.0, 2.0])])
+    >>> [found] = bootstrap_sums([cut], choose_clusters(n_rows=3), replicates=4)
     >>> found.shape, found[0, :, 0].tolist()
     ((5, 2, 1), [5.0, 3.0])
     """
-    (codes,) = checked(day=cell)
-    values = [np.asarray(column, dtype=np.float64) for column in columns]
-    at_least_one("cells", cells)
-    sums = [np.bincount(codes, one, minlength=cells) for one in values]
-    sample = np.column_stack(sums).astype(np.float64)
-    if not replicates:
-        return sample[None]
-    _check(codes, clusters, seed)
+    for cut in cuts:
+        _check(cut.cell, clusters, seed)
     draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
-    plan = _replicates.plan_sums_by_cell(codes, values, cells, clusters)
-    width = cells * len(values)
+    plan = _replicates.plan_cuts(cuts, clusters)
+    width = sum(cut.width for cut in cuts)
     drawn = _fill([(list(range(width)), plan)], width, clusters, draws)
-    return np.concatenate([sample[None], drawn.reshape(-1, cells, len(values))])
+    parts = np.split(drawn, np.cumsum([cut.width for cut in cuts])[:-1], axis=1)
+    return [
+        np.concatenate([cut.sums()[None], part.reshape(-1, cut.cells, len(cut.columns))])
+        for cut, part in zip(cuts, parts, strict=True)
+    ]
 
 
 def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draws: _Draws) -> Float:

@@ -160,7 +160,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Backtest | Study:
     """
     with run_folder(settings) as place:
         if settings.study.resampling:
-            return write_study(_study(settings, progress), place)
+            return write_study(_study(settings, progress), settings, place)
         return write_backtest(
             _backtest(lambda: load_table(settings.data), settings, progress), place
         )

@@ -22,12 +22,14 @@ from fraudml.report.facts import ModelFacts
 from fraudml.report.html import to_html
 from fraudml.report.markdown import to_markdown
 from fraudml.report.sections import model_sections
+from fraudml.report.study import study_document
 from fraudml.report.summary import opening
 from fraudml.report.walks import backtest_sentence, fold_sections, sweep_sections
 from fraudml.workflows.model import Details
 
 if TYPE_CHECKING:
     from fraudml.workflows.backtest import Backtest
+    from fraudml.workflows.study import Study
     from fraudml.workflows.train import Run
 
 
@@ -107,6 +109,13 @@ def backtest_document(done: Backtest) -> Document:
         "Fraud models, walked through time by a backtest",
         (*opening(facts), Text(backtest_sentence(metrics))),
         [*fold_sections(metrics, facts.level), *model_sections(facts)],
+    )
+
+
+def study_report(done: Study, settings: Settings) -> Document:
+    """Return the report of a study."""
+    return study_document(
+        done.metrics, settings.run_name, settings.evaluation.level, _repeat(settings.command)
     )
 
 

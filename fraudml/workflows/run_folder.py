@@ -18,7 +18,7 @@ from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
 from fraudml.report.over_time import plot_over_time
 from fraudml.workflows.backtest_record import over_time
-from fraudml.workflows.report import backtest_document, run_document, write_report
+from fraudml.workflows.report import backtest_document, run_document, study_report, write_report
 
 if TYPE_CHECKING:
     from fraudml.workflows.audit import Audit
@@ -132,9 +132,10 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
     return replace(done, folder=str(place.final))
 
 
-def write_study(done: Study, place: Place) -> Study:
+def write_study(done: Study, settings: Settings, place: Place) -> Study:
     """Write what a study found, and return it with its folder."""
     write_json(place.partial / "study.json", done.metrics)
+    write_report(study_report(done, settings), place.partial)
     return replace(done, folder=str(place.final))
 
 

@@ -13,7 +13,7 @@ from fraudml.evaluation.curves import BAND_REPLICATES, OUTCOMES, Curves, draw_cu
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.evaluation.table import IntervalSettings
 from fraudml.metrics import alerts_per_day, bootstrap, choose_clusters, cost, value_recall
-from fraudml.metrics.intervals import bootstrap_counts, bootstrap_sums
+from fraudml.metrics.intervals import Cut, bootstrap_counts, bootstrap_sums
 from fraudml.metrics.registry import ScoredRows
 
 DAY = 86_400_000_000
@@ -188,11 +188,15 @@ def test_sums_by_cell_are_those_of_a_loop_and_of_counts() -> None:
     cell, entity = rng.integers(0, 4, 200), rng.integers(0, 30, 200)
     value = rng.normal(size=200)
     clusters = choose_clusters(entity=entity)
-    how = {"cells": 4, "replicates": 7, "seed": 9}
-    found = bootstrap_sums(cell, [np.ones(200), value], clusters, **how)
-    assert found.shape == (8, 4, 2)
-    counts = bootstrap_counts(cell, clusters, **how)
+    how = {"replicates": 7, "seed": 9}
+    cuts = [Cut(cell, 4, [np.ones(200), value]), Cut(entity % 3, 3, [np.abs(value)])]
+    found, other = bootstrap_sums(cuts, clusters, **how)
+    assert (found.shape, other.shape) == ((8, 4, 2), (8, 3, 1))
+    counts = bootstrap_counts(cell, clusters, cells=4, **how)
     assert found[1:, :, 0] == pytest.approx(counts)
     assert found[0, :, 1] == pytest.approx([value[cell == one].sum() for one in range(4)])
-    again = bootstrap_sums(cell, [np.ones(200), value], clusters, **how, threads=2)
-    assert (again == found).all()
+    assert other[0].sum() == pytest.approx(np.abs(value).sum())
+    again = bootstrap_sums(cuts, clusters, **how, threads=2)
+    assert (again[0] == found).all()
+    alone = bootstrap_sums(cuts[1:], clusters, **how)
+    assert alone[0] == pytest.approx(other)

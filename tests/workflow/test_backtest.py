@@ -54,6 +54,8 @@ def test_the_folder_is_whole(folder: Path) -> None:
         "backtest.json",
         "backtest_scores.parquet",
         "over_time.png",
+        "report.html",
+        "report.md",
         "bundle",
     }
     assert (folder / "over_time.png").read_bytes().startswith(b"\x89PNG")

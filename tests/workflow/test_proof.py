@@ -125,6 +125,17 @@ def test_a_study_ranks_its_variants(study: Path) -> None:
     assert change["low"] <= change["difference"] <= change["high"]
 
 
+def test_a_study_has_a_report(study: Path) -> None:
+    found = json.loads((study / "study.json").read_text())
+    text = (study / "report.html").read_text(encoding="utf-8")
+    verdict = next(one for one in found["variants"] if one["resampling"] == "smote")
+    assert "Beside doing without, better with 95 % confidence: 0; worse: 0; undecided: 1" in text
+    for part in ("tree with smote", "tree with impossible", "± ", "no difference"):
+        assert part in text, part
+    assert verdict["difference"]["average_precision"]["verdict"] in text
+    assert (study / "report.md").read_text(encoding="utf-8").count("tree with smote") == 2
+
+
 def test_a_sampler_that_cannot_is_left_out_and_said(study: Path) -> None:
     found = json.loads((study / "study.json").read_text())
     last = found["variants"][-1]
