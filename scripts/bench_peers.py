@@ -73,8 +73,8 @@ class Answer:
     alert: NDArray[np.bool_] | None = None
 
 
-Model = Callable[[Block, int], Answer]
-"""A block and the threads; what the model says of its test rows."""
+Model = Callable[[Block, int, int], Answer]
+"""A block, the seed and the threads; what the model says of the block's test rows."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def handbook(threads: int) -> Iterator[Task]:
 
 
 def gmsc(threads: int) -> Iterator[Task]:
-    words = ["data=gmsc", "evaluation.rivals=false", "proof=false"]
-    yield _command("gmsc, stratified 80/20", words, threads, {})
+    words = ["data=gmsc", "split.seed=0", "evaluation.rivals=false", "proof=false"]
+    yield _command("gmsc, stratified 80/20, seed 0", words, threads, {})
 
 
 TABLES = {"ulb": ulb, "handbook": handbook, "gmsc": gmsc}
@@ -147,10 +147,11 @@ def _command(name: str, words: Sequence[str], threads: int, published: Mapping[s
     block = _block(prepared, split.development.rows, split.test.rows)
 
     def ours(learner: str) -> Model:
-        own = load_settings("train", [*words, f"learner={learner}"])
-
-        def model(_: Block, __: int) -> Answer:
+        def model(block: Block, seed: int, _: int) -> Answer:
+            own = load_settings("train", [*words, f"learner={learner}", f"seed={seed}"])
             scores = train(frame, own).test_scores
+            same = np.array_equal(scores["label"].to_numpy(), block.rows.label)
+            assert same, "the seed of the split is not set: these are other rows"
             return Answer(scores["score"].to_numpy(), scores["alert"].to_numpy())
 
         return model
@@ -189,64 +190,64 @@ def _learner(name: str) -> Model:
     """A learner of fraudml with its defaults, on rows that no single command cuts like this."""
     settings = load_settings("train", [f"learner={name}"])
 
-    def model(block: Block, threads: int) -> Answer:
+    def model(block: Block, seed: int, threads: int) -> Answer:
         learner = build_parts(settings).recipe.learner
-        fitted = learner.fit(block.fit, FitContext(seed=settings.seed, threads=threads))
+        fitted = learner.fit(block.fit, FitContext(seed=seed, threads=threads))
         return Answer(np.asarray(fitted.margin(block.test)))
 
     return model
 
 
-def _library(make: Callable[[int], Any]) -> Model:
-    def model(block: Block, threads: int) -> Answer:
-        fitted = make(threads).fit(block.fit.values, block.fit.y)
+def _library(make: Callable[[int, int], Any]) -> Model:
+    def model(block: Block, seed: int, threads: int) -> Answer:
+        fitted = make(seed, threads).fit(block.fit.values, block.fit.y)
         score = np.asarray(fitted.predict_proba(block.test.values)[:, 1], dtype=np.float64)
         return Answer(score, score >= 0.5)
 
     return model
 
 
-def _lightgbm(threads: int) -> Any:
+def _lightgbm(seed: int, threads: int) -> Any:
     from lightgbm import LGBMClassifier
 
-    return LGBMClassifier(random_state=0, n_jobs=threads, verbosity=-1)
+    return LGBMClassifier(random_state=seed, n_jobs=threads, verbosity=-1)
 
 
-def _xgboost(threads: int) -> Any:
+def _xgboost(seed: int, threads: int) -> Any:
     from xgboost import XGBClassifier
 
-    return XGBClassifier(random_state=0, n_jobs=threads)
+    return XGBClassifier(random_state=seed, n_jobs=threads)
 
 
-def _catboost(threads: int) -> Any:
+def _catboost(seed: int, threads: int) -> Any:
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(
-        random_seed=0, thread_count=threads, verbose=False, allow_writing_files=False
+        random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False
     )
 
 
-def _forest(threads: int) -> Any:
+def _forest(seed: int, threads: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
-    return RandomForestClassifier(random_state=42, n_jobs=threads)
+    return RandomForestClassifier(random_state=42 + seed, n_jobs=threads)
 
 
-def _smote(threads: int) -> Any:
+def _smote(seed: int, threads: int) -> Any:
     from imblearn.over_sampling import SMOTE
     from imblearn.pipeline import make_pipeline
 
-    return make_pipeline(SMOTE(random_state=0), _lightgbm(threads))
+    return make_pipeline(SMOTE(random_state=seed), _lightgbm(seed, threads))
 
 
-def _under(threads: int) -> Any:
+def _under(seed: int, threads: int) -> Any:
     from imblearn.pipeline import make_pipeline
     from imblearn.under_sampling import RandomUnderSampler
 
-    return make_pipeline(RandomUnderSampler(random_state=0), _lightgbm(threads))
+    return make_pipeline(RandomUnderSampler(random_state=seed), _lightgbm(seed, threads))
 
 
-def _tuned(block: Block, threads: int) -> Answer:
+def _tuned(block: Block, seed: int, threads: int) -> Answer:
     """LightGBM as it comes, its one threshold tuned by scikit-learn for the costs of the rows."""
     import sklearn
     from sklearn.metrics import make_scorer
@@ -257,7 +258,7 @@ def _tuned(block: Block, threads: int) -> Answer:
     known = dict(zip(names, (block.fit_costs[name] for name in names), strict=True))
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_scorer(_earned).set_score_request(**dict.fromkeys(names, True))
-        tuner = TunedThresholdClassifierCV(_lightgbm(threads), scoring=scorer)
+        tuner = TunedThresholdClassifierCV(_lightgbm(seed, threads), scoring=scorer)
         fitted = tuner.fit(block.fit.values, block.fit.y, **known)
     score = np.asarray(fitted.predict_proba(block.test.values)[:, 1], dtype=np.float64)
     return Answer(score, np.asarray(fitted.predict(block.test.values) == 1))
@@ -275,7 +276,7 @@ def _earned(y_true: Any, y_pred: Any, **costs: Floats) -> float:
 
 
 def _autogluon(python: str, seconds: float) -> Model:
-    def model(block: Block, threads: int) -> Answer:
+    def model(block: Block, _: int, threads: int) -> Answer:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             names = [f"column_{number}" for number in range(len(block.fit.names))]
@@ -322,39 +323,40 @@ class Result:
         return value
 
 
-def measure(task: Task, model: Model, threads: int) -> Result:
+def measure(task: Task, model: Model, seeds: int, threads: int) -> Result:
+    """Average precision and savings, the mean over blocks and seeds; seconds of one seed."""
     started = time.perf_counter()
-    answers = [model(block, threads) for block in task.blocks]
-    seconds = time.perf_counter() - started
-    clusters = clusters_over([block.rows for block in task.blocks])
+    blocks = [block for _ in range(seeds) for block in task.blocks]
+    answers = [model(block, seed, threads) for seed in range(seeds) for block in task.blocks]
+    seconds = (time.perf_counter() - started) / seeds
+    clusters = clusters_over([block.rows for block in task.blocks]) * seeds
     pairs = [
         (ScoredRows(block.rows.label, y_score=answer.score), own)
-        for block, answer, own in zip(task.blocks, answers, clusters, strict=True)
+        for block, answer, own in zip(blocks, answers, clusters, strict=True)
     ]
     drawn = draw(pairs, metrics=["average_precision"], replicates=1000, seed=0, threads=threads)
     saved = [
         savings(block.rows.label, answer.alert, **block.costs).value
-        for block, answer in zip(task.blocks, answers, strict=True)
+        for block, answer in zip(blocks, answers, strict=True)
         if answer.alert is not None and block.costs is not None
     ]
-    whole = len(saved) == len(task.blocks)
-    return Result(
-        drawn, float(np.mean(np.array(saved, dtype=np.float64))) if whole else None, seconds
-    )
+    whole = len(saved) == len(blocks)
+    mean = float(np.mean(np.array(saved, dtype=np.float64))) if whole else None
+    return Result(drawn, mean, seconds)
 
 
 def rows(
-    task: Task, ours: Sequence[str], peers: Mapping[str, Model], threads: int
+    task: Task, ours: Sequence[str], peers: Mapping[str, Model], seeds: int, threads: int
 ) -> Iterator[str]:
     """The lines of a task: fraudml's learners, their peers, and what is published."""
-    results = {name: measure(task, task.ours(name), threads) for name in ours}
+    results = {name: measure(task, task.ours(name), seeds, threads) for name in ours}
     own = results[ours[0]]
     for name, one in results.items():
         yield _line(task.name, f"**fraudml**, {name}", one.precision, "", one)
     for name, model in peers.items():
         if model is _tuned and own.savings is None:
             continue  # it moves the threshold alone: without money it is LightGBM again
-        found = measure(task, model, threads)
+        found = measure(task, model, seeds, threads)
         ahead = differences(own.drawn, found.drawn, level=0.95)["average_precision"]
         said = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
         yield _line(task.name, name, found.precision, said, found)
@@ -384,6 +386,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=list(TABLES))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="fits of every model, averaged")
     parser.add_argument("--ours", nargs="+", default=list(OURS), choices=list(OURS))
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--blocks", default="", help="only blocks whose name has this word")
@@ -400,7 +403,7 @@ def main() -> None:
     print("| rows | model | AP | fraudml less it | savings | s |\n|---|---|---|---|---|---|")
     for task in TABLES[told.table](told.threads):
         if told.blocks in task.name:
-            for line in rows(task, told.ours, peers, told.threads):
+            for line in rows(task, told.ours, peers, told.seeds, told.threads):
                 print(line, flush=True)
 
 

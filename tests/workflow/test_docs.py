@@ -9,6 +9,7 @@ and models small and change nothing else; all other lines run in a shell. What c
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -49,6 +50,7 @@ ROUNDS = {
     "xgboost": "learner.num_boost_round",
     "catboost": "learner.iterations",
 }
+NUMBERS = itertools.count()
 EXIT_CODES_OF_A_REFUSAL = (0, 4)
 """A tiny table may hold too little for a promise: the folder is whole all the same."""
 
@@ -137,6 +139,9 @@ def smaller(arguments: list[str]) -> list[str]:
         rounds = ROUNDS.get(said.get("learner", "lightgbm"))
         if rounds is not None and "experiment" not in said and "sweep" not in said:
             added[rounds] = "20"
+    if command in ("train", "backtest", "audit") and "output_dir" not in said:
+        # By default a folder is named by the second, and small runs take less than one.
+        added["output_dir"] = f"runs/{next(NUMBERS)}"
     always = {"budget.trials", "data.simulate.rows"}
     return [f"{key}={value}" for key, value in added.items() if key in always or key not in said]
 
