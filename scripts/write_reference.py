@@ -19,7 +19,8 @@ from typing import Any, get_args
 import yaml  # type: ignore[import-untyped]
 
 from fraudml import errors, metrics
-from fraudml.cli import COMMANDS, INTERRUPTED, Command
+from fraudml.cli import INTERRUPTED
+from fraudml.commands import COMMANDS, Command
 from fraudml.config.components import Component
 from fraudml.config.describe import kind_of, parameter_texts
 from fraudml.config.parse import dump

@@ -20,13 +20,12 @@ EXTRAS = {
     "catboost": "catboost",
     "onnx": "onnx",
     "onnxruntime": "onnx",
-    "onnxmltools": "onnx",
-    "skl2onnx": "onnx",
+    "tl2cgen": "c",
+    "treelite": "c",
     "dask": "dask",
     "distributed": "dask",
     "mlflow": "mlflow",
     "psycopg": "postgres",
-    "adbc_driver_postgresql": "postgres",
 }
 """Which extra of fraudml brings a library."""
 

@@ -20,15 +20,17 @@ from fraudml.errors import ConfigError, DataError
 from fraudml.split.blocks import (
     Block,
     Fold,
-    Rows,
     SplitSettings,
     block_of,
-    entry_moments,
     forward_steps,
+    too_few,
+)
+from fraudml.split.moments import (
+    Rows,
+    entry_moments,
     label_moments,
     row_moments,
     to_microseconds,
-    too_few,
     usable_rows,
 )
 

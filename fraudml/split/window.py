@@ -12,12 +12,14 @@ from fraudml.split.blocks import (
     Split,
     SplitSettings,
     block_of,
-    entry_moments,
     forward_steps,
     random_steps,
     say_what_gave_way,
     split_kind,
     too_few_to_tune,
+)
+from fraudml.split.moments import (
+    entry_moments,
     usable_rows,
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 from omegaconf import OmegaConf
 
-from fraudml.cli import COMMANDS
+from fraudml.commands import COMMANDS
 from fraudml.config import load_settings, read_settings
 from fraudml.config.components import Component
 from fraudml.config.describe import Key, keys, parameter_texts

@@ -49,7 +49,8 @@ ARROWS: dict[str, set[str]] = {
         "weighting",
     },
     "terminal": set(),
-    "cli": {"config", "terminal", "workflows"},
+    "commands": set(),
+    "cli": {"commands", "config", "terminal", "workflows"},
     "__init__": {"config", "metrics", "scoring", "workflows"},
     "__main__": {"cli"},
 }  # fmt: skip

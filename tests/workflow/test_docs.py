@@ -21,7 +21,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from fraudml.cli import COMMANDS, main
+from fraudml.cli import main
+from fraudml.commands import COMMANDS
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 
@@ -30,6 +31,7 @@ PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((TOP / "docs").gl
 SLOW = {
     "README.md",
     *(f"docs/{name}.md" for name in ("extending", "python", "retraining", "sweeps", "tutorial")),
+    *(f"docs/{name}.md" for name in ("export", "report", "refit")),
 }
 """Pages that take over five seconds."""
 
@@ -131,8 +133,11 @@ def smaller(arguments: list[str]) -> list[str]:
     """What makes a command small; what the page says itself of a table or a learner stays."""
     said = {word.partition("=")[0].lstrip("+"): word.partition("=")[2] for word in arguments}
     command = arguments[0]
-    if command in ("score", "show", "doctor") or {"--help", "--cfg"} & set(arguments):
+    said_elsewhere = command in ("score", "export", "compare", "show", "doctor")
+    if said_elsewhere or {"--help", "--cfg"} & set(arguments):
         return []
+    if "from_run" in said:  # its settings are those of a run that was small
+        return ["threads=1"]
     added = dict(SMALLER) if said.get("data", "simulated") == "simulated" else {}
     if command in ("train", "backtest", "sweep"):
         added |= FASTER
