@@ -7,8 +7,7 @@ import pytest
 
 from fraudml.config.space import read_space
 from fraudml.errors import ConfigError
-from fraudml.sweep.space import Choice, Interval, draw_overrides, first_overrides
-from fraudml.sweep.study import grid
+from fraudml.sweep.space import Choice, Interval, draw_overrides, first_overrides, grid
 
 
 def test_the_grammar() -> None:
