@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 
 import fraudml
 from fraudml import cli
+from fraudml.commands import COMMANDS, Command
 from fraudml.config import load_settings
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
@@ -65,7 +66,7 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
     module = types.ModuleType("fraudml.work_of_a_test")
     module.run = made.run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(cli, "COMMANDS", {"train": cli.Command("do something", module.__name__)})
+    monkeypatch.setattr(cli, "COMMANDS", {"train": Command("do something", module.__name__)})
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FRAUDML_DEBUG", raising=False)
     return made
@@ -369,7 +370,7 @@ def test_multirun_stops_at_an_interruption(run: Run, work: Work) -> None:
 def test_every_command_has_its_config_and_its_line() -> None:
     from fraudml.config.sources import Files
 
-    for name, command in cli.COMMANDS.items():
+    for name, command in COMMANDS.items():
         assert Files.of(None).find(name) is not None
         assert command.text
         assert command.module.startswith("fraudml.workflows.")
@@ -407,6 +408,7 @@ def test_help_loads_nothing_heavy() -> None:
 SCRIPT = """
 import sys, time, types
 from fraudml import cli
+from fraudml.commands import Command
 work = types.ModuleType("work_of_a_test")
 def run(settings, *, progress):
     try:
@@ -416,7 +418,7 @@ def run(settings, *, progress):
         print("cleaned up", flush=True)
 work.run = run
 sys.modules["work_of_a_test"] = work
-cli.COMMANDS["train"] = cli.Command("wait", "work_of_a_test")
+cli.COMMANDS["train"] = Command("wait", "work_of_a_test")
 sys.exit(cli.main(["train"]))
 """
 
