@@ -91,12 +91,24 @@ def measured(command: list[str]) -> Cost:
     started = time.perf_counter()
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-    _, status, used = os.wait4(process.pid, 0)
+    peak, ended, status = 0.0, 0, 0
+    while not ended:
+        # Not what `wait4` says of memory: that counts this process, before it became another.
+        peak = max(peak, peak_mb(process.pid))
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        time.sleep(0.05)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     wall = time.perf_counter() - started
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Cost(wall, used.ru_utime + used.ru_stime, peak)
+
+
+def peak_mb(pid: int) -> float:
+    """Return the most memory that a process has held so far; 0 when it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    held = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return held[0] / 1024 if held else 0.0
 
 
 def least(costs: list[Cost]) -> Cost:

@@ -13,7 +13,7 @@ from fraudml.sweep.margins import most_rounds_first
 from fraudml.sweep.owner import lives, unclaimed
 from fraudml.sweep.settings import SweepSettings
 from fraudml.sweep.space import Dimension, grid
-from fraudml.sweep.study import ORPHAN, Trials
+from fraudml.sweep.study import ORPHAN, OVERRIDES, Trials
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -64,10 +64,10 @@ def open_trials(
     study = _opened(settings, folder, name, directions)
     _check_identity(study, identity)
     trials = Trials(study, settings, space, seed)
-    _try_again(study)
-    if settings.sampler == "grid" and not study.get_trials(deepcopy=False):
-        for combination in most_rounds_first(list(grid(space)), rounds_key):
-            study.enqueue_trial(combination, skip_if_exists=True)  # another machine may do so too
+    whole = settings.sampler == "grid"
+    _end_orphans(study, again=not whole)
+    if whole:
+        _queue_missing(study, most_rounds_first(list(grid(space)), rounds_key))
     return trials
 
 
@@ -153,8 +153,12 @@ def _check_identity(study: Study, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _try_again(study: Study) -> None:
-    """End trials whose process is gone, and put their values first in the queue."""
+def _end_orphans(study: Study, *, again: bool) -> None:
+    """End trials whose process is gone, and put their values first in the queue.
+
+    One that was killed before all of its values were drawn is not put there: who asks next draws
+    the same, as nothing else has begun.
+    """
     from optuna.trial import Trial, TrialState
 
     def running() -> list[FrozenTrial]:
@@ -167,5 +171,23 @@ def _try_again(study: Study) -> None:
             continue
         Trial(study, one._trial_id).set_user_attr(ORPHAN, True)
         study.tell(one.number, state=TrialState.FAIL)
-        if one.params:
-            study.enqueue_trial(one.params)
+        values = one.params if OVERRIDES in one.user_attrs else _queued_values(one)
+        if again and values:
+            study.enqueue_trial(values)
+
+
+def _queue_missing(study: Study, combinations: Sequence[Mapping[str, str]]) -> None:
+    """Queue what no trial that counts has: all of a grid at first, and later what was lost."""
+    there = [
+        _queued_values(one)
+        for one in study.get_trials(deepcopy=False)
+        if ORPHAN not in one.user_attrs
+    ]
+    for combination in combinations:
+        if combination not in there:
+            study.enqueue_trial(dict(combination))
+
+
+def _queued_values(trial: FrozenTrial) -> dict[str, Any]:
+    """The values that a trial was queued with; nothing where they were to be drawn."""
+    return dict(trial.system_attrs.get("fixed_params", {}))

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 ORPHAN = "orphan"
 """Of a trial that does not count: its sweep was killed, or another machine had the last one."""
 
-_OVERRIDES, _REASON, _BLOCKS, _CURVE = "overrides", "reason", "values", "curve"
+OVERRIDES = "overrides"
+"""Of a trial whose values are all drawn."""
+
+_REASON, _BLOCKS, _CURVE = "reason", "values", "curve"
 _ONE_SIDED = 1.645
 """Of the normal distribution, at .95."""
 
@@ -139,7 +142,7 @@ class Trials:
                 break
             self._give_back(trial)  # another machine asked at that moment, and drew the same
         overrides = draw_overrides(trial, self.space)
-        trial.set_user_attr(_OVERRIDES, list(overrides))
+        trial.set_user_attr(OVERRIDES, list(overrides))
         return trial, overrides
 
     @property
@@ -207,7 +210,7 @@ class Trials:
                 "curve": [value for _, value in one.user_attrs.get(_CURVE, [])],
                 "seconds": one.duration.total_seconds() if one.duration else None,
                 "reason": one.user_attrs.get(_REASON),
-                "overrides": list(one.user_attrs.get(_OVERRIDES, [])),
+                "overrides": list(one.user_attrs.get(OVERRIDES, [])),
             }
             for one in self.finished
         ]
