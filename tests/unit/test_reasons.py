@@ -199,6 +199,7 @@ def test_words_and_values(boosted: DecisionBundle) -> None:
     assert "this card has met this till before" in new["text"]
 
 
+@pytest.mark.slow
 def test_every_feature_has_words_for_every_value(boosted: DecisionBundle) -> None:
     for name in boosted.features.names:
         texts = worded(boosted, name)["text"]

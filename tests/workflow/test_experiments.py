@@ -29,6 +29,7 @@ LONG = {
     "handbook",
     "easy_ensemble",
     "gmsc_costs",
+    "ulb_costs",
     "rusboost",
     "balanced_random_forest",
     "balanced_bagging",

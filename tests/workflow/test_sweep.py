@@ -111,6 +111,7 @@ def test_a_finished_sweep_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "nothing is left to do" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_conditions_and_groups(tmp_path: Path) -> None:
     space = (
         "sweep.space=['resampling=choice(none,random_under)',"
@@ -135,6 +136,7 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
     assert record["best"]["value"] == pytest.approx(sum(record["best"]["blocks"]) / 4)
 
 
+@pytest.mark.slow
 def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
     space = "sweep.space=['learner.learning_rate=choice(0.1,1e-06)']"
     words = (space, "sweep.sampler=random", "sweep.startup=2", "budget.trials=8", "seed=3")
@@ -168,6 +170,7 @@ def test_several_objectives_keep_a_front(
     assert "trials that none beats" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_grid_of_rounds_costs_the_most_of_them_once(tmp_path: Path) -> None:
     # With all features in each round no round is without a tree, so that margins can be shared.
     grid = ("learner.feature_fraction=1", "sweep.sampler=grid", "sweep.pruner=none")
@@ -307,6 +310,7 @@ def postgres() -> Iterator[str]:
 COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup=3")
 
 
+@pytest.mark.slow
 def test_another_config_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     process = subprocess.Popen([*COMMAND, "budget.trials=50", f"output_dir={folder}"])
