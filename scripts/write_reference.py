@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from fraudml import errors, metrics
 from fraudml.cli import INTERRUPTED

@@ -65,7 +65,7 @@ def read_config(path: Path) -> Settings:
     ConfigError
         It is no config of this version.
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     from fraudml.errors import ConfigError
 

@@ -109,7 +109,7 @@ def to_yaml(plain: Mapping[str, Any]) -> str:
       as_of: '2024-01-01'
       path: null
     """
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]
         """Quotes every text that some reader of YAML would take for something else."""
