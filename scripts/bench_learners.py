@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import boosters
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,26 +91,6 @@ def _library(make: Callable[[int, int], Any]) -> Fit:
     return fit
 
 
-def _lightgbm(seed: int, threads: int) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(random_state=seed, n_jobs=threads, verbosity=-1)
-
-
-def _xgboost(seed: int, threads: int) -> Any:
-    from xgboost import XGBClassifier
-
-    return XGBClassifier(random_state=seed, n_jobs=threads)
-
-
-def _catboost(seed: int, threads: int) -> Any:
-    from catboost import CatBoostClassifier
-
-    return CatBoostClassifier(
-        random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False
-    )
-
-
 def _logistic(seed: int, threads: int) -> Any:
     del threads
     from sklearn.linear_model import LogisticRegression
@@ -126,9 +107,9 @@ def _regression() -> Any:
 
 
 MODELS: dict[str, tuple[Fit, Fit]] = {
-    "lightgbm": (_ours(LightGBM), _library(_lightgbm)),
-    "xgboost": (_ours(XGBoost), _library(_xgboost)),
-    "catboost": (_ours(CatBoost), _library(_catboost)),
+    "lightgbm": (_ours(LightGBM), _library(boosters.lightgbm)),
+    "xgboost": (_ours(XGBoost), _library(boosters.xgboost)),
+    "catboost": (_ours(CatBoost), _library(boosters.catboost)),
     "logistic": (_ours(_regression), _library(_logistic)),
 }
 

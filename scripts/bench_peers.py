@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boosters
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -207,26 +208,6 @@ def _library(make: Callable[[int, int], Any]) -> Model:
     return model
 
 
-def _lightgbm(seed: int, threads: int) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(random_state=seed, n_jobs=threads, verbosity=-1)
-
-
-def _xgboost(seed: int, threads: int) -> Any:
-    from xgboost import XGBClassifier
-
-    return XGBClassifier(random_state=seed, n_jobs=threads)
-
-
-def _catboost(seed: int, threads: int) -> Any:
-    from catboost import CatBoostClassifier
-
-    return CatBoostClassifier(
-        random_seed=seed, thread_count=threads, verbose=False, allow_writing_files=False
-    )
-
-
 def _forest(seed: int, threads: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
@@ -237,14 +218,14 @@ def _smote(seed: int, threads: int) -> Any:
     from imblearn.over_sampling import SMOTE
     from imblearn.pipeline import make_pipeline
 
-    return make_pipeline(SMOTE(random_state=seed), _lightgbm(seed, threads))
+    return make_pipeline(SMOTE(random_state=seed), boosters.lightgbm(seed, threads))
 
 
 def _under(seed: int, threads: int) -> Any:
     from imblearn.pipeline import make_pipeline
     from imblearn.under_sampling import RandomUnderSampler
 
-    return make_pipeline(RandomUnderSampler(random_state=seed), _lightgbm(seed, threads))
+    return make_pipeline(RandomUnderSampler(random_state=seed), boosters.lightgbm(seed, threads))
 
 
 def _tuned(block: Block, seed: int, threads: int) -> Answer:
@@ -258,7 +239,7 @@ def _tuned(block: Block, seed: int, threads: int) -> Answer:
     known = dict(zip(names, (block.fit_costs[name] for name in names), strict=True))
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_scorer(_earned).set_score_request(**dict.fromkeys(names, True))
-        tuner = TunedThresholdClassifierCV(_lightgbm(seed, threads), scoring=scorer)
+        tuner = TunedThresholdClassifierCV(boosters.lightgbm(seed, threads), scoring=scorer)
         fitted = tuner.fit(block.fit.values, block.fit.y, **known)
     score = np.asarray(fitted.predict_proba(block.test.values)[:, 1], dtype=np.float64)
     return Answer(score, np.asarray(fitted.predict(block.test.values) == 1))
@@ -297,10 +278,10 @@ def _autogluon(python: str, seconds: float) -> Model:
 
 
 PEERS: dict[str, Model] = {
-    "LightGBM": _library(_lightgbm),
+    "LightGBM": _library(boosters.lightgbm),
     "LightGBM, scikit-learn's threshold tuner": _tuned,
-    "XGBoost": _library(_xgboost),
-    "CatBoost": _library(_catboost),
+    "XGBoost": _library(boosters.xgboost),
+    "CatBoost": _library(boosters.catboost),
     "random forest": _library(_forest),
     "imbalanced-learn, SMOTE + LightGBM": _library(_smote),
     "imbalanced-learn, under-sampling + LightGBM": _library(_under),
