@@ -10,13 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fraudml.version import __version__
+
 if TYPE_CHECKING:
     from fraudml import metrics
     from fraudml.config.settings import Settings
     from fraudml.scoring import load_bundle
     from fraudml.workflows.train import train
 
-__version__ = "0.1.0"
 __all__ = ["Settings", "__version__", "load_bundle", "metrics", "train"]
 
 # Where each public name lives. Heavy libraries are imported when a name is first used.

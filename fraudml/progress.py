@@ -1,6 +1,6 @@
 """How a long piece of work says where it is, and learns that its time is over.
 
-Rooms report by calling a `Progress`; what is drawn is the command line's business.
+Packages report by calling a `Progress`; what is drawn is the command line's business.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext, Learner
 from fraudml.machine import granted_threads, peak_memory_mb
 from fraudml.matrix import DesignMatrix
-from fraudml.workflows.parts import build_parts
+from fraudml.pipeline.components import build_parts
 
 LEARNERS = sorted(path.stem for path in Path(packaged_conf(), "learner").glob("*.yaml"))
 KINDS = ("cpu", "opencl", "cuda")

@@ -35,10 +35,10 @@ from fraudml.learners.sklearn import SklearnLearner
 from fraudml.learners.xgboost import XGBoost
 from fraudml.matrix import DesignMatrix, hide_unseen
 from fraudml.metrics import ScoredRows
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.folds import SharedFolds
+from fraudml.pipeline.prepare import prepare_rows
 from fraudml.split import prequential_folds, split_blocks
-from fraudml.workflows.folds import SharedFolds
-from fraudml.workflows.model import prepare_rows
-from fraudml.workflows.parts import build_parts
 
 Floats = NDArray[np.float64]
 Block = tuple[DesignMatrix, DesignMatrix, ScoredFrame]

@@ -28,10 +28,11 @@ from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix
 from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.metrics import Clusters, ScoredRows, benefit, choose_clusters, savings
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.prepare import row_costs
+from fraudml.records.results import Run
 from fraudml.split import Split, split_blocks
-from fraudml.workflows.model import row_costs
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.train import Run, train
+from fraudml.workflows.train import train
 
 Alerts = NDArray[np.bool_]
 

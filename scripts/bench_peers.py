@@ -42,10 +42,10 @@ from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix, hide_unseen
 from fraudml.metrics import ScoredRows, savings
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.folds import SharedFolds
+from fraudml.pipeline.prepare import prepare_rows
 from fraudml.split import prequential_folds, split_blocks
-from fraudml.workflows.folds import SharedFolds
-from fraudml.workflows.model import prepare_rows
-from fraudml.workflows.parts import build_parts
 from fraudml.workflows.train import train
 
 Floats = NDArray[np.float64]

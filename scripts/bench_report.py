@@ -24,10 +24,11 @@ from fraudml.data.read import load_table
 from fraudml.evaluation.curves import draw_curves
 from fraudml.evaluation.drivers import find_drivers
 from fraudml.evaluation.scored import score_rows
+from fraudml.pipeline.evaluate import Details
+from fraudml.records.documents import run_document, write_report
+from fraudml.records.results import Run
 from fraudml.seeds import child_seed
-from fraudml.workflows.model import Details
-from fraudml.workflows.report import run_document, write_report
-from fraudml.workflows.train import Run, train
+from fraudml.workflows.train import train
 
 
 def _settings(simulated: bool, rows: int, threads: int) -> Settings:

@@ -65,7 +65,7 @@ def _parameters() -> dict[str, object]:
 
 
 def stages(path: Path, out: Path) -> None:
-    """Do the same through fraudml's rooms: checks, roles, blocks, plan, recipe and all."""
+    """Do the same through fraudml's packages: checks, roles, blocks, plan, recipe and all."""
     from dataclasses import replace
 
     from fraudml.data.check import check_table

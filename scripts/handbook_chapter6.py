@@ -23,8 +23,8 @@ import numpy as np
 
 from fraudml.config import load_settings
 from fraudml.config.components import Component
+from fraudml.records.results import Study
 from fraudml.workflows.backtest import run
-from fraudml.workflows.study import Study
 
 FOLDS = {"validation": "2018-08-01", "test": "2018-09-05"}
 PUBLISHED = {

@@ -19,8 +19,8 @@ from typing import Any, get_args
 import yaml
 
 from fraudml import errors, metrics
-from fraudml.cli import INTERRUPTED
-from fraudml.commands import COMMANDS, Command
+from fraudml.cli.commands import COMMANDS, Command
+from fraudml.cli.main import INTERRUPTED
 from fraudml.config.components import Component
 from fraudml.config.describe import kind_of, parameter_texts
 from fraudml.config.parse import dump

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import fraudml
 from fraudml.bundle.decision import DecisionBundle
 from fraudml.bundle.shift import TrainingSpread
 from fraudml.data.schema import Schema
@@ -25,6 +24,7 @@ from fraudml.errors import BundleError, ConfigError, listing, nearest
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
 from fraudml.learners import load_learner
+from fraudml.version import __version__
 
 FORMAT_VERSION = 1
 """The format that this fraudml writes, and the highest that it reads."""
@@ -47,7 +47,7 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
     facts = bundle.learner.save(folder / _LEARNER)
     manifest = {
         "format_version": FORMAT_VERSION,
-        "fraudml": fraudml.__version__,
+        "fraudml": __version__,
         "schema": bundle.schema.to_dict(),
         "features": bundle.features.to_dict(),
         "learner": {"kind": bundle.learner.kind, "facts": facts, "offset": bundle.offset},
@@ -150,7 +150,7 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
     if number != FORMAT_VERSION:
         raise BundleError(
             f"'{folder}' is of format {number}, written by fraudml {manifest.get('fraudml')}; this "
-            f"is fraudml {fraudml.__version__} and reads format {FORMAT_VERSION}. Install the "
+            f"is fraudml {__version__} and reads format {FORMAT_VERSION}. Install the "
             "version that wrote it, or train again."
         )
     return manifest
@@ -205,3 +205,23 @@ def _costs(content: Mapping[str, Any]) -> CostModel:
         raise BundleError(f"The bundle's costs are '{kind}'. {nearest(str(kind), COST_KINDS)}")
     lines = {k: Line(**v) if isinstance(v, dict) else v for k, v in arguments.items()}
     return COST_KINDS[kind](**lines)
+
+
+def bundle_folder(path: str) -> Path:
+    """Return the folder of a bundle, given it or the folder of the run that wrote it.
+
+    Parameters
+    ----------
+    path : str
+        The config's `bundle`.
+
+    Raises
+    ------
+    BundleError
+        There is no such folder.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise BundleError(f"bundle: there is no folder '{folder}'. Expected what `train` wrote.")
+    inside = folder / "bundle"
+    return inside if inside.is_dir() and not (folder / "manifest.json").exists() else folder

@@ -131,7 +131,7 @@ def _by_itself(component: Component, where: str, allowed: Collection[str]) -> bo
 
 
 def _check_built(component: Component, where: str, checks: _Checks) -> Component:
-    """Check a component that its room builds in a way of its own."""
+    """Check a component that its package builds in a way of its own."""
     for name, inner in inner_components(component.arguments, where):
         if inner.target is not None:
             _found(inner.target, name, checks.allowed)

@@ -1,6 +1,6 @@
 """The tree of settings that all commands share.
 
-Defaults live in the dataclasses of the rooms; `conf/` states what differs.
+Defaults live in the dataclasses of the packages; `conf/` states what differs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 from fraudml.addresses import refuse_password
 from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
+from fraudml.config.sweep import SweepSettings
 from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings
@@ -21,7 +22,6 @@ from fraudml.export.settings import TOLERANCE
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.devices import DeviceSettings
 from fraudml.split import BacktestSettings, SplitSettings
-from fraudml.sweep.settings import SweepSettings
 
 OBJECTIVES = (
     "average_precision",

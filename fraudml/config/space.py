@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
+from fraudml.config.dimensions import Choice, Dimension, Interval
 from fraudml.errors import ConfigError, all_problems
-from fraudml.sweep.space import Choice, Dimension, Interval
 
 _IF = " if "
 

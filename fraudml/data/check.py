@@ -1,6 +1,6 @@
 """Whether a table is what the settings say: decided here, once, all problems together.
 
-Reading files is the business of `read`, finding what will hurt a model that of the room `audit`.
+Reading files is the business of `read`, finding what will hurt a model that of the package `audit`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import fraudml
 from fraudml.bundle import DecisionBundle
 from fraudml.errors import ConfigError
 from fraudml.export.calibration import add_probability
@@ -23,6 +22,7 @@ from fraudml.export.learners import Bag, forests_of
 from fraudml.export.nodes import ML_DOMAIN, ML_VERSION, Nodes, put_forest
 from fraudml.learners.linear import FittedLinear
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE
+from fraudml.version import __version__
 
 INPUT, MARGIN, PROBABILITY = "features", "margin", "probability"
 """What the input and the outputs are called."""
@@ -80,7 +80,7 @@ def onnx_graph(bundle: DecisionBundle, fingerprint: str | None = None) -> bytes:
         opset_imports=[opset("", _OPSET), opset(ML_DOMAIN, ML_VERSION)],
         ir_version=_IR_VERSION,
         producer_name="fraudml",
-        producer_version=fraudml.__version__,
+        producer_version=__version__,
     )
     onnx.helper.set_model_props(model, _metadata(bundle, fingerprint))
     onnx.checker.check_model(model)

@@ -30,9 +30,9 @@ from fraudml.features.columns import (
 )
 from fraudml.features.history import HistoryPlan, plan_history
 from fraudml.features.settings import FeatureSettings, LookKind, TimePart
+from fraudml.features.texts import check_texts
 from fraudml.features.timeline import Timeline
 from fraudml.features.windows import Floats
-from fraudml.features.words import check_texts
 from fraudml.matrix import DesignMatrix
 
 _log = logging.getLogger(__name__)

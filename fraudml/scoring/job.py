@@ -19,17 +19,17 @@ from fraudml.errors import ConfigError, DataError
 from fraudml.features.columns import as_name
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
+from fraudml.scoring.assemble import DAY, ENTITY, best_of_days
+from fraudml.scoring.checkpoint import Parts
 from fraudml.scoring.columns import wanted_columns, wanted_history
 from fraudml.scoring.engine import GraphCheck
-from fraudml.scoring.landing import Query
-from fraudml.scoring.parts import Parts
 from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
 from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
 from fraudml.scoring.rows import REASON, ROW
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.source import Source, Span, open_source, span_of
+from fraudml.scoring.staging import Query
 from fraudml.scoring.tally import Tally, tally_piece
-from fraudml.scoring.whole import DAY, ENTITY, best_of_days
 
 _log = logging.getLogger(__name__)
 

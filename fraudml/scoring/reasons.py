@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
 from fraudml.data.schema import Dataset
-from fraudml.features.words import OWN, Fact, facts_of, pieces_of
+from fraudml.features.texts import OWN, pieces_of
+from fraudml.features.words import Fact, facts_of
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
 
 _TABLE = {

@@ -17,8 +17,8 @@ from fraudml.data.frames import as_polars
 from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.matrix import DesignMatrix
-from fraudml.scoring.one import OneRow
 from fraudml.scoring.reasons import check_reasons, explain_rows, reason_columns
+from fraudml.scoring.single_row import OneRow
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.scoring.columns import Want, check_columns
-from fraudml.scoring.landing import Query, land
 from fraudml.scoring.rows import MOMENT, REASON, Sorter
+from fraudml.scoring.staging import Query, land
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.sweep.space import Choice, Dimension
+from fraudml.config.dimensions import Choice, Dimension
 
 MARGINS = "margins"
 """The folder of all of them, in that of the sweep."""

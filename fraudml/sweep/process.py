@@ -69,7 +69,7 @@ class Worker:
 
     def __init__(self, folder: Path, *, threads: int, seconds: float, memory_mb: int) -> None:
         self._command = [
-            *(sys.executable, "-m", "fraudml.workflows.sweep_worker"),
+            *(sys.executable, "-m", "fraudml.sweep.worker"),
             *(str(folder), str(threads), str(memory_mb)),
         ]
         self._seconds, self._memory_mb = seconds, memory_mb

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fraudml.config.dimensions import Dimension, grid
+from fraudml.config.sweep import SweepSettings
 from fraudml.errors import ConfigError, MachineError
 from fraudml.sweep.margins import most_rounds_first
 from fraudml.sweep.owner import lives, unclaimed
-from fraudml.sweep.settings import SweepSettings
-from fraudml.sweep.space import Dimension, grid
-from fraudml.sweep.study import ORPHAN, OVERRIDES, Trials
+from fraudml.sweep.trials import ORPHAN, OVERRIDES, Trials
 
 if TYPE_CHECKING:
     from optuna import Study

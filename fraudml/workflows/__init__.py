@@ -1,1 +1,1 @@
-"""Workflows: glue that reads like a paragraph; every decision is made in a room of its own."""
+"""One file a command; each reads as its paragraph, and every decision is made below."""

@@ -8,9 +8,7 @@ would cut (leaks, new categories, shift); write all that was found, the worst fi
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -31,10 +29,7 @@ from fraudml.audit.dates import (
     text_dates,
 )
 from fraudml.audit.finding import (
-    SEVERITIES,
     Finding,
-    percent,
-    plural,
     spare,
     without_echoes,
     worst_first,
@@ -51,57 +46,13 @@ from fraudml.data.read import load_table
 from fraudml.decisions.costs import CostModel
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.prepare import row_costs
 from fraudml.progress import Progress, silent
+from fraudml.records.folder import run_folder, write_audit
+from fraudml.records.metrics import SCHEMA_VERSION, run_record
+from fraudml.records.results import Audit
 from fraudml.split import split_blocks
-from fraudml.workflows.model import row_costs
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.record import SCHEMA_VERSION, run_record
-from fraudml.workflows.run_folder import run_folder, write_audit
-
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A finished audit.
-
-    Parameters
-    ----------
-    findings : tuple of Finding
-        The worst first.
-    content : dict
-        What `audit.json` holds.
-    folder : str, optional
-        Where everything was written; None where nothing was.
-    """
-
-    findings: tuple[Finding, ...]
-    content: dict[str, Any]
-    folder: str | None = None
-
-    def summary(self) -> tuple[str, list[tuple[str, str, str]], tuple[str, str, str]]:
-        """Return a title, the rows and the header of the closing table; of a kind, five at most."""
-        rows, frauds = self.content["data"]["rows"], self.content["data"]["frauds"]
-        of = "" if frauds is None else f", {frauds:,} frauds ({percent(frauds / max(rows, 1))})"
-        counts = Counter(one.severity for one in self.findings)
-        found = ", ".join(plural(counts[one], one) for one in SEVERITIES)
-        lines = list(_lines(self.findings))
-        if self.folder is not None:
-            lines.append(("", "all are in", self.folder))
-        return f"Audit of {rows:,} rows{of}: {found}", lines, ("", "kind", "what was found")
-
-
-def _lines(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str, str]]:
-    seen: Counter[tuple[str, str]] = Counter()
-    total = Counter((one.severity, one.kind) for one in findings)
-    for one in findings:
-        sort = (one.severity, one.kind)
-        seen[sort] += 1
-        kind = one.kind.replace("_", " ")
-        if seen[sort] <= _SHOWN:
-            yield one.severity, kind, one.message
-        elif seen[sort] == _SHOWN + 1:
-            yield one.severity, kind, f"and {total[sort] - _SHOWN:,} more like these"
 
 
 def audit(frame: Any, settings: Settings | None = None) -> Audit:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,106 +22,20 @@ from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.errors import FraudmlError, RefusedError
-from fraudml.evaluation.guard import Verdict
-from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.learners.protocol import FitContext
+from fraudml.pipeline.components import Parts, build_parts
+from fraudml.pipeline.evaluate import judge_model, try_bundle
+from fraudml.pipeline.fit import fit_bundle, fit_context, kept_bundle, on_device
+from fraudml.pipeline.folds import FoldResult, SharedFolds
+from fraudml.pipeline.study import build_variants, place_variants, run_study
 from fraudml.progress import Deadline, Progress, silent
+from fraudml.records.backtest import backtest_record
+from fraudml.records.folder import run_folder, write_backtest, write_study
+from fraudml.records.results import Backtest, Study
+from fraudml.records.study import study_record
 from fraudml.split import BacktestFold, prequential_folds
-from fraudml.workflows.backtest_record import backtest_record, backtest_table
-from fraudml.workflows.folds import SharedFolds
-from fraudml.workflows.model import (
-    Tested,
-    fit_bundle,
-    fit_context,
-    judge_model,
-    kept_bundle,
-    on_device,
-    try_bundle,
-)
-from fraudml.workflows.parts import Parts, build_parts
-from fraudml.workflows.run_folder import run_folder, write_backtest, write_study
-from fraudml.workflows.study import (
-    Study,
-    build_variants,
-    place_variants,
-    run_study,
-    study_record,
-)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """What one fold came to.
-
-    Parameters
-    ----------
-    fold : BacktestFold
-        Its rows.
-    scores : OutOfFold
-        What was tuned on.
-    bundle : DecisionBundle
-        The model.
-    tested : Tested
-        How it did.
-    without_refit : Tested, optional
-        How the first fold's model did on the same rows.
-    """
-
-    fold: BacktestFold
-    scores: OutOfFold
-    bundle: DecisionBundle
-    tested: Tested
-    without_refit: Tested | None = None
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """A finished backtest.
-
-    Parameters
-    ----------
-    settings : Settings
-        What decided it, complete.
-    metrics : dict
-        What `backtest.json` holds.
-    scores : DataFrame
-        What `backtest_scores.parquet` holds.
-    verdict : Verdict
-        The guard's, on the last fold's model.
-    bundle : DecisionBundle, optional
-        That model; None where the guard refused it.
-    last : Tested
-        How it did, for the report.
-    over_time : DataFrame
-        Its alerts and those of the models before it, period by period.
-    folder : str, optional
-        Where everything was written; None where nothing was.
-    """
-
-    settings: Settings
-    metrics: dict[str, Any]
-    scores: pl.DataFrame
-    verdict: Verdict
-    bundle: DecisionBundle | None
-    last: Tested
-    over_time: pl.DataFrame
-    folder: str | None = None
-
-    @property
-    def refusal(self) -> FraudmlError | None:
-        """The error of a backtest whose last model was refused."""
-        if self.verdict.passed:
-            return None
-        return RefusedError(
-            f"The guard refused the last fold's model: {'; '.join(self.verdict.reasons)}."
-        )
-
-    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
-        """Return a title, the rows and the header of the closing table."""
-        return backtest_table(self.metrics, self.folder)
 
 
 def backtest(frame: Any, settings: Settings | None = None) -> Backtest:

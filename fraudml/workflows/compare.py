@@ -25,13 +25,13 @@ from fraudml.evaluation.table import clusters_of, clusters_over, scored_rows
 from fraudml.files import write_json
 from fraudml.machine import granted_threads
 from fraudml.progress import Progress, silent
+from fraudml.records.candidates import Contender, from_bundles, from_runs
+from fraudml.records.documents import costs_sentence, write_report
+from fraudml.records.folder import run_folder
+from fraudml.records.metrics import SCHEMA_VERSION, run_record
 from fraudml.report.comparison import comparison_document
 from fraudml.report.numbers import ranged, signed, sure
 from fraudml.seeds import child_seed
-from fraudml.workflows.contenders import Contender, from_bundles, from_runs
-from fraudml.workflows.record import SCHEMA_VERSION, run_record
-from fraudml.workflows.report import costs_sentence, write_report
-from fraudml.workflows.run_folder import run_folder
 
 _log = logging.getLogger(__name__)
 

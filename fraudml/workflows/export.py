@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle, bundle_digest, read_bundle
+from fraudml.bundle.folder import bundle_folder
 from fraudml.config.settings import Settings
 from fraudml.errors import ConfigError
 from fraudml.export.check import Agreement, compare
@@ -35,9 +36,8 @@ from fraudml.files import sha256, whole_file, whole_folder, write_json
 from fraudml.learners.lightgbm import FittedLightGBM, read_model
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix
+from fraudml.pipeline.check_rows import CheckRows, check_rows
 from fraudml.progress import Progress, silent
-from fraudml.workflows.export_rows import CheckRows, check_rows
-from fraudml.workflows.show import bundle_folder
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 

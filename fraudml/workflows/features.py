@@ -14,9 +14,9 @@ from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.machine import granted_threads
+from fraudml.pipeline.components import build_parts
 from fraudml.progress import Progress, silent
-from fraudml.workflows.output import output_path, write_output
-from fraudml.workflows.parts import build_parts
+from fraudml.records.table import output_path, write_output
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,19 @@ from fraudml.bundle import DecisionBundle, bundle_digest, read_bundle
 from fraudml.config.settings import Settings
 from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
-from fraudml.data.schema import Dataset
-from fraudml.decisions.policies import Constraint, TunedPolicy
+from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError, RefusedError
 from fraudml.evaluation.guard import Verdict
-from fraudml.evaluation.out_of_fold import OutOfFold
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.fit import fit_bundle, fit_context, on_device
+from fraudml.pipeline.prepare import prepare_split
 from fraudml.progress import Progress
-from fraudml.split import Split, whole_window
-from fraudml.workflows.model import fit_bundle, fit_context, on_device, prepare_split
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.record import (
+from fraudml.records.metrics import (
     SCHEMA_VERSION,
-    block_record,
-    data_record,
-    development_record,
     run_record,
-    value_text,
 )
-
-_INHERITED = ("test", "calibration", "fairness", "rivals", "proof", "guard")
+from fraudml.records.refit import Judged, record
+from fraudml.split import whole_window
 
 
 @dataclass(frozen=True)
@@ -58,16 +52,6 @@ class Refitted:
     metrics: dict[str, Any]
     verdict: Verdict
     bundle: DecisionBundle | None
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """The run that a model comes from."""
-
-    name: str
-    metrics: Mapping[str, Any]
-    bundle: DecisionBundle
-    digest: str
 
 
 def refit_latest(
@@ -117,7 +101,7 @@ def refit_latest(
     metrics = {
         "schema_version": SCHEMA_VERSION,
         "run": run_record(settings, time.perf_counter() - started, context.threads, context.device),
-        **_record(
+        **record(
             judged,
             dataset=prepared.dataset,
             printed=printed,
@@ -137,7 +121,7 @@ def refit_latest(
     return Refitted(metrics, verdict, replace(bundle, record=recorded, spread=spread))
 
 
-def _judged_run(folder: Path) -> _Judged:
+def _judged_run(folder: Path) -> Judged:
     place = folder / "metrics.json"
     if not place.is_file():
         raise ConfigError(
@@ -157,7 +141,7 @@ def _judged_run(folder: Path) -> _Judged:
         )
     bundle = read_bundle(folder / "bundle")
     name = folder.resolve().name
-    return _Judged(name, metrics, bundle, bundle_digest(folder / "bundle"))
+    return Judged(name, metrics, bundle, bundle_digest(folder / "bundle"))
 
 
 def _promise_kept(policy: TunedPolicy) -> Verdict:
@@ -165,84 +149,3 @@ def _promise_kept(policy: TunedPolicy) -> Verdict:
     if promise is None or not promise.refuses:
         return Verdict(passed=True)
     return Verdict(False, (f"on the longer window, {promise.sentence()}",))
-
-
-def _record(
-    judged: _Judged,
-    *,
-    dataset: Dataset,
-    printed: str,
-    split: Split,
-    scores: OutOfFold,
-    bundle: DecisionBundle,
-) -> dict[str, Any]:
-    """What is new of the data and the fit, and what the run found on its test block."""
-    before = judged.metrics
-    return {
-        **{name: before[name] for name in _INHERITED},
-        "data": {
-            **data_record(dataset, printed),
-            "left_out": split.left_out,
-            "blocks": {"development": block_record(split.development, dataset)},
-        },
-        "development": {
-            "label_delay_kept": split.delay_kept,
-            **development_record(scores, split.folds),
-        },
-        "calibration": {**before["calibration"], "kind": bundle.calibrator.kind},
-        "policy": {**bundle.policy.to_dict(), "test": before["policy"]["test"]},
-        "refit": {
-            "run": judged.name,
-            "bundle": judged.digest,
-            "data": before["data"]["fingerprint"],
-            "test_block": before["data"]["blocks"]["test"],
-            "threshold": before["policy"]["threshold"],
-        },
-    }
-
-
-def judged_on(refit: Mapping[str, Any]) -> str:
-    """Say whose numbers a refitted model has.
-
-    Parameters
-    ----------
-    refit : mapping
-        `refit` of `metrics.json`, or of a bundle's record.
-    """
-    block = refit["test_block"]
-    when = f", {block['start']} to {block['end']}" if block.get("start") is not None else ""
-    return (
-        f"those of run {refit['run']} (bundle {refit['bundle'][:19]}…), judged on "
-        f"{block['rows']:,} rows, {block['frauds']:,} frauds{when}"
-    )
-
-
-def refit_table(
-    metrics: Mapping[str, Any], folder: str | None
-) -> tuple[str, list[tuple[str, str]]]:
-    """Return the title and the rows that end a refit on the terminal.
-
-    Parameters
-    ----------
-    metrics : mapping
-        The content of `metrics.json`.
-    folder : str, optional
-        Where everything is.
-    """
-    block, refit, policy = (
-        metrics["data"]["blocks"]["development"],
-        metrics["refit"],
-        metrics["policy"],
-    )
-    rows = [
-        ("refitted on", f"{block['rows']:,} rows, {block['frauds']:,} frauds, to {block['end']}"),
-        ("rounds", str(metrics["development"]["rounds"])),
-        ("threshold", f"{policy['threshold']}, in the run {refit['threshold']}"),
-        ("the numbers are", judged_on(refit)),
-        ("average precision", value_text(metrics["test"]["average_precision"])),
-    ]
-    if policy["constraint"] is not None:
-        rows.append(("promise", Constraint(**policy["constraint"]).sentence()))
-    if folder is not None:
-        rows.append(("everything is in", folder))
-    return "Fitted on everything that is known, and judged by nothing new", rows

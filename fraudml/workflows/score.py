@@ -16,9 +16,9 @@ from typing import Any
 
 import polars as pl
 
-import fraudml
 from fraudml.addresses import is_database
 from fraudml.bundle import bundle_digest, read_bundle
+from fraudml.bundle.folder import bundle_folder
 from fraudml.config.settings import Settings
 from fraudml.data.run_rows import check_run_table, replace_rows
 from fraudml.decisions.policies import TunedPolicy
@@ -27,15 +27,7 @@ from fraudml.export.settings import as_engine
 from fraudml.files import machine_errors, write_json
 from fraudml.machine import granted_threads, versions
 from fraudml.progress import Progress, silent
-from fraudml.scoring.engine import engine_versions, open_engine
-from fraudml.scoring.job import Job, job_key, open_job, output_schema, score_pieces
-from fraudml.scoring.landing import Query, landing
-from fraudml.scoring.parts import Parts, kept_parts, move_in
-from fraudml.scoring.places import Places, database_places, output_places
-from fraudml.scoring.reasons import reason_names
-from fraudml.scoring.record import say_what_moved, score_record
-from fraudml.scoring.settings import ScoreSettings
-from fraudml.scoring.whole import (
+from fraudml.scoring.assemble import (
     DAY,
     ENTITY,
     ROWS_A_GROUP,
@@ -43,7 +35,15 @@ from fraudml.scoring.whole import (
     daily_alerts,
     write_whole,
 )
-from fraudml.workflows.show import bundle_folder
+from fraudml.scoring.checkpoint import Parts, kept_parts, move_in
+from fraudml.scoring.engine import engine_versions, open_engine
+from fraudml.scoring.job import Job, job_key, open_job, output_schema, score_pieces
+from fraudml.scoring.outputs import Places, database_places, output_places
+from fraudml.scoring.reasons import reason_names
+from fraudml.scoring.record import say_what_moved, score_record
+from fraudml.scoring.settings import ScoreSettings
+from fraudml.scoring.staging import Query, landing
+from fraudml.version import __version__
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ def _run_id(key: Mapping[str, Any]) -> str:
 
 def _versions() -> dict[str, str]:
     known = versions()
-    return {"fraudml": fraudml.__version__, "polars": known["polars"], "numpy": known["numpy"]}
+    return {"fraudml": __version__, "polars": known["polars"], "numpy": known["numpy"]}
 
 
 def _alerted(job: Job, parts: Parts) -> pl.LazyFrame:

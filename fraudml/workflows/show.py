@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from fraudml.bundle import DecisionBundle, read_bundle
-from fraudml.bundle.folder import FORMAT_VERSION, bundle_files, written_by
+from fraudml.bundle.folder import FORMAT_VERSION, bundle_files, bundle_folder, written_by
 from fraudml.config.settings import Settings
 from fraudml.decisions.costs import describe
 from fraudml.decisions.policies import Constraint
-from fraudml.errors import BundleError, ConfigError
+from fraudml.errors import ConfigError
 from fraudml.progress import Progress, silent
-from fraudml.workflows.record import value_text
-from fraudml.workflows.refit import judged_on
+from fraudml.records.metrics import value_text
+from fraudml.records.refit import judged_on
 
 Row = tuple[str, str]
+
 
 _NUMBERS = (
     "average_precision",
@@ -33,7 +34,11 @@ _NUMBERS = (
     "calibration_in_the_large",
     "accuracy_of_never",
 )
+
+
 _OF_THE_POLICY = ("precision", "recall", "false_positive_rate", "alerts_per_day")
+
+
 _DAY = 86_400.0
 
 
@@ -55,26 +60,6 @@ class Shown:
     def summary(self) -> tuple[str, list[Row]]:
         """Return a title and the rows of the table."""
         return self.title, self.rows
-
-
-def bundle_folder(path: str) -> Path:
-    """Return the folder of a bundle, given it or the folder of the run that wrote it.
-
-    Parameters
-    ----------
-    path : str
-        The config's `bundle`.
-
-    Raises
-    ------
-    BundleError
-        There is no such folder.
-    """
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise BundleError(f"bundle: there is no folder '{folder}'. Expected what `train` wrote.")
-    inside = folder / "bundle"
-    return inside if inside.is_dir() and not (folder / "manifest.json").exists() else folder
 
 
 def run(settings: Settings, *, progress: Progress = silent) -> Shown:

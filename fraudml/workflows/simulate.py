@@ -8,7 +8,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.simulate import simulate
 from fraudml.errors import ConfigError
 from fraudml.progress import Progress, silent
-from fraudml.workflows.output import output_path, write_output
+from fraudml.records.table import output_path, write_output
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from fraudml.config.dimensions import first_overrides
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.space import read_space
@@ -28,19 +29,19 @@ from fraudml.data.read import load_table
 from fraudml.errors import FraudmlError
 from fraudml.files import write_json
 from fraudml.metrics import find_metric
+from fraudml.pipeline.components import build_parts
 from fraudml.progress import Deadline, Progress, silent
+from fraudml.records.documents import sweep_document, write_report
+from fraudml.records.folder import Place, kept_folder, write_backtest, write_run
+from fraudml.records.results import Backtest, Run
 from fraudml.report.sweep_plot import plot_sweep
-from fraudml.sweep.space import first_overrides
+from fraudml.sweep.record import sweep_record, sweep_table, write_winner
+from fraudml.sweep.search import search
 from fraudml.sweep.storage import open_trials
-from fraudml.sweep.study import no_trial
-from fraudml.workflows.backtest import Backtest, backtest
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.report import sweep_document, write_report
-from fraudml.workflows.run_folder import Place, kept_folder, write_backtest, write_run
-from fraudml.workflows.sweep_record import sweep_record, sweep_table, write_winner
-from fraudml.workflows.sweep_rows import TrialRows, settings_with
-from fraudml.workflows.sweep_search import search
-from fraudml.workflows.train import Run, train
+from fraudml.sweep.trial_rows import TrialRows, settings_with
+from fraudml.sweep.trials import no_trial
+from fraudml.workflows.backtest import backtest
+from fraudml.workflows.train import train
 
 _log = logging.getLogger(__name__)
 

@@ -9,84 +9,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from fraudml.audit.finding import Finding
-from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.errors import FraudmlError, RefusedError
-from fraudml.evaluation.guard import Verdict
+from fraudml.pipeline.ablation import prove_helps
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.evaluate import judge_model, try_bundle
+from fraudml.pipeline.fit import fit_bundle, fit_context, kept_bundle, on_device
+from fraudml.pipeline.prepare import prepare_split
 from fraudml.progress import Progress, silent
+from fraudml.records.folder import run_folder, write_run
+from fraudml.records.metrics import metrics_record
+from fraudml.records.results import Run
 from fraudml.split import split_blocks
-from fraudml.workflows.model import (
-    Details,
-    fit_bundle,
-    fit_context,
-    judge_model,
-    kept_bundle,
-    on_device,
-    prepare_split,
-    try_bundle,
-)
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.prove import prove_helps
-from fraudml.workflows.record import closing_table, metrics_record
-from fraudml.workflows.refit import refit_latest, refit_table
-from fraudml.workflows.run_folder import run_folder, write_run
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Parameters
-    ----------
-    settings : Settings
-        What decided it, complete.
-    metrics : dict
-        What `metrics.json` holds.
-    test_scores : DataFrame
-        What `test_scores.parquet` holds; nothing where a model was refitted on all rows.
-    verdict : Verdict
-        The guard's.
-    bundle : DecisionBundle, optional
-        The model; None where the guard refused it.
-    details : Details, optional
-        What the report shows besides; None where a model was refitted on all rows.
-    findings : tuple of Finding
-        What was found at a glance at the table.
-    folder : str, optional
-        Where everything was written; None where nothing was.
-    """
-
-    settings: Settings
-    metrics: dict[str, Any]
-    test_scores: pl.DataFrame
-    verdict: Verdict
-    bundle: DecisionBundle | None
-    details: Details | None = None
-    findings: tuple[Finding, ...] = ()
-    folder: str | None = None
-
-    @property
-    def refusal(self) -> FraudmlError | None:
-        """The error of a run whose model was refused."""
-        if self.verdict.passed:
-            return None
-        return RefusedError(f"The guard refused the model: {'; '.join(self.verdict.reasons)}.")
-
-    def summary(self) -> tuple[str, list[tuple[str, str]]]:
-        """Return a title and the rows of the closing table."""
-        if "refit" in self.metrics:
-            return refit_table(self.metrics, self.folder)
-        return closing_table(self.metrics, self.settings.evaluation.level, self.folder)
+from fraudml.workflows.refit import refit_latest
 
 
 def train(frame: Any, settings: Settings | None = None) -> Run:

@@ -14,10 +14,11 @@ from typing import Any, Literal
 import pytest
 from omegaconf import OmegaConf
 
-from fraudml.commands import COMMANDS
+from fraudml.cli.commands import COMMANDS
 from fraudml.config import load_settings, read_settings
 from fraudml.config.components import Component
 from fraudml.config.describe import Key, keys, parameter_texts
+from fraudml.config.dimensions import Choice, first_overrides
 from fraudml.config.parse import dump, parse
 from fraudml.config.settings import Settings
 from fraudml.config.shape import shape_of
@@ -25,7 +26,6 @@ from fraudml.config.sources import groups, packaged_conf
 from fraudml.config.space import read_space
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
-from fraudml.sweep.space import Choice, first_overrides
 
 NEEDS = {"costs=columns": ["costs.fp=cost_fp", "costs.fn=cost_fn"]}
 """Options that cannot stand alone, with what they need; a policy may want its number, say."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fraudml.commands import COMMANDS
+from fraudml.cli.commands import COMMANDS
 from fraudml.config.components import Component
 from fraudml.config.describe import parameter_texts
 from fraudml.config.settings import Settings

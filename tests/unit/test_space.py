@@ -5,9 +5,9 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from fraudml.config.dimensions import Choice, Interval, draw_overrides, first_overrides, grid
 from fraudml.config.space import read_space
 from fraudml.errors import ConfigError
-from fraudml.sweep.space import Choice, Interval, draw_overrides, first_overrides, grid
 
 
 def test_the_grammar() -> None:

@@ -11,10 +11,10 @@ import warnings
 
 import pytest
 
-from fraudml import terminal
+from fraudml.cli import terminal
 
 CapSys = pytest.CaptureFixture[str]
-log = logging.getLogger("fraudml.some.room")
+log = logging.getLogger("fraudml.some.package")
 
 
 class Screen(io.StringIO):

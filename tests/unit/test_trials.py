@@ -9,12 +9,12 @@ from typing import Any
 import optuna
 import pytest
 
+from fraudml.config.dimensions import Choice
+from fraudml.config.sweep import SweepSettings
 from fraudml.sweep.owner import claim, lives, unclaimed
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.settings import SweepSettings
-from fraudml.sweep.space import Choice
 from fraudml.sweep.stop import Stop, learning_curve
-from fraudml.sweep.study import Trials
+from fraudml.sweep.trials import Trials
 
 SPACE = (Choice("learner.num_leaves", ("4", "8")),)
 

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 import fraudml
 from fraudml import cli
-from fraudml.commands import COMMANDS, Command
+from fraudml.cli.commands import COMMANDS, Command
 from fraudml.config import load_settings
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
@@ -66,7 +66,7 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
     module = types.ModuleType("fraudml.work_of_a_test")
     module.run = made.run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(cli, "COMMANDS", {"train": Command("do something", module.__name__)})
+    monkeypatch.setitem(COMMANDS, "train", Command("do something", module.__name__))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FRAUDML_DEBUG", raising=False)
     return made
@@ -75,7 +75,7 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the time of composing where the config does not matter."""
-    monkeypatch.setattr(cli, "_load", lambda *_: Settings())
+    monkeypatch.setattr("fraudml.cli.run.load", lambda *_: Settings())
 
 
 @pytest.fixture
@@ -408,7 +408,7 @@ def test_help_loads_nothing_heavy() -> None:
 SCRIPT = """
 import sys, time, types
 from fraudml import cli
-from fraudml.commands import Command
+from fraudml.cli.commands import COMMANDS, Command
 work = types.ModuleType("work_of_a_test")
 def run(settings, *, progress):
     try:
@@ -418,7 +418,7 @@ def run(settings, *, progress):
         print("cleaned up", flush=True)
 work.run = run
 sys.modules["work_of_a_test"] = work
-cli.COMMANDS["train"] = Command("wait", "work_of_a_test")
+COMMANDS["train"] = Command("wait", "work_of_a_test")
 sys.exit(cli.main(["train"]))
 """
 

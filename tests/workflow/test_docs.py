@@ -22,7 +22,7 @@ import polars as pl
 import pytest
 
 from fraudml.cli import main
-from fraudml.commands import COMMANDS
+from fraudml.cli.commands import COMMANDS
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 
@@ -105,7 +105,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     # Blocks of Python take no overrides; threads that wait for each other would take minutes.
-    monkeypatch.setattr("fraudml.workflows.model.granted_threads", lambda: 1)
+    monkeypatch.setattr("fraudml.pipeline.fit.granted_threads", lambda: 1)
     table = simulate(SimulateSettings(rows=12_000, prevalence=0.04, cards=1500, terminals=100))
     # Known labels alone, and a cut with a whole past before it: what a page calls new is later.
     earlier, new = table.head(11_000), table.tail(1_000)

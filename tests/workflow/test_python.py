@@ -24,9 +24,9 @@ from fraudml.evaluation.guard import GuardSettings
 from fraudml.evaluation.table import IntervalSettings
 from fraudml.features.settings import FeatureSettings
 from fraudml.files import write_json
+from fraudml.records.results import Run
 from fraudml.scoring import Scorer
 from fraudml.split import SplitSettings
-from fraudml.workflows.train import Run
 
 ROLES = ColumnRoles(
     time="time", id="transaction_id", entity="card_id", amount="amount", label_time="label_time"

@@ -18,7 +18,7 @@ from fraudml.config import load_settings
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.decisions.policies import Constraint, TunedPolicy
-from fraudml.workflows.model import fit_bundle
+from fraudml.pipeline.fit import fit_bundle
 
 CapSys = pytest.CaptureFixture[str]
 SIMULATED = SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60)

@@ -25,7 +25,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.decisions.policies import Constraint, TunedPolicy
-from fraudml.scoring.parts import parts_folder
+from fraudml.scoring.checkpoint import parts_folder
 from fraudml.workflows.score import score_settings
 
 CapSys = pytest.CaptureFixture[str]

@@ -353,7 +353,7 @@ def test_a_full_disk(
         raise OSError(28, "No space left on device")
 
     # A full file system cannot be had in a test; the last file to be written fails like one.
-    monkeypatch.setattr("fraudml.workflows.run_folder.write_json", full)
+    monkeypatch.setattr("fraudml.records.folder.write_json", full)
     assert main(["train", *SMALL, f"output_dir={tmp_path / 'run'}"]) == 7
     assert "No space left" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -14,11 +14,12 @@ from fraudml.evaluation.scored import score_rows
 from fraudml.evaluation.table import clusters_of, scored_rows
 from fraudml.learners.protocol import FitContext
 from fraudml.metrics import ScoredRows, measure
+from fraudml.pipeline.components import Parts
+from fraudml.pipeline.fit import fit_bundle
+from fraudml.pipeline.prepare import Prepared, Rows
 from fraudml.progress import Progress
 from fraudml.seeds import child_seed
 from fraudml.split import Split
-from fraudml.workflows.model import Prepared, Rows, fit_bundle
-from fraudml.workflows.parts import Parts
 
 Fitted = tuple[DecisionBundle, OutOfFold]
 

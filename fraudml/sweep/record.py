@@ -9,10 +9,9 @@ from typing import Any
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
-from fraudml.sweep.study import Trials
-from fraudml.workflows.backtest import Backtest
-from fraudml.workflows.record import value_text
-from fraudml.workflows.train import Run
+from fraudml.records.metrics import value_text
+from fraudml.records.results import Backtest, Run
+from fraudml.sweep.trials import Trials
 
 SCHEMA_VERSION = 1
 """Raised when a reader of `sweep.json` would misread it."""

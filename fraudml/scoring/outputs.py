@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fraudml.data.run_rows import RunTable
 from fraudml.errors import ConfigError
-from fraudml.scoring.parts import was_moving
+from fraudml.scoring.checkpoint import was_moving
 
 FORMATS = (".parquet", ".csv", ".arrow", ".ipc", ".feather")
 """How the name of an output may end, which is its format."""

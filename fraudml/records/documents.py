@@ -1,4 +1,4 @@
-"""The report of a run: facts out of its record and its details, drawn in the room `report`."""
+"""The report of a run: facts out of its record and its details, drawn by the package `report`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.evaluation.probabilities import CalibrationVerdict
 from fraudml.evaluation.proof import sentence
 from fraudml.metrics import find_metric
+from fraudml.pipeline.evaluate import Details
 from fraudml.report.document import Document, Text
 from fraudml.report.facts import ModelFacts
 from fraudml.report.html import to_html
@@ -25,12 +26,9 @@ from fraudml.report.sections import model_sections
 from fraudml.report.study import study_document
 from fraudml.report.summary import opening
 from fraudml.report.walks import backtest_sentence, fold_sections, sweep_sections
-from fraudml.workflows.model import Details
 
 if TYPE_CHECKING:
-    from fraudml.workflows.backtest import Backtest
-    from fraudml.workflows.study import Study
-    from fraudml.workflows.train import Run
+    from fraudml.records.results import Backtest, Run, Study
 
 
 def write_report(document: Document, folder: Path) -> None:
@@ -47,7 +45,7 @@ def document_of(run: Run | Backtest) -> Document:
     run : Run or Backtest
         Finished; its model may have been refused.
     """
-    from fraudml.workflows.train import Run
+    from fraudml.records.results import Run
 
     return run_document(run) if isinstance(run, Run) else backtest_document(run)
 

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.audit.leaks import refuse_leaks
+from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostModel
+from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.features.plan import FittedFeatures, fit_features
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.evaluate import Tested
+from fraudml.pipeline.prepare import Prepared, Rows, prepare_rows
 from fraudml.split import BacktestFold, Fold
-from fraudml.workflows.model import Prepared, Rows, prepare_rows
-from fraudml.workflows.parts import build_parts
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,28 @@ class SharedFolds:
                 for step in fold.steps
             ),
         )
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fold came to.
+
+    Parameters
+    ----------
+    fold : BacktestFold
+        Its rows.
+    scores : OutOfFold
+        What was tuned on.
+    bundle : DecisionBundle
+        The model.
+    tested : Tested
+        How it did.
+    without_refit : Tested, optional
+        How the first fold's model did on the same rows.
+    """
+
+    fold: BacktestFold
+    scores: OutOfFold
+    bundle: DecisionBundle
+    tested: Tested
+    without_refit: Tested | None = None

@@ -20,12 +20,12 @@ from fraudml.data.check import check_table
 from fraudml.errors import DataError
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.machine import granted_threads
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.folds import SharedFolds
+from fraudml.pipeline.prepare import Prepared, prepare_split
 from fraudml.split import BacktestFold, Fold, prequential_folds, split_blocks
 from fraudml.sweep.blocks import SweepRows, write_rows
 from fraudml.sweep.margins import MARGINS
-from fraudml.workflows.folds import SharedFolds
-from fraudml.workflows.model import Prepared, prepare_split
-from fraudml.workflows.parts import build_parts
 
 _ROWS = "rows"
 _DECISIVE = ("data", "split", "features", "backtest", "costs", "sweep", "audit", "seed")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fraudml.config.dimensions import Dimension, draw_overrides
+from fraudml.config.sweep import SweepSettings
 from fraudml.errors import BudgetError
 from fraudml.seeds import child_seed
 from fraudml.sweep.owner import claim, lives
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.settings import SweepSettings
-from fraudml.sweep.space import Dimension, draw_overrides
 from fraudml.sweep.stop import Stop, learning_curve
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.bundle import read_bundle
+from fraudml.bundle.folder import bundle_folder
 from fraudml.config import read_config
 from fraudml.config.components import build
 from fraudml.config.settings import Settings
@@ -25,7 +26,6 @@ from fraudml.errors import DataError
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.files import PARTIAL
 from fraudml.scoring.scorer import Scorer
-from fraudml.workflows.show import bundle_folder
 
 _SCORES = ("test_scores.parquet", "backtest_scores.parquet")
 _ROW = ("id", "time", "entity", "amount", "label")

@@ -17,12 +17,12 @@ from fraudml.learners.protocol import FitContext
 from fraudml.learners.watch import Watch
 from fraudml.matrix import DesignMatrix, hide_unseen
 from fraudml.metrics import Metric, ScoredRows, find_metric, measure
+from fraudml.pipeline.components import Parts
 from fraudml.recipe import FittedRecipe
 from fraudml.split import Fold
 from fraudml.sweep.blocks import COSTS, SweepRows
 from fraudml.sweep.margins import KeptMargins
 from fraudml.sweep.stop import SHARES, Stop
-from fraudml.workflows.parts import Parts
 
 Floats = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from fraudml.machine import granted_memory_mb, granted_threads
 from fraudml.progress import Deadline, Progress
 from fraudml.sweep.owner import beat
 from fraudml.sweep.process import Outcome, Worker
-from fraudml.sweep.study import ORPHAN, Trials
-from fraudml.workflows.sweep_rows import TrialRows
+from fraudml.sweep.trial_rows import TrialRows
+from fraudml.sweep.trials import ORPHAN, Trials
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

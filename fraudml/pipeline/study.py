@@ -22,18 +22,17 @@ from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
-from fraudml.machine import granted_threads
 from fraudml.matrix import hide_unseen
 from fraudml.metrics import ScoredRows
+from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.folds import FoldData, SharedFolds
 from fraudml.progress import silent
 from fraudml.recipe import Recipe
 from fraudml.seeds import child_seed
 from fraudml.split import BacktestFold
-from fraudml.workflows.folds import FoldData, SharedFolds
-from fraudml.workflows.parts import build_parts
-from fraudml.workflows.record import SCHEMA_VERSION, block_record, data_record, run_record
 
 _log = logging.getLogger(__name__)
+
 
 STUDY_METRICS = ("average_precision", "roc_auc", "card_precision_at_100", "recall_at_fpr_0.01")
 """What a ranking is worth; a study calibrates nothing."""
@@ -122,26 +121,6 @@ class Outcome:
     failed: str | None = None
 
 
-@dataclass(frozen=True)
-class Study:
-    """A finished study.
-
-    Parameters
-    ----------
-    metrics : dict
-        What `study.json` holds.
-    folder : str, optional
-        Where it was written.
-    """
-
-    metrics: dict[str, Any]
-    folder: str | None = None
-
-    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
-        """Return the title, the rows and the header of the ranked table."""
-        return study_table(self.metrics, self.folder)
-
-
 def run_study(
     shared: SharedFolds,
     folds: Sequence[BacktestFold],
@@ -183,7 +162,7 @@ def run_study(
         _row(one, drawn[at], drawn[first[one.variant.learner]], shared.settings)
         for at, one in enumerate(finished)
     ]
-    name = _objective(shared.settings)
+    name = objective(shared.settings)
     found.sort(key=lambda row: -row["mean"][name] if row["mean"][name] is not None else 1.0)
     return found + [_failed_row(one) for one in outcomes if one.failed is not None]
 
@@ -279,80 +258,6 @@ def _failed_row(outcome: Outcome) -> dict[str, Any]:
     return {**_named(outcome), "mean": nothing, "sd": nothing, "failed": outcome.failed}
 
 
-def _objective(settings: Settings) -> str:
+def objective(settings: Settings) -> str:
+    """Return the metric that ranks the variants."""
     return settings.objective if settings.objective in STUDY_METRICS else "average_precision"
-
-
-def study_record(
-    shared: SharedFolds,
-    folds: Sequence[BacktestFold],
-    found: list[dict[str, Any]],
-    fingerprint: str,
-    seconds: float,
-) -> dict[str, Any]:
-    """Return the content of `study.json`; times stand under `run` alone."""
-    settings, dataset = shared.settings, shared.dataset
-    taken = {f"{one['learner']} with {one['resampling']}": one.pop("seconds") for one in found}
-    used = {one["learner"]: one.pop("device") for one in found}
-    device = ", ".join(sorted(set(used.values())))
-    threads = settings.threads or granted_threads()
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": {
-            **run_record(settings, seconds, threads, device),
-            "device_by_learner": used,
-            "seconds_by_variant": taken,
-        },
-        "data": data_record(dataset, fingerprint),
-        "folds": [
-            {**block_record(fold.test, dataset), "train": block_record(fold.train, dataset)}
-            for fold in folds
-        ],
-        "objective": _objective(settings),
-        "variants": found,
-    }
-
-
-def study_table(
-    metrics: dict[str, Any], folder: str | None
-) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
-    """Return the title, the rows and the header that end a study on the terminal.
-
-    Parameters
-    ----------
-    metrics : dict
-        The content of `study.json`.
-    folder : str, optional
-        Where everything is.
-    """
-    objective = metrics["objective"]
-    header = ("learner", "resampling", *_SHORT.values(), f"change in {_SHORT[objective]}", "", "s")
-    rows = []
-    for one in metrics["variants"]:
-        seconds = metrics["run"]["seconds_by_variant"][f"{one['learner']} with {one['resampling']}"]
-        found = one.get("difference", {}).get(objective)
-        says = ("", "") if found is None else (_change(found), found["verdict"])
-        if "failed" in one:
-            says = ("could not be fitted", "")
-        values = (_number(one["mean"][name]) for name in _SHORT)
-        rows.append((one["learner"], one["resampling"], *values, *says, f"{seconds:.1f}"))
-    title = f"Means over {len(metrics['folds'])} folds; written to {folder}"
-    return title, rows, header
-
-
-_SHORT = {"average_precision": "AP", "roc_auc": "AUC", "card_precision_at_100": "CP@100"}
-_SHORT |= {"recall_at_fpr_0.01": "R@1%"}
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _change(found: dict[str, Any]) -> str:
-    if found["low"] is None:
-        return str(found.get("reason"))
-    change, low, high = (f"{found[end]:+.3f}".replace("0.", ".") for end in _ENDS)
-    return f"{change} ({low} to {high})"
-
-
-_ENDS = ("difference", "low", "high")

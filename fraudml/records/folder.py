@@ -16,15 +16,12 @@ from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
+from fraudml.records.backtest import over_time
+from fraudml.records.documents import backtest_document, run_document, study_report, write_report
 from fraudml.report.over_time import plot_over_time
-from fraudml.workflows.backtest_record import over_time
-from fraudml.workflows.report import backtest_document, run_document, study_report, write_report
 
 if TYPE_CHECKING:
-    from fraudml.workflows.audit import Audit
-    from fraudml.workflows.backtest import Backtest
-    from fraudml.workflows.study import Study
-    from fraudml.workflows.train import Run
+    from fraudml.records.results import Audit, Backtest, Run, Study
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.evaluation.guard import Verdict
 from fraudml.evaluation.table import POLICY_METRICS, TEST_METRICS
-from fraudml.workflows.record import (
+from fraudml.records.metrics import (
     SCHEMA_VERSION,
     block_record,
     calibration_record,
@@ -23,8 +23,8 @@ from fraudml.workflows.record import (
 )
 
 if TYPE_CHECKING:
-    from fraudml.workflows.backtest import FoldResult
-    from fraudml.workflows.model import Tested
+    from fraudml.pipeline.evaluate import Tested
+    from fraudml.pipeline.folds import FoldResult
 
 
 def backtest_record(

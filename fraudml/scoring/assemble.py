@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fraudml.decisions.top_k import daily_top_k
 from fraudml.errors import MachineError
-from fraudml.scoring.parts import Parts
+from fraudml.scoring.checkpoint import Parts
 
 ROWS_A_GROUP = 125_000
 """How many rows a group of a Parquet file, or a batch of an Arrow file, has at most."""

@@ -20,8 +20,8 @@ from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibrati
 from fraudml.evaluation.proof import sentence
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
+from fraudml.pipeline.evaluate import Tested
 from fraudml.split import Block, Fold, Split
-from fraudml.workflows.model import Tested
 
 SCHEMA_VERSION = 1
 """Raised when a reader of `metrics.json` would misread it."""

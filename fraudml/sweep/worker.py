@@ -2,7 +2,7 @@
 
 After each stop of a trial it waits for a word whether to go on.
 
-    python -m fraudml.workflows.sweep_worker CONFIG_DIR THREADS MEMORY_MB
+    python -m fraudml.sweep.worker CONFIG_DIR THREADS MEMORY_MB
 
 It is a process of its own so that a trial that hangs, or takes all memory, can be ended without the
 sweep. It ends when its sweep does.
@@ -30,12 +30,12 @@ from fraudml.config.space import read_space
 from fraudml.errors import FraudmlError
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.watch import BinStore
+from fraudml.pipeline.components import Parts, build_parts
+from fraudml.pipeline.fit import on_device
 from fraudml.sweep.blocks import read_rows
 from fraudml.sweep.margins import MARGINS, KeptMargins, searched_rounds
 from fraudml.sweep.stop import Stop
-from fraudml.workflows.model import on_device
-from fraudml.workflows.parts import Parts, build_parts
-from fraudml.workflows.trial import trial_values
+from fraudml.sweep.trial import trial_values
 
 _SHARE_OF_BINS = 16
 """Binned rows of earlier trials may take this share of what a trial may."""

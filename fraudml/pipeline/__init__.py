@@ -1,0 +1,1 @@
+"""The work that commands share: components, prepared rows, fit, evaluation, folds, ablation."""

@@ -1,0 +1,1 @@
+"""What a command leaves behind: results, JSON records, tables, documents, run folders."""
