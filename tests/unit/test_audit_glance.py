@@ -118,8 +118,8 @@ def test_shares_are_short(share: float, text: str) -> None:
 def test_every_kind_is_in_the_docs() -> None:
     package = Path(fraudml.__file__).parent
     told = (package.parent / "docs" / "audit.md").read_text(encoding="utf-8")
-    sources = [*(house / "audit").glob("*.py"), house / "workflows" / "audit.py"]
-    texts = [path.read_text(encoding="utf-8") for path in (*sources, house / "data" / "check.py")]
+    sources = [*(package / "audit").glob("*.py"), package / "workflows" / "audit.py"]
+    texts = [path.read_text(encoding="utf-8") for path in (*sources, package / "data" / "check.py")]
     kinds = {
         kind for text in texts for kind in re.findall(r'(?:Finding|Problem)\(\s*"(\w+)"', text)
     }

@@ -66,6 +66,8 @@ def work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Work:
     module = types.ModuleType("fraudml.work_of_a_test")
     module.run = made.run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    for other in set(COMMANDS) - {"train"}:
+        monkeypatch.delitem(COMMANDS, other)
     monkeypatch.setitem(COMMANDS, "train", Command("do something", module.__name__))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FRAUDML_DEBUG", raising=False)
