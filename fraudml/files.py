@@ -43,7 +43,7 @@ def machine_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a folder to fill that takes its place only when the block ends without an error.
 
     Parameters
@@ -83,7 +83,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a file to write that takes its place only when the block ends without an error.
 
     Parameters
@@ -163,7 +163,7 @@ def write_json(path: Path, content: Any) -> None:
     Parameters
     ----------
     path : Path
-        The file, inside a folder of `whole_folder`.
+        The file, inside a folder of `atomic_folder`.
     content : JSON-like
         NaN and infinities are refused: they are not JSON.
     """

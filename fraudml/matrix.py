@@ -94,7 +94,7 @@ class DesignMatrix:
         return replace(self, weight=weight)
 
 
-def hide_unseen(fit: DesignMatrix, score: DesignMatrix) -> DesignMatrix:
+def mask_unseen_categories(fit: DesignMatrix, score: DesignMatrix) -> DesignMatrix:
     """Give categories that the fit rows do not have the code for 'unseen'.
 
     The codes of a whole development window then mean what they would have meant had they been

@@ -32,7 +32,7 @@ from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext, Learner
 from fraudml.machine import granted_threads, peak_memory_mb
 from fraudml.matrix import DesignMatrix
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 
 LEARNERS = sorted(path.stem for path in Path(packaged_conf(), "learner").glob("*.yaml"))
 KINDS = ("cpu", "opencl", "cuda")
@@ -50,7 +50,7 @@ def make_rows(size: int, seed: int) -> DesignMatrix:
 
 
 def make_learner(name: str) -> Learner:
-    return build_parts(load_settings("train", [f"learner={name}"])).recipe.learner
+    return build_components(load_settings("train", [f"learner={name}"])).recipe.learner
 
 
 def fit_once(name: str, device: str, size: int, rounds: int | None, threads: int) -> dict[str, Any]:

@@ -33,9 +33,9 @@ from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.learners.xgboost import XGBoost
-from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import ScoredRows
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import SharedFolds
 from fraudml.pipeline.prepare import prepare_rows
 from fraudml.split import prequential_folds, split_blocks
@@ -55,7 +55,7 @@ def ulb() -> list[Block]:
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
     features = fit_features(dataset, split.development.rows, settings.features)
     matrix = features.matrix(dataset, threads=1)
-    prepared = prepare_rows(dataset, features, matrix, build_parts(settings).costs)
+    prepared = prepare_rows(dataset, features, matrix, build_components(settings).costs)
     return [_block(prepared, split.development.rows, split.test.rows)]
 
 
@@ -71,7 +71,7 @@ def handbook() -> list[Block]:
 def _block(prepared: Any, train: NDArray[np.int64], test: NDArray[np.int64]) -> Block:
     nothing = np.zeros(len(test))
     fit = prepared.matrix.take(train)
-    score = hide_unseen(fit, prepared.matrix.take(test))
+    score = mask_unseen_categories(fit, prepared.matrix.take(test))
     return fit, score, score_rows(prepared.dataset, test, nothing, nothing)
 
 

@@ -28,7 +28,7 @@ from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix
 from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.metrics import Clusters, ScoredRows, benefit, choose_clusters, savings
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.prepare import row_costs
 from fraudml.records.results import Run
 from fraudml.split import Split, split_blocks
@@ -49,7 +49,7 @@ class Table:
         self.frame = load_table(settings.data)
         self.dataset: Dataset = check_table(self.frame, settings.data)
         self.split: Split = split_blocks(self.dataset, settings.split, settings.data, settings.seed)
-        model = build_parts(settings).costs
+        model = build_components(settings).costs
         self.never = {name for name in (self.dataset.schema.roles.id, *model.columns) if name}
         costs = row_costs(model, self.dataset)
         self.costs: CostMatrix = costs.take(self.split.test.rows)

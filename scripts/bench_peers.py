@@ -40,9 +40,9 @@ from fraudml.evaluation.table import clusters_over
 from fraudml.features.plan import fit_features
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads, versions
-from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import ScoredRows, savings
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import SharedFolds
 from fraudml.pipeline.prepare import prepare_rows
 from fraudml.split import prequential_folds, split_blocks
@@ -172,7 +172,7 @@ def _five_folds(words: Sequence[str]) -> list[Block]:
 def _prepared(settings: Any, dataset: Any, fit: NDArray[np.int64]) -> Any:
     features = fit_features(dataset, fit, settings.features)
     matrix = features.matrix(dataset, threads=1)
-    return prepare_rows(dataset, features, matrix, build_parts(settings).costs)
+    return prepare_rows(dataset, features, matrix, build_components(settings).costs)
 
 
 def _block(prepared: Any, fit: NDArray[np.int64], test: NDArray[np.int64]) -> Block:
@@ -180,7 +180,7 @@ def _block(prepared: Any, fit: NDArray[np.int64], test: NDArray[np.int64]) -> Bl
     train_rows = prepared.matrix.take(fit)
     return Block(
         train_rows,
-        hide_unseen(train_rows, prepared.matrix.take(test)),
+        mask_unseen_categories(train_rows, prepared.matrix.take(test)),
         score_rows(prepared.dataset, test, nothing, nothing),
         prepared.costs.take(fit).as_mapping(),
         prepared.costs.take(test).as_mapping(),
@@ -192,7 +192,7 @@ def _learner(name: str) -> Model:
     settings = load_settings("train", [f"learner={name}"])
 
     def model(block: Block, seed: int, threads: int) -> Answer:
-        learner = build_parts(settings).recipe.learner
+        learner = build_components(settings).recipe.learner
         fitted = learner.fit(block.fit, FitContext(seed=seed, threads=threads))
         return Answer(np.asarray(fitted.margin(block.test)))
 

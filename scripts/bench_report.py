@@ -24,7 +24,7 @@ from fraudml.data.read import load_table
 from fraudml.evaluation.curves import draw_curves
 from fraudml.evaluation.drivers import find_drivers
 from fraudml.evaluation.scored import score_rows
-from fraudml.pipeline.evaluate import Details
+from fraudml.pipeline.evaluate import ReportData
 from fraudml.records.documents import run_document, write_report
 from fraudml.records.results import Run
 from fraudml.seeds import child_seed
@@ -38,7 +38,7 @@ def _settings(simulated: bool, rows: int, threads: int) -> Settings:
     return load_settings("train", [*data, *few])
 
 
-def _details(run: Run, rows: int, threads: int) -> tuple[Details, dict[str, float]]:
+def _details(run: Run, rows: int, threads: int) -> tuple[ReportData, dict[str, float]]:
     """Compute what the report draws of the last rows of the table, and how long each part takes."""
     settings = run.settings
     assert run.bundle is not None, "the guard refused the model"
@@ -65,7 +65,7 @@ def _details(run: Run, rows: int, threads: int) -> tuple[Details, dict[str, floa
     started = time.perf_counter()
     drivers = find_drivers(run.bundle.learner, matrix, made.alert, made.p)
     spent["drivers"] = time.perf_counter() - started
-    return Details(curves, drivers, run.details.clusters, run.bundle.costs), spent
+    return ReportData(curves, drivers, run.details.clusters, run.bundle.costs), spent
 
 
 def main() -> None:

@@ -177,7 +177,7 @@ _ENOUGH = 30
 _MOST_SUSPECTS = 500
 
 
-def find_twins(
+def find_duplicate_columns(
     frame: pl.DataFrame,
     features: Sequence[str],
     others: Sequence[str],

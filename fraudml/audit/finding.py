@@ -45,7 +45,7 @@ class Finding:
         return asdict(self)
 
 
-def spare(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding]:
+def downgrade_allowed(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding]:
     """Turn what is known only after the fact into notes, where the user allowed the column.
 
     Parameters
@@ -63,7 +63,7 @@ def spare(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding
     ]
 
 
-def without_echoes(findings: Iterable[Finding]) -> list[Finding]:
+def drop_redundant(findings: Iterable[Finding]) -> list[Finding]:
     """Leave out what a worse finding on the same column says already."""
     found = list(findings)
     leaks = {one.column for one in found if one.kind == "leak"}

@@ -14,7 +14,7 @@ MANY_COPIES = 0.01
 """The share of copies from which they hurt."""
 
 
-def find_copies(frame: pl.DataFrame, id_column: str | None) -> Iterator[Finding]:
+def find_duplicate_rows(frame: pl.DataFrame, id_column: str | None) -> Iterator[Finding]:
     """Find rows that are the same as an earlier one in all columns but the id.
 
     Rows are compared by a hash of 64 bits, so that a pass over the table is enough.
@@ -73,7 +73,7 @@ def find_inconsistent_ids(frame: pl.DataFrame, id_column: str) -> Iterator[Findi
     yield Finding("inconsistent_id", id_column, "warning", count, message)
 
 
-def find_spellings(frame: pl.DataFrame, columns: Collection[str]) -> Iterator[Finding]:
+def find_key_variants(frame: pl.DataFrame, columns: Collection[str]) -> Iterator[Finding]:
     """Find keys whose values differ by case, blanks or leading zeros alone.
 
     Parameters

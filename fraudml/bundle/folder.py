@@ -40,7 +40,7 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
     bundle : DecisionBundle
         What to write.
     folder : Path
-        Is made; it must not exist. Whole or not at all is the caller's, by `whole_folder`.
+        Is made; it must not exist. Whole or not at all is the caller's, by `atomic_folder`.
     """
     folder.mkdir(parents=True)
     (folder / _LEARNER).mkdir()

@@ -10,7 +10,7 @@ from fraudml.cli.commands import COMMANDS
 
 if TYPE_CHECKING:
     pass
-from fraudml.cli.line import Line
+from fraudml.cli.line import ParsedArgs
 from fraudml.cli.run import load
 
 _OPTIONS = """\
@@ -41,7 +41,7 @@ def overview() -> str:
     )
 
 
-def command_help(name: str, line: Line) -> str:
+def command_help(name: str, line: ParsedArgs) -> str:
     """Write a command's groups, keys and examples; the values are those of this command line."""
     from fraudml.config.compose import chosen_options
     from fraudml.config.describe import keys

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Line:
+class ParsedArgs:
     """A command line, taken apart."""
 
     command: str | None = None
@@ -49,7 +49,7 @@ _FLAGS = {
 }
 
 
-def read_line(arguments: Sequence[str]) -> Line:
+def read_line(arguments: Sequence[str]) -> ParsedArgs:
     """Take a command line apart; options may stand anywhere.
 
     Parameters
@@ -67,7 +67,7 @@ def read_line(arguments: Sequence[str]) -> Line:
     >>> read_line(["train", "--config-dir", "mine", "seed=1"]).overrides
     ('seed=1',)
     """
-    line = Line()
+    line = ParsedArgs()
     rest = iter(arguments)
     words: list[str] = []
     for word in rest:

@@ -12,11 +12,11 @@ from fraudml.errors import ConfigError
 
 if TYPE_CHECKING:
     from fraudml.config.settings import Settings
-from fraudml.cli.line import Line
+from fraudml.cli.line import ParsedArgs
 from fraudml.cli.run import attempt, execute, load, write
 
 
-def multirun(line: Line, progress: Callable[[], Any]) -> int:
+def multirun(line: ParsedArgs, progress: Callable[[], Any]) -> int:
     """Run every combination in order; the exit code is the first that is not 0."""
     from fraudml.cli import terminal
     from fraudml.config.overrides import expand

@@ -15,10 +15,10 @@ from fraudml.version import __version__
 
 if TYPE_CHECKING:
     from fraudml.config.settings import Settings
-from fraudml.cli.line import Line
+from fraudml.cli.line import ParsedArgs
 
 
-def load(line: Line, overrides: Sequence[str]) -> Settings:
+def load(line: ParsedArgs, overrides: Sequence[str]) -> Settings:
     """Compose and check the settings of a command line."""
     from fraudml.config import load_settings
 
@@ -28,12 +28,12 @@ def load(line: Line, overrides: Sequence[str]) -> Settings:
     )
 
 
-def run(line: Line, progress: Callable[[], Any]) -> int:
+def run(line: ParsedArgs, progress: Callable[[], Any]) -> int:
     """Run one command."""
     return execute(line, load(line, line.overrides), progress)
 
 
-def execute(line: Line, settings: Settings, progress: Callable[[], Any]) -> int:
+def execute(line: ParsedArgs, settings: Settings, progress: Callable[[], Any]) -> int:
     """Run a command with its settings, and show what it came to."""
     from fraudml.cli import terminal
 
@@ -50,7 +50,7 @@ def execute(line: Line, settings: Settings, progress: Callable[[], Any]) -> int:
     return 0
 
 
-def print_config(line: Line) -> int:
+def print_config(line: ParsedArgs) -> int:
     """Print the composed config, and run nothing."""
     from fraudml.config.parse import dump
     from fraudml.config.text import to_yaml

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from fraudml.config.parse import Place, Problems, dump, read_section
+from fraudml.config.parse import KeyPath, Problems, dump, read_section
 from fraudml.config.shape import shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
 from fraudml.errors import ConfigError, all_problems, nearest
@@ -230,7 +230,7 @@ def call(target: Any, name: str, arguments: Mapping[str, Any], where: str) -> An
     """Call a target whose arguments were read from plain data; raise `Problems`."""
     _refuse_reserved(arguments, where)
     if is_own(target):
-        return read_section(target, arguments, Place(where, target, f"is no argument of {name}"))
+        return read_section(target, arguments, KeyPath(where, target, f"is no argument of {name}"))
     bind(target, name, arguments, where, ())
     try:
         made = target(**arguments)

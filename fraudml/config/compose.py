@@ -28,7 +28,7 @@ from fraudml.config.overrides import no_option, read_overrides, sort_overrides
 from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.errors import ConfigError, listing, nearest
 
-ONLOOKERS = ("audit", "features", "sweep")
+EXPERIMENT_AGNOSTIC = ("audit", "features", "sweep")
 """Commands that look at the table, the features or the settings of a run: they take the experiments
 of any."""
 
@@ -77,7 +77,7 @@ def compose(
     config = _compose_groups(primary, chosen, files)
     _lay_on_top(config, keys)
     plain = _resolved(config)
-    if command in ONLOOKERS:
+    if command in EXPERIMENT_AGNOSTIC:
         plain["command"] = command
     _check_command(command, plain.setdefault("command", command), f"The config '{primary}'")
     if EXPERIMENT in plain and files.is_group(EXPERIMENT):
@@ -152,7 +152,7 @@ def _loaded(name: str, files: Files) -> DictConfig:
 
 
 def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
-    if declared != command and command not in ONLOOKERS:
+    if declared != command and command not in EXPERIMENT_AGNOSTIC:
         run = f"python -m fraudml {declared} {override or '…'}"
         raise ConfigError(f"{what} is for the command '{declared}', not '{command}'. Run: {run}")
 

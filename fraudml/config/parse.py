@@ -42,7 +42,7 @@ class Problems(Exception):  # noqa: N818 - never leaves this package
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyPath:
     """Where a value stands: its dotted path, the class at the root, the hint of the whole key."""
 
     path: str = ""
@@ -50,12 +50,12 @@ class Place:
     noun: str = "is not a key"
     hint: Any = None
 
-    def child(self, name: object) -> Place:
+    def child(self, name: object) -> KeyPath:
         """Return the place of a key below."""
         path = f"{self.path}.{name}" if self.path else str(name)
         return dataclasses.replace(self, path=path, hint=None)
 
-    def item(self, position: int) -> Place:
+    def item(self, position: int) -> KeyPath:
         """Return the place of an item of a list."""
         return dataclasses.replace(self, path=f"{self.path}[{position}]", hint=None)
 
@@ -103,7 +103,7 @@ def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
     fraudml.errors.ConfigError: test_shar is not a key. Did you mean 'test_share'?
     """
     try:
-        result: T = read_section(cls, mapping, Place(where, cls))
+        result: T = read_section(cls, mapping, KeyPath(where, cls))
     except Problems as problems:
         found = problems.found
         raise ConfigError(all_problems(f"{len(found)} problems in the config.", found)) from None
@@ -141,7 +141,7 @@ def dump(settings: Any) -> Any:
     return str(settings) if isinstance(settings, Path) else settings
 
 
-def read_section(cls: Any, value: Any, place: Place, base: Any = None) -> Any:
+def read_section(cls: Any, value: Any, place: KeyPath, base: Any = None) -> Any:
     """Read a mapping into an instance of `cls`, or raise `Problems`.
 
     Parameters
@@ -150,7 +150,7 @@ def read_section(cls: Any, value: Any, place: Place, base: Any = None) -> Any:
         What is made; a class that is no dataclass goes by its signature.
     value : mapping
         Plain data.
-    place : Place
+    place : KeyPath
         Where it stands.
     base : instance of cls, optional
         What the keys that are left out are taken from, instead of the class's own defaults.
@@ -169,7 +169,7 @@ def read_section(cls: Any, value: Any, place: Place, base: Any = None) -> Any:
 
 
 def read_arguments(
-    cls: Any, value: Mapping[str, Any], place: Place, base: Any = None
+    cls: Any, value: Mapping[str, Any], place: KeyPath, base: Any = None
 ) -> tuple[dict[str, Any], list[str], bool]:
     """Read the arguments of a call: what fits, what is wrong, whether a call can be made."""
     shape = shape_of(cls)
@@ -192,7 +192,7 @@ def read_arguments(
 
 
 def _read_key(
-    name: str, parameter: Parameter, value: Mapping[str, Any], place: Place, base: Any
+    name: str, parameter: Parameter, value: Mapping[str, Any], place: KeyPath, base: Any
 ) -> dict[str, Any]:
     inherited = parameter.initial() if base is None else getattr(base, name)
     if name in value:
@@ -203,7 +203,7 @@ def _read_key(
     return {} if base is None else {name: inherited}
 
 
-def _unknown(name: object, place: Place, known: Mapping[str, Any]) -> str:
+def _unknown(name: object, place: KeyPath, known: Mapping[str, Any]) -> str:
     said = f"{place.child(name).path} {place.noun}."
     elsewhere = [path for path in _paths(place.root) if path.rpartition(".")[2] == name]
     if elsewhere:
@@ -220,7 +220,7 @@ def _paths(cls: Any, prefix: str = "") -> Iterator[str]:
                 yield from _paths(member, f"{prefix}{name}.")
 
 
-def read(hint: Any, value: Any, place: Place, base: Any = None) -> Any:
+def read(hint: Any, value: Any, place: KeyPath, base: Any = None) -> Any:
     """Read one value as a type hint says, or raise `Problems`."""
     for fits, reader in _READERS:
         if fits(hint):
@@ -234,7 +234,7 @@ def _is_open(hint: Any) -> bool:
     return named or getattr(hint, "_is_protocol", False) or get_origin(hint) is Callable
 
 
-def _read_plain(hint: type[Plain], value: Any, place: Place, base: Any) -> Any:
+def _read_plain(hint: type[Plain], value: Any, place: KeyPath, base: Any) -> Any:
     same = base if isinstance(base, hint) else None
     try:
         return hint.from_plain(value, same, place.path)
@@ -242,23 +242,23 @@ def _read_plain(hint: type[Plain], value: Any, place: Place, base: Any) -> Any:
         raise Problems([str(error)]) from None
 
 
-def _read_nested(hint: Any, value: Any, place: Place, base: Any) -> Any:
+def _read_nested(hint: Any, value: Any, place: KeyPath, base: Any) -> Any:
     if isinstance(value, hint):
         return value
     return read_section(hint, value, place, base if isinstance(base, hint) else None)
 
 
-def _read_path(_: Any, value: Any, place: Place, __: Any) -> Path:
+def _read_path(_: Any, value: Any, place: KeyPath, __: Any) -> Path:
     if not isinstance(value, str):
         raise place.wrong(Path, value)
     return Path(value)
 
 
-def _read_anything(_: Any, value: Any, __: Place, ___: Any) -> Any:
+def _read_anything(_: Any, value: Any, __: KeyPath, ___: Any) -> Any:
     return value
 
 
-def _read_scalar(hint: Any, value: Any, place: Place, _: Any = None) -> Any:
+def _read_scalar(hint: Any, value: Any, place: KeyPath, _: Any = None) -> Any:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if type(value) is hint:
         if hint is float and not math.isfinite(value):
@@ -287,7 +287,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_literal(hint: Any, value: Any, place: Place, _: Any) -> Any:
+def _read_literal(hint: Any, value: Any, place: KeyPath, _: Any) -> Any:
     valid = get_args(hint)
     for one in valid:
         if type(one) is type(value) and one == value:
@@ -297,7 +297,7 @@ def _read_literal(hint: Any, value: Any, place: Place, _: Any) -> Any:
     raise place.wrong(hint, value, near)
 
 
-def _read_union(hint: Any, value: Any, place: Place, base: Any) -> Any:
+def _read_union(hint: Any, value: Any, place: KeyPath, base: Any) -> Any:
     members = get_args(hint)
     if value is None and type(None) in members:
         return None
@@ -311,7 +311,7 @@ def _read_union(hint: Any, value: Any, place: Place, base: Any) -> Any:
     return read(chosen[-1], value, whole, base)
 
 
-def _read_tuple(hint: Any, value: Any, place: Place, _: Any) -> tuple[Any, ...]:
+def _read_tuple(hint: Any, value: Any, place: KeyPath, _: Any) -> tuple[Any, ...]:
     hints = get_args(hint)
     repeated = get_origin(hint) is not tuple or hints[1:] == (Ellipsis,)
     if not isinstance(value, (list, tuple)):
@@ -324,7 +324,7 @@ def _read_tuple(hint: Any, value: Any, place: Place, _: Any) -> tuple[Any, ...]:
     return tuple(_collect(each, list(value), [place.item(i) for i in range(len(value))]))
 
 
-def _read_mapping(hint: Any, value: Any, place: Place, _: Any) -> dict[Any, Any]:
+def _read_mapping(hint: Any, value: Any, place: KeyPath, _: Any) -> dict[Any, Any]:
     hints = get_args(hint)
     if not isinstance(value, Mapping):
         raise place.wrong(hint, value)
@@ -335,7 +335,7 @@ def _read_mapping(hint: Any, value: Any, place: Place, _: Any) -> dict[Any, Any]
     )
 
 
-def _collect(hints: Sequence[Any], values: list[Any], places: list[Place]) -> list[Any]:
+def _collect(hints: Sequence[Any], values: list[Any], places: list[KeyPath]) -> list[Any]:
     result: list[Any] = []
     problems: list[str] = []
     for hint, value, place in zip(hints, values, places, strict=True):
@@ -356,7 +356,7 @@ def _of(*origins: Any) -> Callable[[Any], bool]:
     return lambda hint: get_origin(hint) in origins
 
 
-_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any, Place, Any], Any]], ...] = (
+_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any, KeyPath, Any], Any]], ...] = (
     (lambda hint: hasattr(hint, "from_plain"), _read_plain),
     (lambda hint: hint in SCALARS, _read_scalar),
     (lambda hint: hint is Path, _read_path),

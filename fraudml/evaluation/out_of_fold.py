@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import ConfigError
 from fraudml.learners.protocol import FitContext
-from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import average_precision
 from fraudml.progress import Progress
 from fraudml.recipe import FittedRecipe, Recipe
@@ -108,7 +108,9 @@ def out_of_fold(
         )
         for done, fold in enumerate(folds)
     ]
-    scored = [hide_unseen(matrix.take(fold.fit), matrix.take(fold.score)) for fold in folds]
+    scored = [
+        mask_unseen_categories(matrix.take(fold.fit), matrix.take(fold.score)) for fold in folds
+    ]
     tried = _average_precision_by_rounds(models, scored, recipe, rounds)
     best = max(tried, key=lambda count: (tried[count], -count)) if tried else None
     margins = [model.margin(X, best) for model, X in zip(models, scored, strict=True)]

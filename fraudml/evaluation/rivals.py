@@ -16,7 +16,7 @@ from fraudml.errors import BudgetError, DataError
 from fraudml.evaluation.proof import Drawn, differences, draw
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner
-from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import Clusters, ScoredRows, average_precision
 from fraudml.progress import silent
 from fraudml.seeds import child_seed
@@ -68,7 +68,7 @@ def rivals(
     context : FitContext
         Seed, threads, deadline.
     """
-    test = hide_unseen(fit, test)
+    test = mask_unseen_categories(fit, test)
     rng = np.random.default_rng(child_seed(context.seed, "rivals"))
     seen = fit.take(_few(fit, rng))
     return {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fraudml.export.extras import import_for
 from fraudml.export.graph import INPUT, MARGIN, PROBABILITY
-from fraudml.learners.boosting import in_parts
+from fraudml.learners.boosting import predict_in_threads
 from fraudml.learners.protocol import FittedLearner, check_score_columns
 from fraudml.matrix import DesignMatrix
 
@@ -92,7 +92,7 @@ class SessionLearner:
         check_score_columns(self._names, X)
         if not len(X):
             return np.empty(0)
-        return in_parts(self._session.margin, X.values, self._threads)
+        return predict_in_threads(self._session.margin, X.values, self._threads)
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
         """Return what the learner itself says of each feature."""

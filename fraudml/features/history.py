@@ -14,7 +14,7 @@ from typing import Any
 from fraudml.data.clock import parse_duration
 from fraudml.data.schema import Schema
 from fraudml.errors import ConfigError, listing
-from fraudml.features.settings import FeatureSettings, Look, LookKind
+from fraudml.features.settings import Aggregate, FeatureSettings, LookKind
 
 _MICROSECOND = timedelta(microseconds=1)
 _LABEL_KINDS = frozenset({"risk", "streak", "since_label"})
@@ -29,7 +29,7 @@ class HistoryFeature:
     name : str
         What it is called.
     kind : str
-        As in `Look`.
+        As in `Aggregate`.
     key : str
         The column whose past is looked at.
     window : int
@@ -39,7 +39,7 @@ class HistoryFeature:
     partner : str, optional
         The column that names whom the key meets.
     statistic : str, optional
-        As in `Look`.
+        As in `Aggregate`.
     last : int, optional
         How many labels a streak looks at.
     smoothing : float
@@ -231,7 +231,7 @@ def plan_history(settings: FeatureSettings, schema: Schema, label_delay: timedel
     return HistoryPlan(features, label_delay // _MICROSECOND, horizon)
 
 
-def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Look, ...]:
+def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Aggregate, ...]:
     """Make a plan from the roles alone: what tells frauds from the rest on most card tables.
 
     Parameters
@@ -257,8 +257,8 @@ def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Look, ...]
     looks = [look for key in keys for look in _looks_at(key, keys, roles.amount, settings)]
     if encoded:
         looks += [
-            Look("frequency", encoded),
-            Look(
+            Aggregate("frequency", encoded),
+            Aggregate(
                 "risk", encoded, windows=(settings.horizon,), statistics=("rate",), smoothing=50.0
             ),
         ]
@@ -267,29 +267,29 @@ def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Look, ...]
 
 def _looks_at(
     key: str, keys: tuple[str, ...], amount: str | None, settings: FeatureSettings
-) -> Iterator[Look]:
+) -> Iterator[Aggregate]:
     others = tuple(other for other in keys if other != key)
     longest = (settings.windows[-1],) if settings.windows else (settings.horizon,)
     whole = (settings.horizon,)
-    yield Look("trailing", (key,))
-    yield Look("since", (key,))
+    yield Aggregate("trailing", (key,))
+    yield Aggregate("since", (key,))
     if amount is not None:
-        yield Look("trailing", (key,), columns=(amount,), statistics=("mean",))
+        yield Aggregate("trailing", (key,), columns=(amount,), statistics=("mean",))
         spread = ("std", "max")
-        yield Look("trailing", (key,), columns=(amount,), statistics=spread, windows=longest)
+        yield Aggregate("trailing", (key,), columns=(amount,), statistics=spread, windows=longest)
         over = ("mean", "median", "max")
-        yield Look("ratio", (key,), columns=(amount,), statistics=over, windows=whole)
+        yield Aggregate("ratio", (key,), columns=(amount,), statistics=over, windows=whole)
         above = f"{amount} over median {settings.horizon} by {key}"
-        yield Look("trailing", (key,), columns=(above,), statistics=("mean", "max"))
+        yield Aggregate("trailing", (key,), columns=(above,), statistics=("mean", "max"))
     if others:
-        yield Look("distinct", (key,), partners=others, windows=longest)
-        yield Look("new", (key,), partners=others)
-    yield Look("risk", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
-    yield Look("streak", (key,), lasts=(1, 2, 3, 5, 10))
-    yield Look("since_label", (key,))
+        yield Aggregate("distinct", (key,), partners=others, windows=longest)
+        yield Aggregate("new", (key,), partners=others)
+    yield Aggregate("risk", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
+    yield Aggregate("streak", (key,), lasts=(1, 2, 3, 5, 10))
+    yield Aggregate("since_label", (key,))
 
 
-def _spelt_out(look: Look, settings: FeatureSettings) -> Iterator[HistoryFeature]:
+def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFeature]:
     """Every combination of what a look names, one feature each."""
     windows = _windows(look, settings)
     lasts = look.lasts if look.kind == "streak" else (None,)
@@ -313,13 +313,13 @@ def _spelt_out(look: Look, settings: FeatureSettings) -> Iterator[HistoryFeature
             yield replace(made, name=_name(made, window))
 
 
-def _windows(look: Look, settings: FeatureSettings) -> tuple[str, ...]:
+def _windows(look: Aggregate, settings: FeatureSettings) -> tuple[str, ...]:
     if look.kind in ("trailing", "distinct", "risk"):
         return look.windows or settings.windows
     return look.windows or (settings.horizon,)
 
 
-def _said(look: Look) -> Iterator[tuple[str | None, str | None]]:
+def _said(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
     """The statistics of a look, each with its column; a count has none."""
     usual: dict[str, tuple[str, ...]] = {
         "trailing": ("mean",) if look.columns else ("count",),

@@ -133,9 +133,12 @@ class FittedFeatures:
         own = self._transform_own(table)
         if by_name:
             own = own.with_columns(_names_of(table, own, self.own))
-        looked = np.full((len(self.history.features), len(table)), np.nan)
-        self._look_back(table, history, looked.__setitem__, threads)
-        made = [*own.iter_columns(), *(pl.Series(values).fill_nan(None) for values in looked)]
+        history_values = np.full((len(self.history.features), len(table)), np.nan)
+        self._look_back(table, history, history_values.__setitem__, threads)
+        made = [
+            *own.iter_columns(),
+            *(pl.Series(values).fill_nan(None) for values in history_values),
+        ]
         named = zip(self.names, made, strict=True)
         return pl.DataFrame([column.alias(name) for name, column in named])
 
@@ -145,7 +148,7 @@ class FittedFeatures:
         rows: NDArray[np.int64] | None = None,
         history: Dataset | None = None,
         *,
-        looked: NDArray[np.float32] | None = None,
+        history_values: NDArray[np.float32] | None = None,
         threads: int = 1,
     ) -> DesignMatrix:
         """Compute the features and lay them out for a learner, without labels.
@@ -161,8 +164,8 @@ class FittedFeatures:
             Which rows, increasing; all by default. The others are in their past all the same.
         history : Dataset, optional
             As in `transform`.
-        looked : ndarray of float32, optional
-            What `look_back` gave for this table, where it has been computed already.
+        history_values : ndarray of float32, optional
+            What `compute_history` gave for this table, where it has been computed already.
         threads : int
             As in `transform`.
         """
@@ -177,13 +180,13 @@ class FittedFeatures:
         def put(position: int, column: Floats) -> None:
             values[:, first + position] = column[rows]
 
-        if looked is None:
+        if history_values is None:
             self._look_back(table, history, put, threads)
         else:
-            values[:, first:] = looked[rows]
+            values[:, first:] = history_values[rows]
         return DesignMatrix(values, self.names, self.categorical)
 
-    def look_back(
+    def compute_history(
         self, table: Dataset, history: Dataset | None = None, *, threads: int = 1
     ) -> NDArray[np.float32]:
         """Compute what is made from the rows before, for every row of a table.
@@ -200,13 +203,13 @@ class FittedFeatures:
         ndarray of float32, shape (n_rows, n_history_features)
             NaN is missing.
         """
-        looked = np.empty((len(table), len(self.history.features)), dtype=np.float32)
+        history_values = np.empty((len(table), len(self.history.features)), dtype=np.float32)
 
         def put(position: int, column: Floats) -> None:
-            looked[:, position] = column
+            history_values[:, position] = column
 
         self._look_back(table, history, put, threads)
-        return looked
+        return history_values
 
     def _transform_own(self, table: Dataset) -> pl.DataFrame:
         source = with_moments(table, self.own)

@@ -59,7 +59,7 @@ _NEEDS: Mapping[LookKind, str] = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Aggregate:
     """One way of looking back from a row: at what its keys did before, or what was known of them.
 
     A row looks at rows of the same key, the present moment included or not as the kind says; rows
@@ -182,7 +182,7 @@ class FeatureSettings:
     max_levels : int
         A text column with more levels is left out, unless it is named under
         `data.columns.categorical`.
-    history : tuple of Look, optional
+    history : tuple of Aggregate, optional
         How rows look back; null makes the default plan from the roles, an empty list none.
     windows : tuple of str
         Lengths of the windows where a look names none.
@@ -199,7 +199,7 @@ class FeatureSettings:
     keys: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     max_levels: int = 1000
-    history: tuple[Look, ...] | None = ()
+    history: tuple[Aggregate, ...] | None = ()
     windows: tuple[str, ...] = ("1d", "7d", "30d")
     horizon: str = "90d"
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -222,8 +222,8 @@ class FeatureSettings:
         if wrong:
             return
         horizon = parse_duration(self.horizon, "features.horizon")
-        looked = [window for look in self.history or () for window in look.windows]
-        for window in dict.fromkeys((*self.windows, *looked)):
+        history_values = [window for look in self.history or () for window in look.windows]
+        for window in dict.fromkeys((*self.windows, *history_values)):
             if parse_duration(window, "features.windows") > horizon and self.history != ():
                 yield (
                     f"features: a window of {window} reaches beyond features.horizon="

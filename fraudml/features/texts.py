@@ -60,7 +60,7 @@ def _braces(text: str) -> Iterator[str]:
             yield f"{field}:{how}" if how or conversion else field
 
 
-def pieces_of(text: str) -> tuple[str, list[str]]:
+def parse_template(text: str) -> tuple[str, list[str]]:
     """Part a text into a format with plain braces and the names that stood in them."""
     parts = list(string.Formatter().parse(text))
     names = [field for _, field, _, _ in parts if field is not None]

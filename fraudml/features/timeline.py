@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fraudml.data.schema import Dataset
 from fraudml.features.history import HistoryFeature, HistoryPlan
-from fraudml.features.windows import NO_KEY, Floats, Ints, Trail, Windows, distinct, extreme
+from fraudml.features.windows import NO_KEY, EventIndex, Floats, Ints, Windows, distinct, extreme
 
 _DAY = 86_400e6
 
@@ -81,9 +81,9 @@ class Timeline:
         return self._table.frame[column].cast(pl.Float64).to_numpy() + 0.0
 
     @cached_property
-    def everybody(self) -> Trail:
+    def everybody(self) -> EventIndex:
         """All rows under one key."""
-        return Trail.of(np.zeros(len(self.moment), dtype=np.int64), self.moment)
+        return EventIndex.of(np.zeros(len(self.moment), dtype=np.int64), self.moment)
 
     @cached_property
     def fraud(self) -> NDArray[np.bool_]:
@@ -113,7 +113,7 @@ class Timeline:
     def share_of_frauds(self, window: int) -> Floats:
         """Return the share of frauds among all labels that arrived in a window before each row."""
         if window not in self._usual:
-            labels = Trail.of(np.zeros_like(self.moment), self.arrival, self.labelled)
+            labels = EventIndex.of(np.zeros_like(self.moment), self.arrival, self.labelled)
             end = labels.until(self.everybody, inclusive=True)
             windows = Windows.over(labels, self.everybody, window, end)
             frauds = windows.count(self.fraud[labels.rows])
@@ -142,7 +142,7 @@ class _Past:
     def __init__(self, timeline: Timeline, key: str, kept: frozenset[str | None]) -> None:
         self.timeline = timeline
         self.code = timeline.codes(key)
-        self.trail = Trail.of(self.code, timeline.moment)
+        self.trail = EventIndex.of(self.code, timeline.moment)
         self._kept = kept
         self._made: dict[str, Floats] = {}
         self._windows: dict[tuple[int, bool], Windows] = {}
@@ -178,9 +178,9 @@ class _Past:
         return self._windows[length, present]
 
     @cached_property
-    def labels(self) -> Trail:
+    def labels(self) -> EventIndex:
         """The key's labels in the order of their arrival."""
-        return Trail.of(self.code, self.timeline.arrival, self.timeline.labelled)
+        return EventIndex.of(self.code, self.timeline.arrival, self.timeline.labelled)
 
     @cached_property
     def _upto_known(self) -> Ints:
@@ -198,18 +198,18 @@ class _Past:
         """Whether each label is a fraud, in the order of arrival."""
         return self.timeline.fraud[self.labels.rows]
 
-    def pairs(self, partner: str | None) -> Trail:
+    def pairs(self, partner: str | None) -> EventIndex:
         """The trail of the key together with a partner; rows without one have no part in it."""
         other = self.timeline.codes(str(partner))
         both = self.code * (other.max(initial=0) + 1) + other
         both[(self.code == NO_KEY) | (other == NO_KEY)] = NO_KEY
-        return Trail.of(both, self.timeline.moment)
+        return EventIndex.of(both, self.timeline.moment)
 
-    def in_order(self, trail: Trail, values: Floats) -> Floats:
+    def in_order(self, trail: EventIndex, values: Floats) -> Floats:
         """Put the values of another trail over the same table in the order of the key's own."""
         return self._spread(trail, values)[self.trail.rows]
 
-    def _spread(self, trail: Trail, values: Floats) -> Floats:
+    def _spread(self, trail: EventIndex, values: Floats) -> Floats:
         spread = np.full(len(self.code), np.nan)
         spread[trail.rows] = values
         return spread
@@ -265,13 +265,13 @@ def _new(past: _Past, feature: HistoryFeature) -> Floats:
     return past.in_order(trail, (~met).astype(np.float64))
 
 
-def _days_since_last(trail: Trail, window: int) -> Floats:
+def _days_since_last(trail: EventIndex, window: int) -> Floats:
     """Days since the last event of an earlier moment, of each event of a trail."""
     return _days_since(trail, trail, trail.moment, window=window, inclusive=False)
 
 
 def _days_since(
-    asked: Trail, trail: Trail, happened: Ints, *, window: int, inclusive: bool
+    asked: EventIndex, trail: EventIndex, happened: Ints, *, window: int, inclusive: bool
 ) -> Floats:
     """Days from what happened at the last event of a trail up to now, where that is in reach."""
     last = trail.until(asked, inclusive=inclusive) - 1
@@ -308,7 +308,7 @@ def _since_label(past: _Past, feature: HistoryFeature) -> Floats:
     """Days since the latest row of a class whose label has arrived, in whatever order they came."""
     timeline = past.timeline
     of_class = timeline.fraud[timeline.labelled] == (feature.statistic == "fraud")
-    trail = Trail.of(past.code, timeline.arrival, timeline.labelled[of_class])
+    trail = EventIndex.of(past.code, timeline.arrival, timeline.labelled[of_class])
     if not len(trail):
         return np.full(len(past.trail), np.nan)
     moments, rank = np.unique(timeline.moment[trail.rows], return_inverse=True)

@@ -30,7 +30,7 @@ NO_KEY = -1
 
 
 @dataclass(frozen=True)
-class Trail:
+class EventIndex:
     """Events sorted by key and moment, and the clock that they were taken from.
 
     Parameters
@@ -54,7 +54,7 @@ class Trail:
     place: Ints
 
     @classmethod
-    def of(cls, key: Ints, moment: Ints, rows: Ints | None = None) -> Trail:
+    def of(cls, key: Ints, moment: Ints, rows: Ints | None = None) -> EventIndex:
         """Sort events; those without a key are left out.
 
         Parameters
@@ -96,12 +96,12 @@ class Trail:
         ordered[among] = values[among][np.lexsort((values[among], self.place[among]))]
         return ordered
 
-    def until(self, asked: Trail, back: int = 0, *, inclusive: bool) -> Ints:
+    def until(self, asked: EventIndex, back: int = 0, *, inclusive: bool) -> Ints:
         """Return where in this trail the events of a key end that happened up to a moment.
 
         Parameters
         ----------
-        asked : Trail
+        asked : EventIndex
             Each of its events asks about its own key.
         back : int
             How long before its own moment, in microseconds.
@@ -136,7 +136,7 @@ class Windows:
 
     Parameters
     ----------
-    trail : Trail
+    trail : EventIndex
         The events.
     start, end : ndarray of int64
         Positions in it, one of each a window; equal where it is empty.
@@ -144,20 +144,20 @@ class Windows:
         How long a window is, in microseconds.
     """
 
-    trail: Trail
+    trail: EventIndex
     start: Ints
     end: Ints
     length: int
 
     @classmethod
-    def over(cls, trail: Trail, asked: Trail, length: int, end: Ints) -> Windows:
+    def over(cls, trail: EventIndex, asked: EventIndex, length: int, end: Ints) -> Windows:
         """Find where the window of each event that asks starts.
 
         Parameters
         ----------
-        trail : Trail
+        trail : EventIndex
             The events in the windows.
-        asked : Trail
+        asked : EventIndex
             The events that ask.
         length : int
             In microseconds; what lies exactly so far back is outside.
@@ -288,13 +288,13 @@ def _run_ends(starts: Ints) -> Ints:
 
 
 def extreme(
-    trail: Trail, values: Floats, length: int, statistic: str, *, present: bool = True
+    trail: EventIndex, values: Floats, length: int, statistic: str, *, present: bool = True
 ) -> Floats:
     """Return the maximum, minimum or median of the values in the window of each event itself.
 
     Parameters
     ----------
-    trail : Trail
+    trail : EventIndex
         The events, which are the questions too.
     values : ndarray of float64
         One an event, in the order of the trail; NaN is missing.
@@ -319,7 +319,7 @@ def extreme(
     return events.select(found).to_series().to_numpy()
 
 
-def distinct(trail: Trail, partner: Ints, length: int) -> Ints:
+def distinct(trail: EventIndex, partner: Ints, length: int) -> Ints:
     """Count the different partners in the window `(t − length, t]` of each event itself.
 
     An event is the one that counts for its partner from its own moment until the partner's next
@@ -327,7 +327,7 @@ def distinct(trail: Trail, partner: Ints, length: int) -> Ints:
 
     Parameters
     ----------
-    trail : Trail
+    trail : EventIndex
         The events.
     partner : ndarray of int64
         Codes in the order of the trail; `NO_KEY` is nobody.

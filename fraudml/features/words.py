@@ -21,7 +21,7 @@ Reading = Literal["number", "money", "share", "category", "hour", "weekday", "fl
 
 
 @dataclass(frozen=True)
-class Fact:
+class ReasonTemplate:
     """What one feature says, in words.
 
     Parameters
@@ -57,7 +57,9 @@ class Fact:
     money: bool = False
 
 
-def facts_of(features: FittedFeatures, amount: str | None = None) -> tuple[Fact, ...]:
+def reason_templates(
+    features: FittedFeatures, amount: str | None = None
+) -> tuple[ReasonTemplate, ...]:
     """Say in words what each feature of a plan is, in the order of the design matrix.
 
     Parameters
@@ -77,51 +79,55 @@ def facts_of(features: FittedFeatures, amount: str | None = None) -> tuple[Fact,
     )
 
 
-def _reworded(fact: Fact, text: str | None) -> Fact:
+def _reworded(fact: ReasonTemplate, text: str | None) -> ReasonTemplate:
     if text is None:
         return fact
     missing = text.replace("{value}", "missing")
     return replace(fact, text=text, missing=missing, otherwise=None, column=None)
 
 
-def _of_column(one: ColumnFeature, amount: str | None) -> Fact:
+def _of_column(one: ColumnFeature, amount: str | None) -> ReasonTemplate:
     name = one.column
     missing = f"{name} is missing"
     match one.kind:
         case "category":
             said = f"{name} is {{value}}"
-            return Fact(name, name, said, missing, "category", levels=one.levels)
+            return ReasonTemplate(name, name, said, missing, "category", levels=one.levels)
         case "age":
-            return Fact(one.name, one.name, f"{{value}} days since {name}", missing)
+            return ReasonTemplate(one.name, one.name, f"{{value}} days since {name}", missing)
         case "number":
             reading: Reading = "money" if name == amount else "number"
-            return Fact(name, name, f"{name} is {{value}}", missing, reading)
+            return ReasonTemplate(name, name, f"{name} is {{value}}", missing, reading)
 
 
 _DAY, _WEEK = "time of day", "day of the week"
 
 
-def _of_clock(part: TimePart) -> Fact:
+def _of_clock(part: TimePart) -> ReasonTemplate:
     missing = "the time is missing"
-    facts: dict[TimePart, Fact] = {
-        "hour": Fact(part, _DAY, "the time is {value}", missing, "hour"),
-        "night": Fact(part, _DAY, "it is night", missing, "flag", "it is not night"),
-        "hour_sin": Fact(part, _DAY, "the time of day", missing),
-        "hour_cos": Fact(part, _DAY, "the time of day", missing),
-        "weekday": Fact(part, _WEEK, "the day is {value}", missing, "weekday"),
-        "weekend": Fact(part, _WEEK, "it is a weekend", missing, "flag", "it is no weekend"),
-        "weekday_sin": Fact(part, _WEEK, "the day of the week", missing),
-        "weekday_cos": Fact(part, _WEEK, "the day of the week", missing),
-        "day_of_month": Fact(part, "day of the month", "the day of the month is {value}", missing),
+    facts: dict[TimePart, ReasonTemplate] = {
+        "hour": ReasonTemplate(part, _DAY, "the time is {value}", missing, "hour"),
+        "night": ReasonTemplate(part, _DAY, "it is night", missing, "flag", "it is not night"),
+        "hour_sin": ReasonTemplate(part, _DAY, "the time of day", missing),
+        "hour_cos": ReasonTemplate(part, _DAY, "the time of day", missing),
+        "weekday": ReasonTemplate(part, _WEEK, "the day is {value}", missing, "weekday"),
+        "weekend": ReasonTemplate(
+            part, _WEEK, "it is a weekend", missing, "flag", "it is no weekend"
+        ),
+        "weekday_sin": ReasonTemplate(part, _WEEK, "the day of the week", missing),
+        "weekday_cos": ReasonTemplate(part, _WEEK, "the day of the week", missing),
+        "day_of_month": ReasonTemplate(
+            part, "day of the month", "the day of the month is {value}", missing
+        ),
     }
     return facts[part]
 
 
-def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> Fact:
+def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> ReasonTemplate:
     what = one.column or one.partner
     group = f"{one.kind.replace('_', ' ')}{'' if what is None else f' {what}'} by {one.key}"
     text, missing = _past_in_words(one)
-    fact = Fact(one.name, group, text, missing)
+    fact = ReasonTemplate(one.name, group, text, missing)
     match one.kind:
         case "new":
             met = f"this {one.key} has met this {one.partner} before"

@@ -20,7 +20,7 @@ from fraudml.errors import BundleError, ConfigError, DataError, all_problems
 from fraudml.learners.boosting import accept_early_end
 from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_model
 from fraudml.learners.losses import Loss
-from fraudml.learners.protocol import FitContext, check_fit_rows, tell_changes
+from fraudml.learners.protocol import FitContext, check_fit_rows, log_device_changes
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.seeds import child_generator, child_seed
@@ -138,7 +138,7 @@ class BaggedLightGBM:
         """
         check_fit_rows(train)
         member = self.member.on(context.device)
-        tell_changes(self.member, member, context.device)
+        log_device_changes(self.member, member, context.device)
         wanted = self.max_rounds if rounds is None else rounds
         models: list[FittedLightGBM] = []
         offsets: list[float] = []

@@ -144,7 +144,7 @@ def without_infinities(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(values, -largest, largest)
 
 
-def in_parts(
+def predict_in_threads(
     score: Callable[[NDArray[np.float32]], NDArray[Any]], values: NDArray[np.float32], threads: int
 ) -> NDArray[np.float64]:
     """Score rows by a function that takes one thread, in as many as are asked for.

@@ -41,8 +41,8 @@ from fraudml.learners.protocol import (
     check_device,
     check_fit_rows,
     check_score_columns,
+    log_device_changes,
     refuse_loss,
-    tell_changes,
 )
 from fraudml.matrix import DesignMatrix
 
@@ -207,7 +207,7 @@ class CatBoost:
         """
         check_fit_rows(train)
         own = self.on(context.device, deterministic=context.deterministic)
-        tell_changes(self, own, context.device)
+        log_device_changes(self, own, context.device)
         refuse_loss("CatBoost", context.loss)
         library = import_catboost()
         rounds = self.iterations if rounds is None else rounds

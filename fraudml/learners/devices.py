@@ -11,7 +11,7 @@ from typing import Literal
 
 from fraudml.errors import ConfigError
 from fraudml.learners.probe import device_problem
-from fraudml.learners.protocol import Learner, tell_changes
+from fraudml.learners.protocol import Learner, log_device_changes
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def choose_device(learner: Learner, settings: DeviceSettings) -> tuple[Learner, 
             f"{learner.devices[settings.kind]}"
         )
     _log.info("device=%s: a tiny %s was fitted there.", settings.kind, _name(learner))
-    tell_changes(learner, own, settings.kind)
+    log_device_changes(learner, own, settings.kind)
     return own, settings.kind
 
 
@@ -94,7 +94,7 @@ def _best(learner: Learner, deterministic: bool) -> tuple[Learner, str]:
         needs = learner.devices[_AUTO]
         return _cpu(learner, f"{_name(learner)} cannot be fitted on {_AUTO}: {problem} {needs}")
     _log.info("device=auto chose %s: a tiny %s was fitted there.", _AUTO, _name(learner))
-    tell_changes(learner, own, _AUTO)
+    log_device_changes(learner, own, _AUTO)
     return own, _AUTO
 
 

@@ -33,7 +33,7 @@ class Estimator:
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{'_target_': …, argument: value, …}`, as JSON."""
-        return {"_target_": self.target, **{name: thaw(v) for name, v in self.arguments}}
+        return {"_target_": self.target, **{name: to_plain(v) for name, v in self.arguments}}
 
     def build(self) -> Any:
         """Make the estimator, not fitted.
@@ -80,21 +80,21 @@ def describe_estimator(estimator: Any) -> Estimator:
     given = estimator.get_params(deep=False)
     default = {name: p.default for name, p in inspect.signature(type(estimator)).parameters.items()}
     differs = {
-        name: freeze(value)
+        name: from_plain(value)
         for name, value in sorted(given.items())
-        if value is not default[name] and freeze(value) != default[name]
+        if value is not default[name] and from_plain(value) != default[name]
     }
     return Estimator(_public_name(type(estimator)), tuple(differs.items()))
 
 
-def freeze(value: Any) -> Any:
+def from_plain(value: Any) -> Any:
     """Turn an argument into a value that can be compared, hashed and written as JSON."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple)):
-        return tuple(freeze(item) for item in value)
+        return tuple(from_plain(item) for item in value)
     if isinstance(value, Mapping) and "_target_" in value:
-        rest = {name: freeze(item) for name, item in value.items() if name != "_target_"}
+        rest = {name: from_plain(item) for name, item in value.items() if name != "_target_"}
         return Estimator(str(value["_target_"]), tuple(sorted(rest.items())))
     if hasattr(value, "get_params"):
         return describe_estimator(value)
@@ -104,11 +104,11 @@ def freeze(value: Any) -> Any:
     )
 
 
-def thaw(value: Any) -> Any:
-    """Turn what `freeze` made into JSON."""
+def to_plain(value: Any) -> Any:
+    """Turn what `from_plain` made into JSON."""
     if isinstance(value, Estimator):
         return value.to_dict()
-    return [thaw(item) for item in value] if isinstance(value, tuple) else value
+    return [to_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _as_argument(value: Any) -> Any:

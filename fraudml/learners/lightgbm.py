@@ -36,9 +36,9 @@ from fraudml.learners.protocol import (
     check_device,
     check_fit_rows,
     check_score_columns,
-    tell_changes,
+    log_device_changes,
 )
-from fraudml.learners.watch import Bins, watching
+from fraudml.learners.watch import Bins, every_round
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class LightGBM:
             After how many rounds the fit ended: 0 makes no model that can be used.
         """
         own = self.on(context.device)
-        tell_changes(self, own, context.device)
+        log_device_changes(self, own, context.device)
         booster, done = own._boost(train, context, rounds)
         return FittedLightGBM(_model_text(booster), train.names, context.threads), done
 
@@ -255,7 +255,7 @@ class LightGBM:
             )
             booster: lgb.Booster = library.Booster(parameters, rows)
             step = None if context.loss is None else gradient_step(context.loss, train)
-            tell = watching(context.watch, rounds, partial(_added, booster, context.threads))
+            tell = every_round(context.watch, rounds, partial(_added, booster, context.threads))
             for done in range(rounds):
                 if context.deadline.expired:
                     return booster, done

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import ConfigError, DataError, listing
 from fraudml.learners.losses import Loss
-from fraudml.learners.watch import Bins, Watch
+from fraudml.learners.watch import Bins, EvalCallback
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline, Progress, silent
 
@@ -41,7 +41,7 @@ class FitContext:
         Whom to tell about the rounds that are done.
     loss : Loss, optional
         What to minimise instead of the log loss.
-    watch : Watch, optional
+    watch : EvalCallback, optional
         Whom to tell margins of other rows while the model is made; LightGBM and XGBoost do.
     bins : Bins, optional
         Where binned rows are kept for other fits of the same rows; LightGBM and XGBoost keep them.
@@ -54,7 +54,7 @@ class FitContext:
     deadline: Deadline = field(default_factory=Deadline)
     progress: Progress = silent
     loss: Loss | None = None
-    watch: Watch | None = None
+    watch: EvalCallback | None = None
     bins: Bins | None = None
 
 
@@ -101,7 +101,7 @@ class Learner(Protocol):
     def on(self, device: str, *, deterministic: bool = False) -> Learner:
         """Return the learner as it runs on a device; nearly always itself.
 
-        A default that the device cannot do is changed, which `tell_changes` puts into the log; the
+        A default that the device cannot do is changed, which `log_device_changes` logs; the
         learner returned comes back as it is when it is asked again.
 
         Parameters
@@ -225,7 +225,7 @@ def check_device(learner: str, device: str, devices: Mapping[str, str] = CPU_ONL
         )
 
 
-def tell_changes(learner: Learner, placed: Learner, device: str) -> None:
+def log_device_changes(learner: Learner, placed: Learner, device: str) -> None:
     """Log which defaults of a learner a device has changed; nothing where it is the same."""
     if placed is learner:
         return

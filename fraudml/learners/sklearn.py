@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError, all_problems, nearest
 from fraudml.learners.archive import read_archive, write_archive
-from fraudml.learners.estimator import Estimator, describe_estimator, freeze, thaw
+from fraudml.learners.estimator import Estimator, describe_estimator, from_plain, to_plain
 from fraudml.learners.linear import FittedLinear
 from fraudml.learners.preprocessing import KINDS, Kind, Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import (
@@ -90,7 +90,7 @@ class SklearnLearner:
     ) -> None:
         spec = describe_estimator(classifier)
         own = {name: value for name, value in spec.arguments if name not in _FROM_THE_RUN}
-        frozen = own | {name: freeze(value) for name, value in arguments.items()}
+        frozen = own | {name: from_plain(value) for name, value in arguments.items()}
         spec = Estimator(spec.target, tuple(sorted(frozen.items())))
         problems = [
             f"learner.{name} is not the learner's to set: {reason}."
@@ -127,7 +127,7 @@ class SklearnLearner:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments that make an equal learner, as JSON."""
-        given = {name: thaw(value) for name, value in self.arguments}
+        given = {name: to_plain(value) for name, value in self.arguments}
         own = {"preprocess": self.preprocess, "max_levels": self.max_levels}
         return {"classifier": self.classifier, **own, **given}
 

@@ -16,7 +16,7 @@ Score = Callable[[NDArray[np.float32], int, int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Watch:
+class EvalCallback:
     """Rows that a fit is watched on while it is made; nothing is learnt from them.
 
     Parameters
@@ -35,12 +35,12 @@ class Watch:
     tell: Callable[[int, NDArray[np.float64]], None]
 
 
-def watching(watch: Watch | None, rounds: int, score: Score) -> Callable[[int], None]:
+def every_round(watch: EvalCallback | None, rounds: int, score: Score) -> Callable[[int], None]:
     """Return what a fit calls after each round, with the rounds that are done.
 
     Parameters
     ----------
-    watch : Watch, optional
+    watch : EvalCallback, optional
         Nothing is told without.
     rounds : int
         How many rounds the fit makes.

@@ -21,16 +21,16 @@ from fraudml.learners.boosting import (
     accept_early_end,
     check_extra,
     gradient_step,
-    in_parts,
     model_facts,
     needed_to_load,
+    predict_in_threads,
     read_model,
     without_infinities,
 )
 from fraudml.learners.monotone import Monotone, monotone_signs
 from fraudml.learners.parameters import plain_parameters, settle
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
-from fraudml.learners.watch import watching
+from fraudml.learners.watch import every_round
 from fraudml.learners.xgboost_parameters import (
     DEVICES,
     XGBOOST,
@@ -250,7 +250,7 @@ class XGBoost:
             booster: xgb.Booster = library.Booster(parameters, [rows])
             check_not_moved(booster, context.device)
         step = None if context.loss is None else gradient_step(context.loss, train)
-        tell = watching(context.watch, rounds, partial(_added, booster))
+        tell = every_round(context.watch, rounds, partial(_added, booster))
         for done in range(rounds):
             if context.deadline.expired:
                 return booster, done
@@ -344,7 +344,7 @@ class FittedXGBoost:
             )
             return margin
 
-        return in_parts(score, X.values, self.threads)
+        return predict_in_threads(score, X.values, self.threads)
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
         """Return Shapley values, shape (n_rows, n_features + 1), float64.
@@ -366,7 +366,7 @@ class FittedXGBoost:
             parts: NDArray[np.float32] = self._booster.predict(rows, pred_contribs=True)
             return parts
 
-        return in_parts(score, X.values, self.threads)
+        return predict_in_threads(score, X.values, self.threads)
 
     def as_json(self) -> dict[str, Any]:
         """Return the model as XGBoost writes it in JSON: what exports read."""

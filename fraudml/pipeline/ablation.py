@@ -14,7 +14,7 @@ from fraudml.evaluation.scored import score_rows
 from fraudml.evaluation.table import clusters_of, scored_rows
 from fraudml.learners.protocol import FitContext
 from fraudml.metrics import ScoredRows, measure
-from fraudml.pipeline.components import Parts
+from fraudml.pipeline.components import Components
 from fraudml.pipeline.fit import fit_bundle
 from fraudml.pipeline.prepare import Prepared, Rows
 from fraudml.progress import Progress
@@ -24,10 +24,10 @@ from fraudml.split import Split
 Fitted = tuple[DecisionBundle, OutOfFold]
 
 
-def prove_helps(
+def run_ablations(
     prepared: Prepared,
     split: Split,
-    parts: Parts,
+    parts: Components,
     fitted: Fitted,
     context: FitContext,
     *,
@@ -44,7 +44,7 @@ def prove_helps(
         The rows.
     split : Split
         The blocks and the out-of-fold steps.
-    parts : Parts
+    parts : Components
         What the model is made of.
     fitted : tuple of DecisionBundle and OutOfFold
         The model, with its helps.

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What a run is made of.
 
     Parameters
@@ -44,14 +44,14 @@ class Parts:
         return self.policy.uses_costs and not self.costs.is_default
 
 
-def build_parts(settings: Settings) -> Parts:
+def build_components(settings: Settings) -> Components:
     """Build every part of a run, so that what is wrong is found before any work is done."""
     samplers = sampler_steps(settings.resampling.target, settings.resampling.arguments)
     allowed = settings.components.allowed
     weighting = build(settings.weighting, where="weighting", allowed=allowed)
     loss = build(settings.loss, where="loss", allowed=allowed)
     learner = _learner(settings)
-    return Parts(
+    return Components(
         recipe=Recipe(learner, samplers, weighting, settings.data.keep_legit, loss),
         calibration=build(settings.calibration, where="calibration", allowed=allowed),
         costs=_costs(settings),

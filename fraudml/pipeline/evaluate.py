@@ -23,7 +23,7 @@ from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.learners.protocol import FitContext
 from fraudml.metrics import ScoredRows
-from fraudml.pipeline.components import Parts
+from fraudml.pipeline.components import Components
 from fraudml.pipeline.prepare import Prepared, Rows, protected_groups
 from fraudml.seeds import child_seed
 
@@ -31,7 +31,7 @@ Alerts = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Details:
+class ReportData:
     """What a report shows of a model beside its numbers.
 
     Parameters
@@ -53,7 +53,7 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Tested:
+class HoldoutEvaluation:
     """A model on rows that it has not seen.
 
     Parameters
@@ -66,7 +66,7 @@ class Tested:
         How the alerts fall on groups, as `metrics.json` has it.
     rivals : dict
         What trivial scores are worth on the same rows; empty where nobody asked.
-    details : Details, optional
+    details : ReportData, optional
         What a report shows besides; None where nobody asked.
     """
 
@@ -74,10 +74,10 @@ class Tested:
     evaluation: Evaluation
     fairness: dict[str, Any]
     rivals: dict[str, Any]
-    details: Details | None = None
+    details: ReportData | None = None
 
 
-def try_bundle(
+def evaluate_bundle(
     prepared: Prepared,
     rows: Rows,
     bundle: DecisionBundle,
@@ -86,7 +86,7 @@ def try_bundle(
     *,
     rivals_fit: Rows | None = None,
     details: bool = False,
-) -> Tested:
+) -> HoldoutEvaluation:
     """Score rows and evaluate the scores.
 
     Parameters
@@ -130,7 +130,7 @@ def try_bundle(
     shown = None
     if details:
         threshold = bundle.policy.threshold
-        shown = Details(
+        shown = ReportData(
             draw_curves(
                 scored, made.alert, costs, settings.evaluation, threshold=threshold, **drawn
             ),
@@ -140,7 +140,7 @@ def try_bundle(
         )
     context.progress("evaluate", 1.0)
     table = _table(prepared.dataset, rows, scored, made.alert)
-    return Tested(table, evaluation, fairness, against, shown)
+    return HoldoutEvaluation(table, evaluation, fairness, against, shown)
 
 
 def _meet_rivals(
@@ -186,8 +186,8 @@ def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> 
     )
 
 
-def judge_model(
-    evaluation: Evaluation, policy: TunedPolicy, parts: Parts, settings: GuardSettings
+def apply_guard(
+    evaluation: Evaluation, policy: TunedPolicy, parts: Components, settings: GuardSettings
 ) -> Verdict:
     """Ask the guard about a model on its test rows, and its policy whether it keeps its promise."""
     unmet = policy.constraint

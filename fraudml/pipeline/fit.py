@@ -18,8 +18,8 @@ from fraudml.evaluation.scored import score_rows
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
-from fraudml.pipeline.components import Parts
-from fraudml.pipeline.evaluate import Tested
+from fraudml.pipeline.components import Components
+from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.prepare import Prepared, Rows
 from fraudml.progress import Deadline, Progress
 from fraudml.split import Fold
@@ -36,9 +36,9 @@ def fit_context(settings: Settings, progress: Progress) -> FitContext:
     )
 
 
-def on_device(
-    parts: Parts, context: FitContext, settings: DeviceSettings
-) -> tuple[Parts, FitContext]:
+def resolve_device(
+    parts: Components, context: FitContext, settings: DeviceSettings
+) -> tuple[Components, FitContext]:
     """Settle where the learner runs, before the table is read.
 
     Raises
@@ -55,7 +55,7 @@ def fit_bundle(
     prepared: Prepared,
     rows: Rows,
     folds: Sequence[Fold],
-    parts: Parts,
+    parts: Components,
     context: FitContext,
     *,
     rounds: RoundsSettings,
@@ -70,7 +70,7 @@ def fit_bundle(
         The development window.
     folds : sequence of Fold
         Its out-of-fold steps.
-    parts : Parts
+    parts : Components
         What the model is made of.
     context : FitContext
         Seed, threads, device, deadline, progress.
@@ -110,11 +110,11 @@ def _tuning_rows(prepared: Prepared, scores: OutOfFold, p_fraud: NDArray[np.floa
     )
 
 
-def kept_bundle(
+def attach_record(
     bundle: DecisionBundle,
     metrics: dict[str, Any],
     verdict: Verdict,
-    tested: Tested | None = None,
+    tested: HoldoutEvaluation | None = None,
 ) -> DecisionBundle | None:
     """Give a bundle what a run found about it; None where the guard refused the model.
 

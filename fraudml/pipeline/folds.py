@@ -14,8 +14,8 @@ from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostModel
 from fraudml.evaluation.out_of_fold import OutOfFold
 from fraudml.features.plan import FittedFeatures, fit_features
-from fraudml.pipeline.components import build_parts
-from fraudml.pipeline.evaluate import Tested
+from fraudml.pipeline.components import build_components
+from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.prepare import Prepared, Rows, prepare_rows
 from fraudml.split import BacktestFold, Fold
 
@@ -48,7 +48,7 @@ class SharedFolds:
     ----------
     dataset : Dataset
         The table.
-    looked : ndarray of float32
+    history_values : ndarray of float32
         What its rows look back on; the same in every fold.
     settings : Settings
         What decides the features.
@@ -57,7 +57,7 @@ class SharedFolds:
     """
 
     dataset: Dataset
-    looked: NDArray[np.float32]
+    history_values: NDArray[np.float32]
     settings: Settings
     costs: CostModel
 
@@ -76,12 +76,12 @@ class SharedFolds:
         DataError
             A column gives the label away.
         """
-        costs = build_parts(settings).costs
+        costs = build_components(settings).costs
         shared = cls(dataset, np.empty((0, 0), np.float32), settings, costs)
         features = shared.fit_features(folds[-1])
         blocks = (folds[-1].train.rows, folds[-1].test.rows)
         refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
-        return replace(shared, looked=features.look_back(dataset, threads=threads))
+        return replace(shared, history_values=features.compute_history(dataset, threads=threads))
 
     def fit_features(self, fold: BacktestFold) -> FittedFeatures:
         """Fit the feature plan on a training period."""
@@ -96,7 +96,7 @@ class SharedFolds:
     def prepare(self, rows: Rows, features: FittedFeatures) -> Prepared:
         """Lay some rows of the table out for a learner, by features of any fold."""
         piece = self.dataset.take(rows)
-        matrix = features.matrix(piece, looked=self.looked[rows])
+        matrix = features.matrix(piece, history_values=self.history_values[rows])
         return prepare_rows(piece, features, matrix, self.costs)
 
     def fold_data(self, fold: BacktestFold) -> FoldData:
@@ -126,14 +126,14 @@ class FoldResult:
         What was tuned on.
     bundle : DecisionBundle
         The model.
-    tested : Tested
+    tested : HoldoutEvaluation
         How it did.
-    without_refit : Tested, optional
+    without_refit : HoldoutEvaluation, optional
         How the first fold's model did on the same rows.
     """
 
     fold: BacktestFold
     scores: OutOfFold
     bundle: DecisionBundle
-    tested: Tested
-    without_refit: Tested | None = None
+    tested: HoldoutEvaluation
+    without_refit: HoldoutEvaluation | None = None

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.audit.finding import Finding
-from fraudml.audit.glance import warn_at_a_glance
 from fraudml.audit.leaks import refuse_leaks
+from fraudml.audit.quick import quick_audit
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel, check_amounts
@@ -55,7 +55,7 @@ def prepare_rows(
     stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
     alarm = costs.fp_cost - costs.tn_cost
     matrix = replace(matrix, label=dataset.label, amount=stake, alarm=alarm)
-    return Prepared(slim(dataset, cost_model), features, matrix, costs)
+    return Prepared(drop_unused_columns(dataset, cost_model), features, matrix, costs)
 
 
 def prepare_split(
@@ -84,13 +84,13 @@ def prepare_split(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
-    found = warn_at_a_glance(dataset, {*settings.features.leave_out, *settings.audit.allow})
+    found = quick_audit(dataset, {*settings.features.leave_out, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
     prepared = prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
     return replace(prepared, findings=found)
 
 
-def slim(dataset: Dataset, cost_model: CostModel) -> Dataset:
+def drop_unused_columns(dataset: Dataset, cost_model: CostModel) -> Dataset:
     """Keep those columns of a table alone that scores, costs and groups are made of."""
     roles = dataset.schema.roles
     named = {

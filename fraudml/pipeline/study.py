@@ -22,9 +22,9 @@ from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
-from fraudml.matrix import hide_unseen
+from fraudml.matrix import mask_unseen_categories
 from fraudml.metrics import ScoredRows
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import FoldData, SharedFolds
 from fraudml.progress import silent
 from fraudml.recipe import Recipe
@@ -72,7 +72,7 @@ def build_variants(settings: Settings) -> list[Variant]:
         for name, sampler in settings.study.resampling.items():
             one = replace(settings, learner=chosen, resampling=sampler)
             try:
-                recipe = build_parts(one).recipe
+                recipe = build_components(one).recipe
             except ConfigError as error:
                 raise ConfigError(f"study: {learner} with {name}: {error}") from error
             variants.append(Variant(learner, name, recipe))
@@ -182,7 +182,7 @@ def _fit_and_rank(outcome: Outcome, data: FoldData, context: FitContext) -> None
     try:
         own = replace(context, device=outcome.variant.device, progress=silent)
         model = outcome.variant.recipe.fit(train, own)
-        outcome.margins.append(model.margin(hide_unseen(train, test)))
+        outcome.margins.append(model.margin(mask_unseen_categories(train, test)))
     except (DataError, BudgetError) as error:
         outcome.failed = str(error)
         _log.warning(

@@ -23,7 +23,7 @@ from fraudml.records.metrics import (
 )
 
 if TYPE_CHECKING:
-    from fraudml.pipeline.evaluate import Tested
+    from fraudml.pipeline.evaluate import HoldoutEvaluation
     from fraudml.pipeline.folds import FoldResult
 
 
@@ -91,7 +91,7 @@ def _fold(result: FoldResult, dataset: Dataset) -> dict[str, Any]:
     return made
 
 
-def _metrics(tested: Tested) -> dict[str, Any]:
+def _metrics(tested: HoldoutEvaluation) -> dict[str, Any]:
     return tested.evaluation.metrics("test") | tested.evaluation.metrics("policy")
 
 

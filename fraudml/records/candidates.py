@@ -51,7 +51,7 @@ class ScoredBlock:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One model with its scores of the rows that all are compared on.
 
     Parameters
@@ -72,7 +72,7 @@ class Contender:
     costs: CostModel | None
 
 
-def from_runs(folders: Sequence[str]) -> tuple[list[Contender], list[str]]:
+def from_runs(folders: Sequence[str]) -> tuple[list[Candidate], list[str]]:
     """Read finished runs, and what a reader must know of how they differ.
 
     Parameters
@@ -91,7 +91,7 @@ def from_runs(folders: Sequence[str]) -> tuple[list[Contender], list[str]]:
     settings = [read_config(Path(folder).expanduser() / "config.yaml") for folder in folders]
     dataset = _dataset(tables[0], settings[0].data)
     contenders = [
-        Contender(name, folder, _blocks(dataset, table), _run_costs(one))
+        Candidate(name, folder, _blocks(dataset, table), _run_costs(one))
         for name, folder, table, one in zip(names(folders), folders, tables, settings, strict=True)
     ]
     refused = [
@@ -104,7 +104,7 @@ def from_runs(folders: Sequence[str]) -> tuple[list[Contender], list[str]]:
 
 def from_bundles(
     folders: Sequence[str], data: DataSettings, threads: int
-) -> tuple[list[Contender], list[str]]:
+) -> tuple[list[Candidate], list[str]]:
     """Score one table by some bundles; rows whose label is not known are left out.
 
     Parameters
@@ -134,7 +134,7 @@ def from_bundles(
         p = made["score"].to_numpy()
         scored = score_rows(dataset, known, p, p)
         block = ScoredBlock(dataset.frame[known], scored, made["alert"].to_numpy())
-        contenders.append(Contender(name, folder, (block,), bundle.costs))
+        contenders.append(Candidate(name, folder, (block,), bundle.costs))
         notes += _overlap(name, bundle.record, dataset)
     return contenders, [*notes, *_cost_notes(contenders)]
 
@@ -241,7 +241,7 @@ def _run_costs(settings: Settings) -> CostModel | None:
     return costs
 
 
-def _cost_notes(contenders: Sequence[Contender]) -> list[str]:
+def _cost_notes(contenders: Sequence[Candidate]) -> list[str]:
     first = contenders[0]
     others = [one.name for one in contenders[1:] if one.costs != first.costs]
     if not others:

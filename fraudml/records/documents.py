@@ -17,7 +17,7 @@ from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.evaluation.probabilities import CalibrationVerdict
 from fraudml.evaluation.proof import sentence
 from fraudml.metrics import find_metric
-from fraudml.pipeline.evaluate import Details
+from fraudml.pipeline.evaluate import ReportData
 from fraudml.report.document import Document, Text
 from fraudml.report.facts import ModelFacts
 from fraudml.report.html import to_html
@@ -144,7 +144,7 @@ def _title(settings: Settings) -> str:
 
 
 def model_facts(
-    settings: Settings, details: Details, *, delay_kept: bool, **record: Any
+    settings: Settings, details: ReportData, *, delay_kept: bool, **record: Any
 ) -> ModelFacts:
     """Give the record of a model on a block its curves, its sentences and how to repeat it.
 
@@ -152,7 +152,7 @@ def model_facts(
     ----------
     settings : Settings
         What decided it.
-    details : Details
+    details : ReportData
         Curves and drivers.
     delay_kept : bool
         Whether the out-of-fold steps kept the label delay.
@@ -192,7 +192,7 @@ def _labelled(periods: pl.DataFrame, settings: Settings, start: Any) -> pl.DataF
 
 
 def _words(
-    settings: Settings, details: Details, record: Mapping[str, Any], delay_kept: bool
+    settings: Settings, details: ReportData, record: Mapping[str, Any], delay_kept: bool
 ) -> dict[str, str]:
     constraint, fairness = record["policy"]["constraint"], record["fairness"]
     words = {

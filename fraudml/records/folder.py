@@ -15,7 +15,7 @@ from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
-from fraudml.files import PARTIAL, machine_errors, whole_folder, write_json
+from fraudml.files import PARTIAL, atomic_folder, machine_errors, write_json
 from fraudml.records.backtest import over_time
 from fraudml.records.documents import backtest_document, run_document, study_report, write_report
 from fraudml.report.over_time import plot_over_time
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunPaths:
     """Where a run is written, and where it will stand.
 
     Parameters
@@ -41,7 +41,7 @@ class Place:
 
 
 @contextmanager
-def run_folder(settings: Settings) -> Iterator[Place]:
+def run_folder(settings: Settings) -> Iterator[RunPaths]:
     """Make the folder of a run, with its log; it takes its place when the block ends well.
 
     Parameters
@@ -58,9 +58,9 @@ def run_folder(settings: Settings) -> Iterator[Place]:
     """
     stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{settings.run_name}"
     final = Path(settings.output_dir) if settings.output_dir else Path("runs") / stamp
-    with whole_folder(final) as partial, _logged(partial / "run.log"):
+    with atomic_folder(final) as partial, _logged(partial / "run.log"):
         (partial / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
-        yield Place(partial, final)
+        yield RunPaths(partial, final)
 
 
 @contextmanager
@@ -91,14 +91,14 @@ def kept_folder(final: Path) -> Iterator[Path]:
         partial.rename(final)
 
 
-def write_run(run: Run, place: Place) -> Run:
+def write_run(run: Run, place: RunPaths) -> Run:
     """Write everything about a run but its log and config, and return it with its folder.
 
     Parameters
     ----------
     run : Run
         What to write; without a bundle where the guard refused the model.
-    place : Place
+    place : RunPaths
         From `run_folder`.
     """
     write_json(place.partial / "metrics.json", run.metrics)
@@ -110,14 +110,14 @@ def write_run(run: Run, place: Place) -> Run:
     return replace(run, folder=str(place.final))
 
 
-def write_backtest(done: Backtest, place: Place) -> Backtest:
+def write_backtest(done: Backtest, place: RunPaths) -> Backtest:
     """Write everything about a backtest but its log and config, and return it with its folder.
 
     Parameters
     ----------
     done : Backtest
         What to write; without a bundle where the guard refused the last model.
-    place : Place
+    place : RunPaths
         From `run_folder`.
     """
     write_json(place.partial / "backtest.json", done.metrics)
@@ -129,14 +129,14 @@ def write_backtest(done: Backtest, place: Place) -> Backtest:
     return replace(done, folder=str(place.final))
 
 
-def write_study(done: Study, settings: Settings, place: Place) -> Study:
+def write_study(done: Study, settings: Settings, place: RunPaths) -> Study:
     """Write what a study found, and return it with its folder."""
     write_json(place.partial / "study.json", done.metrics)
     write_report(study_report(done, settings), place.partial)
     return replace(done, folder=str(place.final))
 
 
-def write_audit(done: Audit, place: Place) -> Audit:
+def write_audit(done: Audit, place: RunPaths) -> Audit:
     """Write what an audit found, and return it with its folder."""
     write_json(place.partial / "audit.json", done.content)
     return replace(done, folder=str(place.final))

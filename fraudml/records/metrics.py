@@ -20,7 +20,7 @@ from fraudml.evaluation.probabilities import CalibrationVerdict, judge_calibrati
 from fraudml.evaluation.proof import sentence
 from fraudml.evaluation.table import Evaluation
 from fraudml.machine import peak_memory_mb, versions
-from fraudml.pipeline.evaluate import Tested
+from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.split import Block, Fold, Split
 
 SCHEMA_VERSION = 1
@@ -36,7 +36,7 @@ def metrics_record(
     scores: OutOfFold,
     calibrator: FittedCalibrator,
     policy: TunedPolicy,
-    tested: Tested,
+    tested: HoldoutEvaluation,
     proof: dict[str, Any],
     verdict: Verdict,
     seconds: float,

@@ -19,7 +19,7 @@ from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict
-from fraudml.pipeline.evaluate import Details, Tested
+from fraudml.pipeline.evaluate import HoldoutEvaluation, ReportData
 from fraudml.records.backtest import backtest_table
 from fraudml.records.metrics import closing_table
 from fraudml.records.refit import refit_table
@@ -62,7 +62,7 @@ class Run:
         The guard's.
     bundle : DecisionBundle, optional
         The model; None where the guard refused it.
-    details : Details, optional
+    details : ReportData, optional
         What the report shows besides; None where a model was refitted on all rows.
     findings : tuple of Finding
         What was found at a glance at the table.
@@ -75,7 +75,7 @@ class Run:
     test_scores: pl.DataFrame
     verdict: Verdict
     bundle: DecisionBundle | None
-    details: Details | None = None
+    details: ReportData | None = None
     findings: tuple[Finding, ...] = ()
     folder: str | None = None
 
@@ -155,7 +155,7 @@ class Backtest:
         The guard's, on the last fold's model.
     bundle : DecisionBundle, optional
         That model; None where the guard refused it.
-    last : Tested
+    last : HoldoutEvaluation
         How it did, for the report.
     over_time : DataFrame
         Its alerts and those of the models before it, period by period.
@@ -168,7 +168,7 @@ class Backtest:
     scores: pl.DataFrame
     verdict: Verdict
     bundle: DecisionBundle | None
-    last: Tested
+    last: HoldoutEvaluation
     over_time: pl.DataFrame
     folder: str | None = None
 

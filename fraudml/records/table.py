@@ -9,7 +9,7 @@ import polars as pl
 
 from fraudml.config.settings import Settings
 from fraudml.errors import ConfigError
-from fraudml.files import whole_file
+from fraudml.files import atomic_file
 
 _ROWS_A_GROUP = 125_000
 
@@ -55,5 +55,5 @@ def output_path(settings: Settings) -> Path:
 
 def write_output(table: pl.DataFrame, path: Path, settings: Settings) -> None:
     """Write a table in the format of its name, whole or not at all."""
-    with whole_file(path, overwrite=settings.overwrite) as partial:
+    with atomic_file(path, overwrite=settings.overwrite) as partial:
         _WRITERS[path.suffix](table, partial)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fraudml.decisions.top_k import daily_top_k
 from fraudml.errors import MachineError
-from fraudml.scoring.checkpoint import Parts
+from fraudml.scoring.checkpoint import Checkpoint
 
 ROWS_A_GROUP = 125_000
 """How many rows a group of a Parquet file, or a batch of an Arrow file, has at most."""
@@ -61,7 +61,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def daily_alerts(parts: Parts, k: int, *, by_entity: bool) -> pl.Series:
+def daily_alerts(parts: Checkpoint, k: int, *, by_entity: bool) -> pl.Series:
     """Choose the alerts of all pieces by day; takes 32 bytes of memory a row.
 
     Parameters
@@ -100,7 +100,7 @@ def best_of_days(scored: pl.DataFrame, k: int, *, by_entity: bool) -> NDArray[np
     )
 
 
-def count_repeated(parts: Parts, name: str) -> int:
+def count_repeated(parts: Checkpoint, name: str) -> int:
     """Count the rows whose id an earlier row has; two million ids are in memory at a time."""
     passes = max(1, -(-parts.tally.scored // _IDS_AT_A_TIME))
     repeated = 0

@@ -19,14 +19,14 @@ import polars as pl
 
 from fraudml.errors import FraudmlError, MachineError
 from fraudml.files import LOCK, PARTIAL, locked, machine_errors, write_json
-from fraudml.scoring.tally import Tally
+from fraudml.scoring.tally import ScoreCounts
 
 _log = logging.getLogger(__name__)
 
 _KEY, _MOVING = "job.json", "moving"
 
 
-class Parts:
+class Checkpoint:
     """The pieces of one job, in a folder.
 
     Parameters
@@ -37,7 +37,7 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.tally = Tally()
+        self.tally = ScoreCounts()
         self.count = 0
 
     def holds(self, number: int) -> bool:
@@ -45,10 +45,12 @@ class Parts:
         place = self._place(number, "json")
         if number != self.count or not place.exists():
             return False
-        self._count(Tally.from_dict(json.loads(place.read_text(encoding="utf-8"))))
+        self._count(ScoreCounts.from_dict(json.loads(place.read_text(encoding="utf-8"))))
         return True
 
-    def add(self, number: int, scored: pl.DataFrame, rejects: pl.DataFrame, tally: Tally) -> None:
+    def add(
+        self, number: int, scored: pl.DataFrame, rejects: pl.DataFrame, tally: ScoreCounts
+    ) -> None:
         """Keep what a piece came to; it counts as done when its last file is there."""
         with machine_errors(self.folder):
             for what, frame in (("scored", scored), ("rejects", rejects)):
@@ -64,7 +66,7 @@ class Parts:
         """Scan what all pieces came to: `scored` or `rejects`."""
         return pl.scan_ipc([self._place(number, what) for number in range(self.count)], glob=False)
 
-    def _count(self, tally: Tally) -> None:
+    def _count(self, tally: ScoreCounts) -> None:
         self.tally, self.count = self.tally + tally, self.count + 1
 
     def _place(self, number: int, what: str) -> Path:
@@ -102,7 +104,7 @@ def move_in(folder: Path, whole: Mapping[Path, Path], gone: Path | None) -> None
 
 
 @contextmanager
-def kept_parts(output: Path, key: Mapping[str, Any]) -> Iterator[Parts]:
+def open_checkpoint(output: Path, key: Mapping[str, Any]) -> Iterator[Checkpoint]:
     """Give the pieces of a job that are done, of this job alone; remove them when it is whole.
 
     They stay where the process is killed, interrupted, or the machine fails. Where the data or the
@@ -128,7 +130,7 @@ def kept_parts(output: Path, key: Mapping[str, Any]) -> Iterator[Parts]:
     with locked(folder):
         _clear_others(folder, key)
         try:
-            yield Parts(folder)
+            yield Checkpoint(folder)
         except MachineError:
             raise
         except FraudmlError:

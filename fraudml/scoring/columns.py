@@ -21,7 +21,7 @@ Kind = Literal["number", "category", "date", "name", "label"]
 
 
 @dataclass(frozen=True)
-class Want:
+class RequiredColumn:
     """A column that scoring reads, and what it must be.
 
     Parameters
@@ -50,7 +50,7 @@ class Want:
     optional: bool = False
 
 
-def wanted_columns(bundle: DecisionBundle, *, by_day: bool = False) -> tuple[Want, ...]:
+def required_columns(bundle: DecisionBundle, *, by_day: bool = False) -> tuple[RequiredColumn, ...]:
     """Return what the rows of an input must have, each column once.
 
     Parameters
@@ -61,70 +61,74 @@ def wanted_columns(bundle: DecisionBundle, *, by_day: bool = False) -> tuple[Wan
         Whether alerts are chosen by day, which takes the time and, where there is one, the entity.
     """
     roles, features, history = bundle.schema.roles, bundle.features, bundle.features.history
-    wants: dict[str, Want] = {}
+    wants: dict[str, RequiredColumn] = {}
 
-    def want(one: Want) -> None:
+    def want(one: RequiredColumn) -> None:
         known = wants.setdefault(one.column, one)
         wants[one.column] = replace(known, missing=known.missing or one.missing)
 
     if roles.time and (features.uses_time or by_day):
-        want(Want(roles.time, "date", f"no time in '{roles.time}'"))
+        want(RequiredColumn(roles.time, "date", f"no time in '{roles.time}'"))
     if roles.amount and bundle.needs_amount:
-        want(Want(roles.amount, "number", f"no amount in '{roles.amount}'"))
+        want(RequiredColumn(roles.amount, "number", f"no amount in '{roles.amount}'"))
     for name in bundle.costs.columns:
-        want(Want(name, "number", f"no cost in '{name}'"))
+        want(RequiredColumn(name, "number", f"no cost in '{name}'"))
     for one in features.own:
         kind: Kind = "date" if one.kind == "age" else one.kind
-        want(Want(one.column, kind, levels=one.levels))
+        want(RequiredColumn(one.column, kind, levels=one.levels))
     for name in sorted(history.numbers):
-        want(Want(name, "number"))
+        want(RequiredColumn(name, "number"))
     for name in sorted({one.key for one in history.features}):
-        want(Want(name, "name", None if name in roles.categorical else f"no key in '{name}'"))
+        want(
+            RequiredColumn(
+                name, "name", None if name in roles.categorical else f"no key in '{name}'"
+            )
+        )
     for name in sorted(history.columns):
-        want(Want(name, "name"))
+        want(RequiredColumn(name, "name"))
     if by_day and roles.entity:
-        want(Want(roles.entity, "name"))
+        want(RequiredColumn(roles.entity, "name"))
     if roles.id is not None:
-        want(Want(roles.id, "name"))
+        want(RequiredColumn(roles.id, "name"))
     for one_more in _label_wants(bundle):
         want(replace(one_more, optional=True))
     return tuple(wants.values())
 
 
-def wanted_history(bundle: DecisionBundle) -> tuple[Want, ...]:
+def required_history(bundle: DecisionBundle) -> tuple[RequiredColumn, ...]:
     """Return what earlier rows must have; a row without a time is in nobody's past."""
     time, history = bundle.schema.roles.time, bundle.features.history
     numbers = history.numbers
     wants = [
-        Want(name, "number" if name in numbers else "name", finite=False)
+        RequiredColumn(name, "number" if name in numbers else "name", finite=False)
         for name in sorted(bundle.needed_history & history.columns)
     ]
     if time is not None:
-        wants.append(Want(time, "date", f"no time in '{time}'"))
+        wants.append(RequiredColumn(time, "date", f"no time in '{time}'"))
     return (*wants, *_label_wants(bundle))
 
 
-def _label_wants(bundle: DecisionBundle) -> Iterator[Want]:
+def _label_wants(bundle: DecisionBundle) -> Iterator[RequiredColumn]:
     roles = bundle.schema.roles
     if bundle.features.history.uses_labels:
-        yield Want(roles.label, "label")
+        yield RequiredColumn(roles.label, "label")
         if roles.label_time is not None:
-            yield Want(roles.label_time, "date")
+            yield RequiredColumn(roles.label_time, "date")
 
 
 def check_columns(
-    wants: Sequence[Want],
+    wants: Sequence[RequiredColumn],
     found: Mapping[str, pl.DataType],
     schema: Schema,
     where: str,
     *,
     text: bool,
-) -> tuple[Want, ...]:
+) -> tuple[RequiredColumn, ...]:
     """Refuse a table whose columns are missing, renamed or of another type; all are named at once.
 
     Parameters
     ----------
-    wants : sequence of Want
+    wants : sequence of RequiredColumn
         What must be there.
     found : mapping of str to polars DataType
         What is there.
@@ -137,7 +141,7 @@ def check_columns(
 
     Returns
     -------
-    tuple of Want
+    tuple of RequiredColumn
         Those that are there: all but optional ones.
 
     Raises
@@ -163,7 +167,7 @@ def check_columns(
     return there
 
 
-def _wrong_type(want: Want, dtype: pl.DataType, schema: Schema) -> str | None:
+def _wrong_type(want: RequiredColumn, dtype: pl.DataType, schema: Schema) -> str | None:
     """Say what a column should have been; None where it is that."""
     if dtype == pl.Null:
         return None

@@ -20,16 +20,16 @@ from fraudml.features.columns import as_name
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.assemble import DAY, ENTITY, best_of_days
-from fraudml.scoring.checkpoint import Parts
-from fraudml.scoring.columns import wanted_columns, wanted_history
+from fraudml.scoring.checkpoint import Checkpoint
+from fraudml.scoring.columns import required_columns, required_history
 from fraudml.scoring.engine import GraphCheck
-from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces, read_past
+from fraudml.scoring.pieces import Chunk, KnownPast, Past, check_past, iter_chunks, read_past
 from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
 from fraudml.scoring.rows import REASON, ROW
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.source import Source, Span, open_source, span_of
 from fraudml.scoring.staging import Query
-from fraudml.scoring.tally import Tally, tally_piece
+from fraudml.scoring.tally import ScoreCounts, count_chunk
 
 _log = logging.getLogger(__name__)
 
@@ -97,15 +97,15 @@ class Job:
         """Whether such alerts are of entities, rather than of rows."""
         return self.by_day and self.bundle.schema.roles.entity is not None
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[Chunk]:
         """Cut the input into pieces."""
         size = self.settings.chunk_rows
         frames = self.source.frames(size)
         if self.span is None:
-            return cut_pieces(frames, self.bundle, size, None)
+            return iter_chunks(frames, self.bundle, size, None)
         features = self.bundle.features
         past = Past(features.history, features.history_needed, self.past.rows)
-        return cut_pieces(frames, self.bundle, size if self.span.in_order else _ALL, past)
+        return iter_chunks(frames, self.bundle, size if self.span.in_order else _ALL, past)
 
 
 def open_job(
@@ -150,12 +150,12 @@ def open_job(
             f"column '{schema.roles.id}' is the id, and a column of the scores has that name. "
             "Rename it before training and scoring."
         )
-    source = open_source("input", paths[0], wanted_columns(bundle, by_day=by_day), schema, csv)
+    source = open_source("input", paths[0], required_columns(bundle, by_day=by_day), schema, csv)
     looks_back = bool(features.history.features)
     if paths[1] is not None and not looks_back:
         _log.info("The features do not look back: history is not read.")
     history = (
-        open_source("history", paths[1], wanted_history(bundle), schema, csv)
+        open_source("history", paths[1], required_history(bundle), schema, csv)
         if paths[1] is not None and looks_back
         else None
     )
@@ -178,14 +178,14 @@ def open_job(
     return Job(bundle, source, history, settings, rows, span, known, gap, threads)
 
 
-def score_pieces(job: Job, parts: Parts, progress: Progress) -> int:
+def score_pieces(job: Job, parts: Checkpoint, progress: Progress) -> int:
     """Score what is not scored yet; return how many rows that was.
 
     Parameters
     ----------
     job : Job
         What to score.
-    parts : Parts
+    parts : Checkpoint
         What is scored already, and where to keep the rest.
     progress : Progress
         Whom to tell where it is.
@@ -216,7 +216,7 @@ def score_pieces(job: Job, parts: Parts, progress: Progress) -> int:
     return new
 
 
-def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
+def _score(job: Job, piece: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCounts]:
     """Score a piece: its rows of the output, its rejects, its counts."""
     table, bundle = piece.table, job.bundle
     if len(table):
@@ -249,7 +249,7 @@ def _score(job: Job, piece: Piece) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
     if roles.id is not None:
         rejects[roles.id] = refused[roles.id]
     rejects["reason"] = refused[REASON]
-    tally = tally_piece(bundle, piece, X, made)
+    tally = count_chunk(bundle, piece, X, made)
     return pl.DataFrame(columns), pl.DataFrame(rejects), tally
 
 
@@ -262,7 +262,7 @@ def _may_alert(job: Job, columns: Mapping[str, Any], made: Decisions) -> NDArray
 
 def output_schema(job: Job) -> pl.Schema:
     """Return the columns of a job's output, before any row is scored."""
-    empty = next(cut_pieces([next(job.source.frames(1)).clear()], job.bundle, 1, None))
+    empty = next(iter_chunks([next(job.source.frames(1)).clear()], job.bundle, 1, None))
     scored, _, _ = _score(job, empty)
     return pl.Schema({k: v for k, v in scored.schema.items() if k not in (DAY, ENTITY)})
 
@@ -277,7 +277,7 @@ def _nothing(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:
     )
 
 
-def _refuse_rejects(tally: Tally, job: Job) -> None:
+def _refuse_rejects(tally: ScoreCounts, job: Job) -> None:
     """End the job as soon as it is certain that too many rows cannot be scored."""
     allowed = job.settings.max_rejected
     if tally.rejected <= allowed * job.rows:

@@ -26,7 +26,7 @@ _DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Some rows of an input.
 
     Parameters
@@ -85,9 +85,9 @@ class Past:
         self.rows = together(before, table, self._plan)
 
 
-def cut_pieces(
+def iter_chunks(
     frames: Iterable[pl.DataFrame], bundle: DecisionBundle, size: int, past: Past | None
-) -> Iterator[Piece]:
+) -> Iterator[Chunk]:
     """Cut an input into pieces, the same ones whatever frames it comes in.
 
     Without a past, each has `size` rows. With one, the input is in the order of time, a piece never
@@ -140,7 +140,7 @@ def _first(rows: pl.DataFrame) -> datetime | None:
     return first
 
 
-def _piece(rows: pl.DataFrame, number: int, bundle: DecisionBundle, past: Past | None) -> Piece:
+def _piece(rows: pl.DataFrame, number: int, bundle: DecisionBundle, past: Past | None) -> Chunk:
     fine = rows.filter(pl.col(REASON).is_null())
     refused = rows.filter(pl.col(REASON).is_not_null())
     labelled = bundle.features.history.uses_labels and bundle.schema.roles.label in rows.columns
@@ -149,11 +149,11 @@ def _piece(rows: pl.DataFrame, number: int, bundle: DecisionBundle, past: Past |
     )
     table = replace(table, facts=table.facts.with_columns(row=fine[ROW]))
     if past is None:
-        return Piece(number, rows.height, table, refused)
+        return Chunk(number, rows.height, table, refused)
     past.trim(_first(rows))
     history = past.rows
     past.extend(table)
-    return Piece(number, rows.height, table, refused, history)
+    return Chunk(number, rows.height, table, refused, history)
 
 
 @dataclass(frozen=True)

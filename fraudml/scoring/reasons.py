@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
 from fraudml.data.schema import Dataset
-from fraudml.features.texts import OWN, pieces_of
-from fraudml.features.words import Fact, facts_of
+from fraudml.features.texts import OWN, parse_template
+from fraudml.features.words import ReasonTemplate, reason_templates
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
 
 _TABLE = {
@@ -102,7 +102,7 @@ def explain_rows(
     ConfigError
         As `check_reasons`.
     """
-    facts = facts_of(bundle.features, bundle.schema.roles.amount)
+    facts = reason_templates(bundle.features, bundle.schema.roles.amount)
     few = X.take(rows)
     pushes = _largest(bundle.learner.contributions(few)[:, :-1], [one.group for one in facts], most)
     made = [pl.DataFrame(schema=_TABLE)]
@@ -130,7 +130,7 @@ def _in_order(told: pl.DataFrame, rows: NDArray[np.int64]) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class _Pushes:
+class TopContributions:
     """Pushes towards fraud, one an element: whose row, its rank, how much, by which feature."""
 
     at: NDArray[np.int64]
@@ -139,7 +139,7 @@ class _Pushes:
     feature: NDArray[np.int64]
 
 
-def _largest(parts: NDArray[np.float64], names: list[str], most: int) -> _Pushes:
+def _largest(parts: NDArray[np.float64], names: list[str], most: int) -> TopContributions:
     """Find the groups of features that push most; ties go to the group that comes first."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     group = np.array([numbers[name] for name in names], dtype=np.int64)
@@ -151,11 +151,11 @@ def _largest(parts: NDArray[np.float64], names: list[str], most: int) -> _Pushes
     at, place = np.nonzero(sizes > 0)
     of_group = group == order[at, place][:, None]
     feature = np.where(of_group, parts[at], -np.inf).argmax(axis=1)
-    return _Pushes(at, place + 1, sizes[at, place], feature)
+    return TopContributions(at, place + 1, sizes[at, place], feature)
 
 
 def _in_words(
-    fact: Fact, values: NDArray[np.float32], own: pl.Series | None
+    fact: ReasonTemplate, values: NDArray[np.float32], own: pl.Series | None
 ) -> tuple[pl.Series, pl.Series]:
     """Write the values of a feature, and what they say."""
     given = pl.Series(values.astype(np.float64)).fill_nan(None)
@@ -171,11 +171,11 @@ def _in_words(
 
 
 def _filled(text: str, read: Mapping[str, pl.Series]) -> pl.Expr:
-    form, names = pieces_of(text)
+    form, names = parse_template(text)
     return pl.format(form, *(pl.lit(read[name]) for name in names)) if names else pl.lit(text)
 
 
-def _read(fact: Fact, given: pl.Series) -> pl.Series:
+def _read(fact: ReasonTemplate, given: pl.Series) -> pl.Series:
     """Write values as people do; null where missing."""
     match fact.reading:
         case "category":

@@ -10,7 +10,7 @@ from fraudml.bundle import DecisionBundle
 from fraudml.machine import peak_memory_mb, versions
 from fraudml.scoring.job import Job
 from fraudml.scoring.shift import population_stability
-from fraudml.scoring.tally import Tally
+from fraudml.scoring.tally import ScoreCounts
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _DAY = 86_400.0
 
 def score_record(
     job: Job,
-    tally: Tally,
+    tally: ScoreCounts,
     *,
     key: Mapping[str, Any],
     repeated: int,
@@ -41,7 +41,7 @@ def score_record(
     ----------
     job : Job
         What was scored.
-    tally : Tally
+    tally : ScoreCounts
         Its counts.
     key : mapping
         The fingerprints, as `job_key` has them.
@@ -113,7 +113,7 @@ def _history(job: Job, key: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _shift(bundle: DecisionBundle, tally: Tally) -> dict[str, Any]:
+def _shift(bundle: DecisionBundle, tally: ScoreCounts) -> dict[str, Any]:
     spread = bundle.spread
     if spread is None:
         reason = "the bundle was written before bundles had the bins of their training"
@@ -139,14 +139,14 @@ def _shift(bundle: DecisionBundle, tally: Tally) -> dict[str, Any]:
     return {"score": score, "features": features, "reason": None}
 
 
-def say_what_moved(bundle: DecisionBundle, tally: Tally, repeated: int) -> None:
+def log_drift(bundle: DecisionBundle, tally: ScoreCounts, repeated: int) -> None:
     """Log what an operator should look at: rejects, unseen categories, gaps, shift, copies.
 
     Parameters
     ----------
     bundle : DecisionBundle
         What scored.
-    tally : Tally
+    tally : ScoreCounts
         The counts.
     repeated : int
         Rows whose id an earlier row has.

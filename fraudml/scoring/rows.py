@@ -14,7 +14,7 @@ import polars as pl
 from fraudml.data.clock import try_moments
 from fraudml.data.schema import Schema
 from fraudml.data.settings import CsvSettings
-from fraudml.scoring.columns import Want
+from fraudml.scoring.columns import RequiredColumn
 
 ROW, REASON, MOMENT = "\x00row", "\x00reason", "\x00moment"
 """Beside a table's own columns: the position in the input, why a row cannot be scored, its time."""
@@ -25,12 +25,12 @@ _LABELS = {"true": "1", "false": "0", "1.0": "1", "0.0": "0"}
 
 
 @dataclass(frozen=True)
-class Sorter:
+class RowValidator:
     """Reads the values of a table as the bundle wants them, and says which rows it cannot use.
 
     Parameters
     ----------
-    wants : sequence of Want
+    wants : sequence of RequiredColumn
         The columns that are there.
     schema : Schema
         The bundle's.
@@ -38,7 +38,7 @@ class Sorter:
         How delimited text is written; None where columns have types.
     """
 
-    wants: Sequence[Want]
+    wants: Sequence[RequiredColumn]
     schema: Schema
     csv: CsvSettings | None = None
 
@@ -78,7 +78,7 @@ class Sorter:
             [*columns, number.alias(ROW), moment.alias(MOMENT), why.alias(REASON)],
         )
 
-    def _value(self, want: Want, given: pl.Series) -> tuple[pl.Series, pl.Series]:
+    def _value(self, want: RequiredColumn, given: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return a column as the features take it, and as it was understood."""
         if want.kind == "date":
             numeric = want.column == self.schema.roles.time and self.schema.numeric_time
@@ -116,7 +116,7 @@ class Sorter:
         return number
 
 
-def _reasons(want: Want, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
+def _reasons(want: RequiredColumn, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
     """Say what is wrong with the values of a column, row by row; null where nothing is."""
     may_fail = want.kind == "date" or (want.kind == "number" and given.dtype == pl.String)
     if may_fail or want.missing is not None:

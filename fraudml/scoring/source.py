@@ -17,8 +17,8 @@ from fraudml.data.read import holds_text, reading, scan_table, table_files
 from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
-from fraudml.scoring.columns import Want, check_columns
-from fraudml.scoring.rows import MOMENT, REASON, Sorter
+from fraudml.scoring.columns import RequiredColumn, check_columns
+from fraudml.scoring.rows import MOMENT, REASON, RowValidator
 from fraudml.scoring.staging import Query, land
 
 
@@ -36,7 +36,7 @@ class Source:
         What it is made of.
     scan : LazyFrame
         Its columns.
-    sorter : Sorter
+    sorter : RowValidator
         What reads its values.
     landed : str, optional
         The fingerprint of its values, where it was landed from a database.
@@ -46,7 +46,7 @@ class Source:
     settings: DataSettings
     files: Sequence[Path]
     scan: pl.LazyFrame
-    sorter: Sorter
+    sorter: RowValidator
     landed: str | None = None
 
     def count(self) -> int:
@@ -59,14 +59,16 @@ class Source:
         """Hash the bytes of the files, or, of a database, the values that it gave."""
         return self.landed or fingerprint_files(self.files)
 
-    def frames(self, rows: int, columns: Sequence[Want] | None = None) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, rows: int, columns: Sequence[RequiredColumn] | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Read the values, some rows at a time, in their order; at least one frame, perhaps empty.
 
         Parameters
         ----------
         rows : int
             About how many rows a frame has.
-        columns : sequence of Want, optional
+        columns : sequence of RequiredColumn, optional
             Which columns; all by default.
         """
         sorter = self.sorter if columns is None else replace(self.sorter, wants=columns)
@@ -108,7 +110,7 @@ def in_words_of(key: str) -> Iterator[None]:
 
 
 def open_source(
-    key: str, path: str | Query, wants: Sequence[Want], schema: Schema, csv: CsvSettings
+    key: str, path: str | Query, wants: Sequence[RequiredColumn], schema: Schema, csv: CsvSettings
 ) -> Source:
     """Find a table, and check that it has the columns that are wanted; land it from a database.
 
@@ -118,7 +120,7 @@ def open_source(
         The config key that names it.
     path : str or Query
         A file, a folder or a glob, or what a database is asked.
-    wants : sequence of Want
+    wants : sequence of RequiredColumn
         What it must have.
     schema : Schema
         The bundle's.
@@ -145,7 +147,9 @@ def open_source(
         with reading(settings):
             found = scan.collect_schema()
         there = check_columns(wants, found, schema, f"{key} '{path}'", text=text)
-    return Source(key, settings, files, scan, Sorter(there, schema, csv if text else None), landed)
+    return Source(
+        key, settings, files, scan, RowValidator(there, schema, csv if text else None), landed
+    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fraudml.data.fingerprint import fingerprint
 from fraudml.data.query import asked
 from fraudml.data.schema import Schema
 from fraudml.files import locked, machine_errors
-from fraudml.scoring.columns import Want, check_columns
+from fraudml.scoring.columns import RequiredColumn, check_columns
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def landing(beside: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def land(key: str, query: Query, wants: Sequence[Want], schema: Schema) -> str:
+def land(key: str, query: Query, wants: Sequence[RequiredColumn], schema: Schema) -> str:
     """Read what a bundle wants of a query into files, and return the fingerprint of its values.
 
     Parameters
@@ -78,7 +78,7 @@ def land(key: str, query: Query, wants: Sequence[Want], schema: Schema) -> str:
         The config key of the address; that of the query is `<key>_query`.
     query : Query
         What to read, and where to.
-    wants : sequence of Want
+    wants : sequence of RequiredColumn
         What it must have; other columns stay in the database.
     schema : Schema
         The bundle's.

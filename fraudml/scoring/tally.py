@@ -13,12 +13,12 @@ import polars as pl
 from fraudml.bundle import DecisionBundle
 from fraudml.bundle.decision import Decisions
 from fraudml.matrix import MISSING_CODE, UNSEEN_CODE, DesignMatrix
-from fraudml.scoring.pieces import Piece
+from fraudml.scoring.pieces import Chunk
 from fraudml.scoring.rows import REASON
 
 
 @dataclass(frozen=True)
-class Tally:
+class ScoreCounts:
     """Counts of some rows of an input; two of them add up.
 
     Parameters
@@ -56,7 +56,7 @@ class Tally:
         """How many rows have a score."""
         return self.rows - self.rejected
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: ScoreCounts) -> ScoreCounts:
         """Return the counts of both."""
         both = Counter(self.rejects) + Counter(other.rejects)
         features = tuple(
@@ -65,7 +65,7 @@ class Tally:
                 self.features or [()] * len(other.features), other.features, strict=True
             )
         )
-        return Tally(
+        return ScoreCounts(
             self.rows + other.rows,
             dict(both),
             self.alerts + other.alerts,
@@ -77,7 +77,7 @@ class Tally:
         )
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Tally:
+    def from_dict(cls, content: Mapping[str, Any]) -> ScoreCounts:
         """Make a tally from what `dataclasses.asdict` and JSON made of one."""
         plain = dict(content)
         for name in ("missing", "unseen", "score"):
@@ -89,14 +89,16 @@ def _sum(mine: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(mine, theirs, strict=True)) if mine else theirs
 
 
-def tally_piece(bundle: DecisionBundle, piece: Piece, X: DesignMatrix, made: Decisions) -> Tally:
+def count_chunk(
+    bundle: DecisionBundle, piece: Chunk, X: DesignMatrix, made: Decisions
+) -> ScoreCounts:
     """Count what a piece of an input holds and what became of it.
 
     Parameters
     ----------
     bundle : DecisionBundle
         What scored it.
-    piece : Piece
+    piece : Chunk
         The rows.
     X : DesignMatrix
         Their features.
@@ -112,7 +114,7 @@ def tally_piece(bundle: DecisionBundle, piece: Piece, X: DesignMatrix, made: Dec
         unseen[position] = np.count_nonzero(columns[position] == UNSEEN_CODE)
     amount = piece.table.facts["amount"]
     spread = bundle.spread
-    return Tally(
+    return ScoreCounts(
         rows=piece.rows,
         rejects=rejects,
         alerts=int(made.alert.sum()),

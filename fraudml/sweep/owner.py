@@ -26,7 +26,7 @@ def claim(trial: Trial) -> None:
     trial.set_user_attr(_SEEN, time.time())
 
 
-def beat(trial: Trial) -> None:
+def heartbeat(trial: Trial) -> None:
     """Say that an own trial lives, if that was not said for a while."""
     if time.time() - float(trial.user_attrs.get(_SEEN, 0)) > _SECONDS_BETWEEN_BEATS:
         trial.set_user_attr(_SEEN, time.time())
@@ -34,10 +34,10 @@ def beat(trial: Trial) -> None:
 
 def unclaimed(trials: Iterable[FrozenTrial]) -> bool:
     """Say whether there are trials that somebody may be about to claim."""
-    return any(_OWNER not in one.user_attrs and lives(one, own=False) for one in trials)
+    return any(_OWNER not in one.user_attrs and is_alive(one, own=False) for one in trials)
 
 
-def lives(trial: FrozenTrial, *, own: bool) -> bool:
+def is_alive(trial: FrozenTrial, *, own: bool) -> bool:
     """Say whether the process of a running trial is there.
 
     Parameters

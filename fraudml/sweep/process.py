@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fraudml.sweep.stop import Stop
+from fraudml.sweep.stop import IntermediateResult
 
 _WATCH_SECONDS = 0.2
 """How often memory is looked at."""
@@ -31,7 +31,7 @@ class Outcome:
     ----------
     state : {'done', 'pruned', 'failed', 'out of time', 'out of memory', 'over'}
         `over` where the sweep's own time ended.
-    stops : tuple of Stop
+    stops : tuple of IntermediateResult
         What it said of itself.
     values : tuple of tuple of float
         All objectives on each block; empty where it did not come to its end.
@@ -40,7 +40,7 @@ class Outcome:
     """
 
     state: Ended
-    stops: tuple[Stop, ...] = ()
+    stops: tuple[IntermediateResult, ...] = ()
     values: tuple[tuple[float, ...], ...] = ()
     error: str | None = None
 
@@ -81,8 +81,8 @@ class Worker:
         rows: Path,
         *,
         seconds_left: Callable[[], float],
-        goes_on: Callable[[Stop], bool],
-        beat: Callable[[], None],
+        should_continue: Callable[[IntermediateResult], bool],
+        heartbeat: Callable[[], None],
     ) -> Outcome:
         """Run one trial to its end, its caps, or until it is pruned.
 
@@ -94,7 +94,7 @@ class Worker:
             What it is scored on.
         seconds_left : callable
             How long the sweep still lasts.
-        goes_on : callable
+        should_continue : callable
             Asked at each stop whether to go on.
         beat : callable
             Called now and again while the trial runs.
@@ -102,14 +102,14 @@ class Worker:
         process = self._alive()
         _order(process, {"overrides": [*overrides], "rows": str(rows)})
         started, waiting = time.monotonic(), b""
-        stops: list[Stop] = []
+        stops: list[IntermediateResult] = []
         while True:
             lines, waiting = self._lines(process, waiting)
             for answer in lines:
                 if "stop" not in answer:
                     return _outcome(answer, tuple(stops))
-                stops.append(Stop(**answer["stop"]))
-                _order(process, {"go_on": goes_on(stops[-1])})
+                stops.append(IntermediateResult(**answer["stop"]))
+                _order(process, {"go_on": should_continue(stops[-1])})
             state = self._why_to_end(process, started, seconds_left)
             if state is not None:
                 self.end()
@@ -118,7 +118,7 @@ class Worker:
                 self._process = None
                 said = f"the process of the trial ended by {process.returncode}"
                 return Outcome("failed", tuple(stops), error=said)
-            beat()
+            heartbeat()
 
     def end(self) -> None:
         """End the process at once, whatever it does."""
@@ -168,7 +168,7 @@ def _order(process: subprocess.Popen[bytes], order: dict[str, Any]) -> None:
         process.stdin.flush()
 
 
-def _outcome(answer: dict[str, Any], stops: tuple[Stop, ...]) -> Outcome:
+def _outcome(answer: dict[str, Any], stops: tuple[IntermediateResult, ...]) -> Outcome:
     if "pruned" in answer:
         return Outcome("pruned", stops)
     if "error" in answer:

@@ -47,7 +47,7 @@ def sweep_record(
                 "values": dict(zip(objectives, one.values, strict=True)),
                 "overrides": list(one.user_attrs["overrides"]),
             }
-            for one in trials.front
+            for one in trials.pareto_front
         ],
         "test": test,
         "guard": found["guard"],
@@ -62,7 +62,7 @@ def sweep_table(record: dict[str, Any], folder: str) -> tuple[str, list[tuple[st
     spent = f"{record['spent']['seconds']:.0f} s"
     if record["spent"]["money"] is not None:
         spent += f", {record['spent']['money']:.2f} in money"
-    guard, front = record["guard"], len(record["front"])
+    guard, pareto_front = record["guard"], len(record["front"])
     rows = [
         ("trials", counts),
         ("chosen", " ".join(best["overrides"])),
@@ -74,7 +74,7 @@ def sweep_table(record: dict[str, Any], folder: str) -> tuple[str, list[tuple[st
                 ("the same on test", value_text(_entry(record["test"], name), "{:.4f}")),
             )
         ),
-        *([("trials that none beats", f"{front}")] if len(best["values"]) > 1 else []),
+        *([("trials that none beats", f"{pareto_front}")] if len(best["values"]) > 1 else []),
         ("spent", spent),
         ("guard", "passed" if guard["passed"] else "refused: " + "; ".join(guard["reasons"])),
         ("everything is in", folder),

@@ -14,7 +14,7 @@ from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError
 from fraudml.machine import granted_memory_mb, granted_threads
 from fraudml.progress import Deadline, Progress
-from fraudml.sweep.owner import beat
+from fraudml.sweep.owner import heartbeat
 from fraudml.sweep.process import Outcome, Worker
 from fraudml.sweep.trial_rows import TrialRows
 from fraudml.sweep.trials import ORPHAN, Trials
@@ -60,7 +60,7 @@ def search(
         )
         for _ in range(plan.workers)
     ]
-    hands = _Hands(trials, shared, settings, deadline, progress)
+    hands = TrialRunner(trials, shared, settings, deadline, progress)
     try:
         with ThreadPoolExecutor(plan.workers) as pool:
             while hands.another():
@@ -72,7 +72,7 @@ def search(
             worker.end()
 
 
-class _Hands:
+class TrialRunner:
     """What the workers of a sweep share: one study, one clock, one lock."""
 
     def __init__(
@@ -119,8 +119,8 @@ class _Hands:
             overrides,
             rows,
             seconds_left=lambda: self._left,
-            goes_on=partial(self._trials.goes_on, trial),
-            beat=partial(beat, trial),
+            should_continue=partial(self._trials.should_continue, trial),
+            heartbeat=partial(heartbeat, trial),
         )
 
     @property

@@ -10,7 +10,7 @@ SHARES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
-class Stop:
+class IntermediateResult:
     """Where a trial stands, and what it is worth so far.
 
     Parameters
@@ -45,7 +45,7 @@ class Stop:
         return self.share == 1
 
 
-def learning_curve(stops: Sequence[Stop]) -> list[tuple[int, float]]:
+def learning_curve(stops: Sequence[IntermediateResult]) -> list[tuple[int, float]]:
     """Return the mean over the blocks after each number of rounds, of a trial that is whole."""
     found: dict[int, list[float]] = {}
     for stop in stops:

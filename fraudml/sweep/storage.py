@@ -12,7 +12,7 @@ from fraudml.config.dimensions import Dimension, grid
 from fraudml.config.sweep import SweepSettings
 from fraudml.errors import ConfigError, MachineError
 from fraudml.sweep.margins import most_rounds_first
-from fraudml.sweep.owner import lives, unclaimed
+from fraudml.sweep.owner import is_alive, unclaimed
 from fraudml.sweep.trials import ORPHAN, OVERRIDES, Trials
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _end_orphans(study: Study, *, again: bool) -> None:
     while unclaimed(running()):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     for one in running():
-        if lives(one, own=False):
+        if is_alive(one, own=False):
             continue
         Trial(study, one._trial_id).set_user_attr(ORPHAN, True)
         study.tell(one.number, state=TrialState.FAIL)

@@ -14,15 +14,15 @@ from fraudml.decisions.costs import CostMatrix
 from fraudml.decisions.policies import TuningRows
 from fraudml.errors import DataError
 from fraudml.learners.protocol import FitContext
-from fraudml.learners.watch import Watch
-from fraudml.matrix import DesignMatrix, hide_unseen
+from fraudml.learners.watch import EvalCallback
+from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import Metric, ScoredRows, find_metric, measure
-from fraudml.pipeline.components import Parts
+from fraudml.pipeline.components import Components
 from fraudml.recipe import FittedRecipe
 from fraudml.split import Fold
 from fraudml.sweep.blocks import COSTS, SweepRows
 from fraudml.sweep.margins import KeptMargins
-from fraudml.sweep.stop import SHARES, Stop
+from fraudml.sweep.stop import SHARES, IntermediateResult
 
 Floats = NDArray[np.float64]
 
@@ -55,12 +55,12 @@ class Scored:
 
 def trial_values(
     rows: Iterable[SweepRows],
-    parts: Parts,
+    parts: Components,
     objectives: Sequence[str],
     context: Callable[[int], FitContext],
     *,
     kept: KeptMargins,
-    tell: Callable[[Stop], None],
+    tell: Callable[[IntermediateResult], None],
 ) -> list[tuple[float, ...]]:
     """Fit on each block and return the objectives on its scored rows.
 
@@ -72,7 +72,7 @@ def trial_values(
     ----------
     rows : iterable of SweepRows
         What `read_rows` gives.
-    parts : Parts
+    parts : Components
         What the trial's model is made of.
     objectives : sequence of str
         Names of metrics; the first is told.
@@ -97,7 +97,7 @@ def trial_values(
 
     def stop(share: float, done: int | None, value: float) -> None:
         firsts = [one[0] for one in values[: len(scored)]]
-        tell(Stop(len(scored), share, done, value, float(np.mean([*firsts, value]))))
+        tell(IntermediateResult(len(scored), share, done, value, float(np.mean([*firsts, value]))))
 
     def watched(one: Scored, done: int, margin: Floats) -> None:
         assert rounds is not None
@@ -140,15 +140,15 @@ def _ranks(metric: Metric) -> bool:
 
 def _fitted(
     one: Scored,
-    parts: Parts,
+    parts: Components,
     context: FitContext,
     told: Callable[[int, Floats], None] | None,
 ) -> tuple[FittedRecipe, DesignMatrix]:
     """Fit on a block; return the model and the rows that it is to score."""
     fit = one.part.matrix.take(one.block.fit)
-    rows = hide_unseen(fit, one.part.matrix.take(one.block.score))
+    rows = mask_unseen_categories(fit, one.part.matrix.take(one.block.score))
     if told is not None:
-        context = replace(context, watch=Watch(rows, SHARES, told))
+        context = replace(context, watch=EvalCallback(rows, SHARES, told))
     return parts.recipe.fit(fit, context), rows
 
 
@@ -173,7 +173,7 @@ def _facts(
 
 
 def _decided_so_far(
-    scored: Sequence[Scored], parts: Parts, metrics: Sequence[Metric], *, last: bool
+    scored: Sequence[Scored], parts: Components, metrics: Sequence[Metric], *, last: bool
 ) -> list[tuple[float, ...]]:
     """As `_decided`; nothing where the blocks so far are too few, unless they are all."""
     try:
@@ -185,7 +185,7 @@ def _decided_so_far(
 
 
 def _decided(
-    scored: Sequence[Scored], parts: Parts, metrics: Sequence[Metric]
+    scored: Sequence[Scored], parts: Components, metrics: Sequence[Metric]
 ) -> Iterator[tuple[float, ...]]:
     """Calibrate and tune on all scored rows, then look at each block."""
     label = np.concatenate([one.part.matrix.y[one.block.score] for one in scored])

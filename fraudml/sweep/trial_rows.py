@@ -20,7 +20,7 @@ from fraudml.data.check import check_table
 from fraudml.errors import DataError
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.machine import granted_threads
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import SharedFolds
 from fraudml.pipeline.prepare import Prepared, prepare_split
 from fraudml.split import BacktestFold, Fold, prequential_folds, split_blocks
@@ -61,7 +61,7 @@ class TrialRows:
         self.folder = folder
         self._dataset = check_table(frame, settings.data)
         self._lock = threading.Lock()
-        self.let_go()
+        self.cleanup()
 
     def rows_of(self, overrides: Sequence[str]) -> Path:
         """Return where the rows of a trial are."""
@@ -75,7 +75,7 @@ class TrialRows:
                 write_rows(self._made(settings), place)
         return place
 
-    def let_go(self) -> None:
+    def cleanup(self) -> None:
         """Remove all rows."""
         for name in (_ROWS, MARGINS):
             shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -84,7 +84,7 @@ class TrialRows:
         threads = settings.threads or granted_threads()
         if settings.sweep.blocks == "steps":
             split = split_blocks(self._dataset, settings.split, settings.data, settings.seed)
-            costs = build_parts(settings).costs
+            costs = build_components(settings).costs
             prepared = prepare_split(self._dataset, split, settings, costs, threads)
             return [_sweep_rows(prepared, split.folds)]
         cut = replace(settings.backtest, end=settings.sweep.folds_end)

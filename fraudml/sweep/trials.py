@@ -14,9 +14,9 @@ from fraudml.config.dimensions import Dimension, draw_overrides
 from fraudml.config.sweep import SweepSettings
 from fraudml.errors import BudgetError
 from fraudml.seeds import child_seed
-from fraudml.sweep.owner import claim, lives
+from fraudml.sweep.owner import claim, is_alive
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.stop import Stop, learning_curve
+from fraudml.sweep.stop import IntermediateResult, learning_curve
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -67,10 +67,10 @@ class Trials:
     @property
     def best(self) -> FrozenTrial | None:
         """The chosen trial so far; of equals the first."""
-        return next(iter(self.front), None)
+        return next(iter(self.pareto_front), None)
 
     @property
-    def front(self) -> list[FrozenTrial]:
+    def pareto_front(self) -> list[FrozenTrial]:
         """Trials that no other one beats in every objective, the chosen one first.
 
         With one objective that is the best one. With several, the one whose worst shortfall, as a
@@ -83,14 +83,16 @@ class Trials:
         beaten = np.array(
             [np.any(np.all(worth >= one, axis=1) & np.any(worth > one, axis=1)) for one in worth]
         )
-        worth, front = (
+        worth, pareto_front = (
             worth[~beaten],
             [one for one, out in zip(done, beaten, strict=True) if not out],
         )
         span = np.maximum(np.ptp(worth, axis=0), np.finfo(float).tiny)
         shortfall = ((worth.max(axis=0) - worth) / span).max(axis=1)
-        order = sorted(range(len(front)), key=lambda at: (shortfall[at], front[at].number))
-        return [front[at] for at in order]
+        order = sorted(
+            range(len(pareto_front)), key=lambda at: (shortfall[at], pareto_front[at].number)
+        )
+        return [pareto_front[at] for at in order]
 
     @property
     def _signs(self) -> NDArray[np.float64]:
@@ -99,7 +101,7 @@ class Trials:
     @property
     def since_best(self) -> int:
         """How many trials ended after the last one that is among the best."""
-        last = max((one.number for one in self.front), default=None)
+        last = max((one.number for one in self.pareto_front), default=None)
         return 0 if last is None else sum(one.number > last for one in self.finished)
 
     @property
@@ -113,7 +115,7 @@ class Trials:
         from optuna.trial import TrialState
 
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [one for one in running if lives(one, own=True)]
+        return [one for one in running if is_alive(one, own=True)]
 
     def counts(self) -> dict[str, int]:
         """Return how many trials ended how, and the total."""
@@ -158,7 +160,7 @@ class Trials:
         trial.set_user_attr(ORPHAN, True)
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def goes_on(self, trial: Trial, stop: Stop) -> bool:
+    def should_continue(self, trial: Trial, stop: IntermediateResult) -> bool:
         """Report what a trial is worth so far, and say whether it should go on."""
         pruner = self.settings.pruner
         if pruner == "none" or len(self.study.directions) > 1:

@@ -30,11 +30,11 @@ from fraudml.config.space import read_space
 from fraudml.errors import FraudmlError
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.watch import BinStore
-from fraudml.pipeline.components import Parts, build_parts
-from fraudml.pipeline.fit import on_device
+from fraudml.pipeline.components import Components, build_components
+from fraudml.pipeline.fit import resolve_device
 from fraudml.sweep.blocks import read_rows
 from fraudml.sweep.margins import MARGINS, KeptMargins, searched_rounds
-from fraudml.sweep.stop import Stop
+from fraudml.sweep.stop import IntermediateResult
 from fraudml.sweep.trial import trial_values
 
 _SHARE_OF_BINS = 16
@@ -57,7 +57,7 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    def tell(stop: Stop) -> None:
+    def tell(stop: IntermediateResult) -> None:
         say({"stop": asdict(stop)})
         if not json.loads(sys.stdin.readline())["go_on"]:
             raise _Pruned
@@ -75,7 +75,7 @@ def _ran(
     folder: Path,
     context: FitContext,
     bins: BinStore,
-    tell: Callable[[Stop], None],
+    tell: Callable[[IntermediateResult], None],
 ) -> dict[str, Any]:
     try:
         settings = load_settings(
@@ -83,7 +83,7 @@ def _ran(
         )
         place = Path(order["rows"])
         context = replace(context, seed=settings.seed)
-        parts, context = on_device(build_parts(settings), context, settings.device)
+        parts, context = resolve_device(build_components(settings), context, settings.device)
         helps, learner = _identities(settings, parts, context)
         key = parts.recipe.learner.rounds_key
         values = trial_values(
@@ -106,7 +106,7 @@ def _ran(
     return {"values": values}
 
 
-def _identities(settings: Settings, parts: Parts, context: FitContext) -> tuple[str, str]:
+def _identities(settings: Settings, parts: Components, context: FitContext) -> tuple[str, str]:
     """Return what stands for the rows that a learner gets, and for the learner but its rounds."""
     plain = dump(settings)
     helps = {

@@ -16,9 +16,9 @@ import polars as pl
 
 from fraudml.audit.columns import (
     find_constant,
+    find_duplicate_columns,
     find_missing,
     find_missing_by_month,
-    find_twins,
 )
 from fraudml.audit.dates import (
     date_columns,
@@ -30,11 +30,11 @@ from fraudml.audit.dates import (
 )
 from fraudml.audit.finding import (
     Finding,
-    spare,
-    without_echoes,
+    downgrade_allowed,
+    drop_redundant,
     worst_first,
 )
-from fraudml.audit.keys import find_copies, find_inconsistent_ids, find_spellings
+from fraudml.audit.keys import find_duplicate_rows, find_inconsistent_ids, find_key_variants
 from fraudml.audit.labels import find_early, find_odd_weeks, find_unknown
 from fraudml.audit.leaks import find_filled_for_frauds, find_leaks
 from fraudml.audit.shift import find_new_categories, find_shift
@@ -46,7 +46,7 @@ from fraudml.data.read import load_table
 from fraudml.decisions.costs import CostModel
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.pipeline.prepare import row_costs
 from fraudml.progress import Progress, silent
 from fraudml.records.folder import run_folder, write_audit
@@ -98,7 +98,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Audit:
 
 def _audit(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Audit:
     started = time.perf_counter()
-    costs = build_parts(settings).costs
+    costs = build_components(settings).costs
     progress("read", 0.0)
     table = read()
     progress("read", 1.0)
@@ -110,7 +110,7 @@ def _audit(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         progress(name, 0.0)
         found += part
         progress(name, 1.0)
-    findings = tuple(worst_first(spare(without_echoes(found), settings.audit.allow)))
+    findings = tuple(worst_first(downgrade_allowed(drop_redundant(found), settings.audit.allow)))
     content = {
         "schema_version": SCHEMA_VERSION,
         "run": run_record(settings, time.perf_counter() - started, 1),
@@ -151,11 +151,11 @@ def _as_it_came(
     beside = [name for name in (roles.time, *keys) if name is not None and name != roles.id]
     described = _described(seen)
     yield from find_filled_for_frauds(frame, label, features)
-    yield from find_copies(frame, roles.id)
+    yield from find_duplicate_rows(frame, roles.id)
     if roles.id is not None:
         yield from find_inconsistent_ids(frame, roles.id)
-    yield from find_spellings(frame, keys)
-    yield from find_twins(frame, features, beside, roles.time, seen.facts["time"])
+    yield from find_key_variants(frame, keys)
+    yield from find_duplicate_columns(frame, features, beside, roles.time, seen.facts["time"])
     yield from find_constant(frame, described)
     yield from find_missing(frame, described)
     yield from find_unknown(label, roles.label)

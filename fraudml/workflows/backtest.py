@@ -23,9 +23,9 @@ from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
 from fraudml.learners.protocol import FitContext
-from fraudml.pipeline.components import Parts, build_parts
-from fraudml.pipeline.evaluate import judge_model, try_bundle
-from fraudml.pipeline.fit import fit_bundle, fit_context, kept_bundle, on_device
+from fraudml.pipeline.components import Components, build_components
+from fraudml.pipeline.evaluate import apply_guard, evaluate_bundle
+from fraudml.pipeline.fit import attach_record, fit_bundle, fit_context, resolve_device
 from fraudml.pipeline.folds import FoldResult, SharedFolds
 from fraudml.pipeline.study import build_variants, place_variants, run_study
 from fraudml.progress import Deadline, Progress, silent
@@ -110,13 +110,13 @@ def _cut(
 
 def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Backtest:
     started = time.perf_counter()
-    parts, context = on_device(
-        build_parts(settings), fit_context(settings, progress), settings.device
+    parts, context = resolve_device(
+        build_components(settings), fit_context(settings, progress), settings.device
     )
     shared, folds, printed = _cut(read, settings, context)
     results = _run_folds(shared, folds, parts, context)
     last = results[-1]
-    verdict = judge_model(last.tested.evaluation, last.bundle.policy, parts, settings.guard)
+    verdict = apply_guard(last.tested.evaluation, last.bundle.policy, parts, settings.guard)
     metrics = backtest_record(
         settings=settings,
         dataset=shared.dataset,
@@ -133,7 +133,7 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
         "policy": metrics["folds"][-1]["policy"],
         "guard": metrics["guard"],
     }
-    bundle = kept_bundle(last.bundle, of_last, verdict, last.tested)
+    bundle = attach_record(last.bundle, of_last, verdict, last.tested)
     periods = [one.tested.details.curves.over_time for one in results if one.tested.details]
     return Backtest(
         settings, metrics, _scores(results), verdict, bundle, last.tested, pl.concat(periods)
@@ -141,7 +141,7 @@ def _backtest(read: Callable[[], pl.DataFrame], settings: Settings, progress: Pr
 
 
 def _run_folds(
-    shared: SharedFolds, folds: tuple[BacktestFold, ...], parts: Parts, context: FitContext
+    shared: SharedFolds, folds: tuple[BacktestFold, ...], parts: Components, context: FitContext
 ) -> list[FoldResult]:
     """Fit and test fold after fold, for as long as the budget lasts."""
     results: list[FoldResult] = []
@@ -173,7 +173,7 @@ def _reporting(progress: Progress, done: int, folds: int) -> Progress:
 def _run_fold(
     shared: SharedFolds,
     fold: BacktestFold,
-    parts: Parts,
+    parts: Components,
     context: FitContext,
     first: DecisionBundle | None,
 ) -> FoldResult:
@@ -181,7 +181,7 @@ def _run_fold(
     bundle, scores = fit_bundle(
         data.prepared, data.train, data.steps, parts, context, rounds=settings.rounds
     )
-    tested = try_bundle(
+    tested = evaluate_bundle(
         data.prepared,
         data.test,
         bundle,
@@ -196,7 +196,7 @@ def _run_fold(
         kept = first or bundle
         old = shared.prepare(fold.test.rows, kept.features)
         rows = np.arange(len(fold.test.rows))
-        without_refit = try_bundle(old, rows, kept, settings, context)
+        without_refit = evaluate_bundle(old, rows, kept, settings, context)
     return FoldResult(fold, scores, bundle, tested, without_refit)
 
 

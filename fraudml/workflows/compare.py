@@ -25,7 +25,7 @@ from fraudml.evaluation.table import clusters_of, clusters_over, scored_rows
 from fraudml.files import write_json
 from fraudml.machine import granted_threads
 from fraudml.progress import Progress, silent
-from fraudml.records.candidates import Contender, from_bundles, from_runs
+from fraudml.records.candidates import Candidate, from_bundles, from_runs
 from fraudml.records.documents import costs_sentence, write_report
 from fraudml.records.folder import run_folder
 from fraudml.records.metrics import SCHEMA_VERSION, run_record
@@ -117,7 +117,7 @@ def _check(settings: Settings) -> None:
 
 
 def _record(
-    contenders: Sequence[Contender], notes: list[str], settings: Settings, threads: int
+    contenders: Sequence[Candidate], notes: list[str], settings: Settings, threads: int
 ) -> dict[str, Any]:
     first = contenders[0]
     frames = [block.scored for block in first.blocks]
@@ -159,7 +159,7 @@ def _told(costs: CostModel | None) -> str:
     )
 
 
-def _block_costs(first: Contender) -> list[CostMatrix | None]:
+def _block_costs(first: Candidate) -> list[CostMatrix | None]:
     """The costs of the first contender's rows, which count for all."""
     return [
         None if first.costs is None else first.costs.costs(block.frame, block.scored.amount)
@@ -168,7 +168,7 @@ def _block_costs(first: Contender) -> list[CostMatrix | None]:
 
 
 def _curves(
-    contenders: Sequence[Contender], settings: Settings, threads: int
+    contenders: Sequence[Candidate], settings: Settings, threads: int
 ) -> Mapping[str, pl.DataFrame]:
     """What each gives threshold by threshold; not where there are several blocks."""
     if len(contenders[0].blocks) > 1:

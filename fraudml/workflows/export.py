@@ -32,7 +32,7 @@ from fraudml.export.sources import (
     library_scores,
     write_sources,
 )
-from fraudml.files import sha256, whole_file, whole_folder, write_json
+from fraudml.files import atomic_file, atomic_folder, sha256, write_json
 from fraudml.learners.lightgbm import FittedLightGBM, read_model
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix
@@ -166,12 +166,12 @@ def _beside(output: Path) -> Path:
 def _place(output: Path, how: ExportSettings, *, overwrite: bool) -> Iterator[tuple[Path, Path]]:
     """Give what to fill, and where the record goes; both appear when the block ends well."""
     if how.format == "c":
-        with whole_folder(output) as folder:
+        with atomic_folder(output) as folder:
             yield folder, folder / RECORD
         return
     with (
-        whole_file(output, overwrite=overwrite) as made,
-        whole_file(_beside(output), overwrite=overwrite) as record,
+        atomic_file(output, overwrite=overwrite) as made,
+        atomic_file(_beside(output), overwrite=overwrite) as record,
     ):
         yield made, record
 

@@ -14,7 +14,7 @@ from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.features.plan import FittedFeatures, fit_features
 from fraudml.machine import granted_threads
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.progress import Progress, silent
 from fraudml.records.table import output_path, write_output
 
@@ -60,7 +60,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> FeatureTable:
         Whom to tell where it is.
     """
     path = output_path(settings)
-    costs = build_parts(settings).costs
+    costs = build_components(settings).costs
     progress("read", 0.0)
     dataset = check_table(load_table(settings.data), settings.data)
     progress("read", 1.0)

@@ -23,8 +23,8 @@ from fraudml.data.fingerprint import fingerprint
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError, RefusedError
 from fraudml.evaluation.guard import Verdict
-from fraudml.pipeline.components import build_parts
-from fraudml.pipeline.fit import fit_bundle, fit_context, on_device
+from fraudml.pipeline.components import build_components
+from fraudml.pipeline.fit import fit_bundle, fit_context, resolve_device
 from fraudml.pipeline.prepare import prepare_split
 from fraudml.progress import Progress
 from fraudml.records.metrics import (
@@ -81,8 +81,8 @@ def refit_latest(
     """
     started = time.perf_counter()
     judged = _judged_run(Path(run).expanduser())
-    parts, context = on_device(
-        build_parts(settings), fit_context(settings, progress), settings.device
+    parts, context = resolve_device(
+        build_components(settings), fit_context(settings, progress), settings.device
     )
     progress("read", 0.0)
     table = read()

@@ -35,12 +35,12 @@ from fraudml.scoring.assemble import (
     daily_alerts,
     write_whole,
 )
-from fraudml.scoring.checkpoint import Parts, kept_parts, move_in
+from fraudml.scoring.checkpoint import Checkpoint, move_in, open_checkpoint
 from fraudml.scoring.engine import engine_versions, open_engine
 from fraudml.scoring.job import Job, job_key, open_job, output_schema, score_pieces
 from fraudml.scoring.outputs import Places, database_places, output_places
 from fraudml.scoring.reasons import reason_names
-from fraudml.scoring.record import say_what_moved, score_record
+from fraudml.scoring.record import log_drift, score_record
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.staging import Query, landing
 from fraudml.version import __version__
@@ -133,7 +133,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
         if places.table is not None:
             check_run_table(places.table, output_schema(job))
         progress("read", 1.0)
-        parts = kept.enter_context(kept_parts(places.output, key))
+        parts = kept.enter_context(open_checkpoint(places.output, key))
         new_rows = score_pieces(job, parts, progress)
         progress("write", 0.0)
         table = _alerted(job, parts)
@@ -158,7 +158,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
             record["run_id"] = settings.run_id or _run_id(key)
             _place_in_database(parts, table, record, places)
         progress("write", 1.0)
-    say_what_moved(bundle, parts.tally, repeated)
+    log_drift(bundle, parts.tally, repeated)
     return Scored(record, places)
 
 
@@ -256,7 +256,7 @@ def _versions() -> dict[str, str]:
     return {"fraudml": __version__, "polars": known["polars"], "numpy": known["numpy"]}
 
 
-def _alerted(job: Job, parts: Parts) -> pl.LazyFrame:
+def _alerted(job: Job, parts: Checkpoint) -> pl.LazyFrame:
     """Return the rows of the output; where alerts are chosen by day, with these."""
     scored = parts.frames("scored")
     if job.settings.daily_top_k is None:
@@ -269,7 +269,7 @@ def _alerted(job: Job, parts: Parts) -> pl.LazyFrame:
     return both.select(columns).with_columns(told)
 
 
-def _place(parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Places) -> None:
+def _place(parts: Checkpoint, table: pl.LazyFrame, record: dict[str, Any], places: Places) -> None:
     """Write all files inside the folder of parts, then move them to where they belong."""
     suffix, folder = places.output.suffix, parts.folder
     whole = {}
@@ -284,7 +284,7 @@ def _place(parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Pl
 
 
 def _place_in_database(
-    parts: Parts, table: pl.LazyFrame, record: dict[str, Any], places: Places
+    parts: Checkpoint, table: pl.LazyFrame, record: dict[str, Any], places: Places
 ) -> None:
     """Write all rows in one transaction, and then the record: a job killed between does both."""
     assert places.table is not None

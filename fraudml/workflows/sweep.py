@@ -29,10 +29,10 @@ from fraudml.data.read import load_table
 from fraudml.errors import FraudmlError
 from fraudml.files import write_json
 from fraudml.metrics import find_metric
-from fraudml.pipeline.components import build_parts
+from fraudml.pipeline.components import build_components
 from fraudml.progress import Deadline, Progress, silent
 from fraudml.records.documents import sweep_document, write_report
-from fraudml.records.folder import Place, kept_folder, write_backtest, write_run
+from fraudml.records.folder import RunPaths, kept_folder, write_backtest, write_run
 from fraudml.records.results import Backtest, Run
 from fraudml.report.sweep_plot import plot_sweep
 from fraudml.sweep.record import sweep_record, sweep_table, write_winner
@@ -113,7 +113,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         (folder / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
         first = first_overrides(space)
         # What the config does not take fails here.
-        rounds_key = build_parts(settings_with(folder, first)).recipe.learner.rounds_key
+        rounds_key = build_components(settings_with(folder, first)).recipe.learner.rounds_key
         shared = TrialRows(frame, folder, settings)
         progress("features", 0.0)
         shared.rows_of(first)
@@ -139,7 +139,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         record = sweep_record(trials, overrides, chosen, settings, seconds)
         # A sweep that was killed while it wrote its model left half a bundle.
         shutil.rmtree(folder / "bundle", ignore_errors=True)
-        chosen = _written(chosen, Place(folder, final))
+        chosen = _written(chosen, RunPaths(folder, final))
         write_winner(folder, settings, settings_with(folder, overrides))
         table = pl.DataFrame(trials.rows(), infer_schema_length=None)
         table.write_parquet(folder / "trials.parquet")
@@ -154,7 +154,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
         )
         write_report(sweep_document(chosen, record, table, importance), folder)
         write_json(folder / "sweep.json", record)
-        shared.let_go()
+        shared.cleanup()
     return Sweep(record, str(final), chosen)
 
 
@@ -201,7 +201,7 @@ def _final(
     return train(frame, replace(told, command="train"))
 
 
-def _written(chosen: Run | Backtest, place: Place) -> Run | Backtest:
+def _written(chosen: Run | Backtest, place: RunPaths) -> Run | Backtest:
     if isinstance(chosen, Run):
         return write_run(chosen, place)
     return write_backtest(chosen, place)

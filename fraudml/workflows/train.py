@@ -18,10 +18,10 @@ from fraudml.data.check import check_table
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
 from fraudml.data.read import load_table
-from fraudml.pipeline.ablation import prove_helps
-from fraudml.pipeline.components import build_parts
-from fraudml.pipeline.evaluate import judge_model, try_bundle
-from fraudml.pipeline.fit import fit_bundle, fit_context, kept_bundle, on_device
+from fraudml.pipeline.ablation import run_ablations
+from fraudml.pipeline.components import build_components
+from fraudml.pipeline.evaluate import apply_guard, evaluate_bundle
+from fraudml.pipeline.fit import attach_record, fit_bundle, fit_context, resolve_device
 from fraudml.pipeline.prepare import prepare_split
 from fraudml.progress import Progress, silent
 from fraudml.records.folder import run_folder, write_run
@@ -86,8 +86,8 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         made = refit_latest(read, settings, settings.from_run, progress)
         return Run(settings, made.metrics, pl.DataFrame(), made.verdict, made.bundle)
     started = time.perf_counter()
-    parts, context = on_device(
-        build_parts(settings), fit_context(settings, progress), settings.device
+    parts, context = resolve_device(
+        build_components(settings), fit_context(settings, progress), settings.device
     )
     progress("read", 0.0)
     table = read()
@@ -108,8 +108,8 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         context,
         rounds=settings.rounds,
     )
-    proof = prove_helps(prepared, split, parts, (bundle, scores), context, settings=settings)
-    tested = try_bundle(
+    proof = run_ablations(prepared, split, parts, (bundle, scores), context, settings=settings)
+    tested = evaluate_bundle(
         prepared,
         split.test.rows,
         bundle,
@@ -118,7 +118,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         rivals_fit=split.development.rows,
         details=True,
     )
-    verdict = judge_model(tested.evaluation, bundle.policy, parts, settings.guard)
+    verdict = apply_guard(tested.evaluation, bundle.policy, parts, settings.guard)
     metrics = metrics_record(
         settings=settings,
         dataset=prepared.dataset,
@@ -134,6 +134,6 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         threads=context.threads,
         device=context.device,
     )
-    kept = kept_bundle(bundle, metrics, verdict, tested)
+    kept = attach_record(bundle, metrics, verdict, tested)
     assert tested.details is not None
     return Run(settings, metrics, tested.table, verdict, kept, tested.details, prepared.findings)

@@ -23,7 +23,7 @@ from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.features.history import HistoryFeature
 from fraudml.features.plan import FittedFeatures, fit_features
-from fraudml.features.settings import STATISTICS, FeatureSettings, Look
+from fraudml.features.settings import STATISTICS, Aggregate, FeatureSettings
 
 SOME = settings(max_examples=15, deadline=None)
 MORE = settings(max_examples=30, deadline=None)
@@ -37,40 +37,46 @@ KEYS = ("card", "shop", "word")
 HORIZON = timedelta(days=3)
 TRAILING, RATIO, RISK = STATISTICS["trailing"], STATISTICS["ratio"], STATISTICS["risk"]
 
-LOOKS: dict[str, tuple[Look, ...]] = {
+LOOKS: dict[str, tuple[Aggregate, ...]] = {
     "trailing": (
-        Look("trailing", ("card",), columns=("amount",), statistics=TRAILING),
-        Look("trailing", ("card",), columns=("amount",), statistics=TRAILING, present=False),
-        Look("trailing", ("shop",), columns=("price", "amount"), windows=("1h", "1us")),
-        Look("trailing", ("word",), columns=("price",), statistics=("std", "median", "count")),
+        Aggregate("trailing", ("card",), columns=("amount",), statistics=TRAILING),
+        Aggregate("trailing", ("card",), columns=("amount",), statistics=TRAILING, present=False),
+        Aggregate("trailing", ("shop",), columns=("price", "amount"), windows=("1h", "1us")),
+        Aggregate("trailing", ("word",), columns=("price",), statistics=("std", "median", "count")),
     ),
     "ratio": (
-        Look("ratio", ("card", "word"), columns=("price",), statistics=RATIO),
-        Look("ratio", ("shop",), columns=("amount",), statistics=RATIO[1:], windows=("6h",)),
+        Aggregate("ratio", ("card", "word"), columns=("price",), statistics=RATIO),
+        Aggregate("ratio", ("shop",), columns=("amount",), statistics=RATIO[1:], windows=("6h",)),
     ),
-    "distinct": (Look("distinct", ("card", "shop"), partners=("word", "shop")),),
+    "distinct": (Aggregate("distinct", ("card", "shop"), partners=("word", "shop")),),
     "since": (
-        Look("since", KEYS),
-        Look("since", ("card",), partners=("shop", "word")),
+        Aggregate("since", KEYS),
+        Aggregate("since", ("card",), partners=("shop", "word")),
     ),
-    "new": (Look("new", ("card", "shop"), partners=("word",)),),
+    "new": (Aggregate("new", ("card", "shop"), partners=("word",)),),
     "risk": (
-        Look("risk", ("card",), statistics=RISK),
-        Look("risk", ("shop",), statistics=RISK, smoothing=10.0),
-        Look("risk", ("shop",), statistics=("rate",), windows=("1d",), smoothing=0.5, empty=0.25),
-        Look("risk", ("word",), statistics=("rate",), empty=-1.0),
+        Aggregate("risk", ("card",), statistics=RISK),
+        Aggregate("risk", ("shop",), statistics=RISK, smoothing=10.0),
+        Aggregate(
+            "risk", ("shop",), statistics=("rate",), windows=("1d",), smoothing=0.5, empty=0.25
+        ),
+        Aggregate("risk", ("word",), statistics=("rate",), empty=-1.0),
     ),
     "streak": (
-        Look("streak", ("card", "word")),
-        Look("streak", ("shop",), lasts=(2, 7), empty=0.5),
+        Aggregate("streak", ("card", "word")),
+        Aggregate("streak", ("shop",), lasts=(2, 7), empty=0.5),
     ),
-    "since_label": (Look("since_label", ("card", "word")),),
-    "frequency": (Look("frequency", KEYS, windows=("6h", "3d")),),
+    "since_label": (Aggregate("since_label", ("card", "word")),),
+    "frequency": (Aggregate("frequency", KEYS, windows=("6h", "3d")),),
 }
 COMPOSED = (
-    Look("trailing", ("card",), columns=("price over median 3d by card",), statistics=TRAILING[1:]),
-    Look("ratio", ("card",), columns=("fraud rate 2d by card",), statistics=("mean",)),
-    Look("trailing", ("card",), columns=("days since last by card",), statistics=("mean", "min")),
+    Aggregate(
+        "trailing", ("card",), columns=("price over median 3d by card",), statistics=TRAILING[1:]
+    ),
+    Aggregate("ratio", ("card",), columns=("fraud rate 2d by card",), statistics=("mean",)),
+    Aggregate(
+        "trailing", ("card",), columns=("days since last by card",), statistics=("mean", "min")
+    ),
 )
 EVERY = (*(look for looks in LOOKS.values() for look in looks), *COMPOSED)
 
@@ -88,7 +94,7 @@ class Case:
         return check_table(self.frame if frame is None else frame, DataSettings(columns=roles))
 
     def fitted(
-        self, looks: Iterable[Look] = EVERY, windows: tuple[str, ...] = ("2d",)
+        self, looks: Iterable[Aggregate] = EVERY, windows: tuple[str, ...] = ("2d",)
     ) -> FittedFeatures:
         table, looks = self.checked(), tuple(looks)
         chosen = FeatureSettings(
@@ -250,7 +256,7 @@ def risk(
 
 
 def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> float | None:
-    """Compute one value as the docstrings of `Look` and `HistoryFeature` say it."""
+    """Compute one value as the docstrings of `Aggregate` and `HistoryFeature` say it."""
     if now.cells[made.key] is None:
         return None
     own = [row for row in rows if row.cells[made.key] == now.cells[made.key]]
@@ -296,7 +302,7 @@ def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> f
 ROUNDED = ("sum", "mean", "std", "median")
 
 
-def assert_as_slow(case: Case, looks: Iterable[Look]) -> None:
+def assert_as_slow(case: Case, looks: Iterable[Aggregate]) -> None:
     features, rows = case.fitted(looks, windows=("6h", "2d")), rows_of(case)
     found = features.transform(case.checked())
     for made in features.history.features:
@@ -439,15 +445,17 @@ def test_the_matrix_is_the_transform_in_float32_whatever_the_threads(
     table, features = case.checked(), case.fitted()
     made = features.transform(table)
     expected = made.cast(pl.Float32).to_numpy()
-    looked = features.look_back(table, threads=3)
+    history_values = features.compute_history(table, threads=3)
     some = data.draw(st.sets(st.integers(0, len(table) - 1)))
     rows = int64(sorted(some))
     assert_same_bits(values(features, table, threads=3), values(features, table, threads=1))
-    assert_same_bits(looked, features.look_back(table, threads=1))
-    assert_same_bits(looked, expected[:, len(features.own) :])
+    assert_same_bits(history_values, features.compute_history(table, threads=1))
+    assert_same_bits(history_values, expected[:, len(features.own) :])
     assert_same_bits(features.matrix(table, threads=3).values, expected)
     assert_same_bits(features.matrix(table, rows, threads=1).values, expected[rows])
-    assert_same_bits(features.matrix(table, rows, looked=looked).values, expected[rows])
+    assert_same_bits(
+        features.matrix(table, rows, history_values=history_values).values, expected[rows]
+    )
 
 
 def retyped(frame: pl.DataFrame, dtype: Any) -> pl.DataFrame:

@@ -12,9 +12,9 @@ import pytest
 from fraudml.audit import columns as module
 from fraudml.audit.columns import (
     find_constant,
+    find_duplicate_columns,
     find_missing,
     find_missing_by_month,
-    find_twins,
 )
 from fraudml.audit.finding import Finding
 from fraudml.data.schema import Schema
@@ -129,7 +129,7 @@ def test_a_column_that_tells_rows_apart_is_not_constant(values: Any) -> None:
 def twins(first: Any, second: Any, clock: str | None = None) -> list[Finding]:
     frame = pl.DataFrame({"a": first, "b": second, "noise": NOISE})
     features = [name for name in frame.columns if name != clock]
-    return list(find_twins(frame, features, [clock] if clock else [], clock))
+    return list(find_duplicate_columns(frame, features, [clock] if clock else [], clock))
 
 
 WORDS = pl.Series(RNG.choice(["x", "y", "z", None], ROWS).tolist(), dtype=pl.String)
@@ -198,13 +198,13 @@ def test_what_follows_the_clock_is_a_warning() -> None:
 def test_a_clock_that_is_text_is_compared_as_it_was_read() -> None:
     days = pl.Series("a", DAYS)
     frame = pl.DataFrame({"a": days.dt.strftime("%d.%m.%Y %H:%M"), "b": np.arange(ROWS) // 4})
-    [found] = find_twins(frame, ["b"], ["a"], "a", days)
+    [found] = find_duplicate_columns(frame, ["b"], ["a"], "a", days)
     assert (found.kind, found.column) == ("clock_column", "b")
 
 
 def test_of_many_twins_each_is_told_once_and_roles_never() -> None:
     frame = pl.DataFrame({"id": MONTH, "a": MONTH, "b": MONTH, "c": MONTH * 2})
-    found = list(find_twins(frame, ["a", "b", "c"], ["id"], None))
+    found = list(find_duplicate_columns(frame, ["a", "b", "c"], ["id"], None))
     assert about(found) == [("twin", "a"), ("twin", "b"), ("twin", "c")]
     assert all("column 'id'" in one.message for one in found)
 
@@ -218,9 +218,9 @@ def test_wide_tables_are_correlated_on_fewer_rows_and_columns(
     frame = pl.DataFrame(
         {**{f"x{i}": made[:, i] for i in range(3)}, "late": made[:, 0] * 2, "same": made[:, 1]}
     )
-    assert about(find_twins(frame, frame.columns, [], None)) == [("twin", "same")]
+    assert about(find_duplicate_columns(frame, frame.columns, [], None)) == [("twin", "same")]
     monkeypatch.setattr(module, "_MOST_NUMBERS", 5)
-    found = about(find_twins(frame, frame.columns, [], None))
+    found = about(find_duplicate_columns(frame, frame.columns, [], None))
     assert found == [("twin", "late"), ("twin", "same")]
 
 
@@ -235,4 +235,4 @@ def test_what_follows_on_the_sample_alone_is_no_twin(monkeypatch: pytest.MonkeyP
 
 def test_few_rows_follow_by_chance() -> None:
     frame = pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 4.0, 6.0]})
-    assert list(find_twins(frame, ["a", "b"], [], None)) == []
+    assert list(find_duplicate_columns(frame, ["a", "b"], [], None)) == []

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.audit.keys import find_copies, find_inconsistent_ids, find_spellings
+from fraudml.audit.keys import find_duplicate_rows, find_inconsistent_ids, find_key_variants
 
 
 def table(rows: int = 200, **columns: Any) -> pl.DataFrame:
@@ -19,7 +19,7 @@ def table(rows: int = 200, **columns: Any) -> pl.DataFrame:
 def test_rows_that_repeat_an_earlier_one_are_counted(copies: int, severity: str) -> None:
     frame = table()
     twice = pl.concat([frame, frame[:copies].with_columns(pl.col("id") + 1000)])
-    [found] = find_copies(twice, "id")
+    [found] = find_duplicate_rows(twice, "id")
     assert (found.kind, found.column) == ("copied_rows", None)
     assert (found.severity, found.count) == (severity, copies)
     assert f"{copies} of {200 + copies} rows" in found.message
@@ -28,10 +28,10 @@ def test_rows_that_repeat_an_earlier_one_are_counted(copies: int, severity: str)
 
 def test_without_an_id_all_columns_are_compared() -> None:
     frame = pl.concat([table(), table()[:5]])
-    [found] = find_copies(frame, None)
+    [found] = find_duplicate_rows(frame, None)
     assert found.count == 5
     assert "in all columns." in found.message
-    assert list(find_copies(table(), None)) == []
+    assert list(find_duplicate_rows(table(), None)) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_without_an_id_all_columns_are_compared() -> None:
     ],
 )
 def test_rows_that_differ_are_no_copies(frame: pl.DataFrame) -> None:
-    assert list(find_copies(frame, "id")) == []
+    assert list(find_duplicate_rows(frame, "id")) == []
 
 
 def test_an_id_of_rows_that_differ_is_found_with_the_columns() -> None:
@@ -91,7 +91,7 @@ def test_copies_are_consistent(frame: pl.DataFrame) -> None:
 @pytest.mark.parametrize("dtype", [pl.String, pl.Categorical])
 def test_spellings_of_one_key_are_found(values: list[str], kinds: int, dtype: Any) -> None:
     frame = pl.DataFrame({"card": pl.Series([*values, *values, None]).cast(dtype)})
-    [found] = find_spellings(frame, ["card"])
+    [found] = find_key_variants(frame, ["card"])
     assert (found.kind, found.column) == ("spelling", "card")
     assert (found.severity, found.count) == ("warning", kinds)
     assert f"{kinds} of its {len(values)} values are 1 when" in found.message
@@ -103,9 +103,9 @@ def test_spellings_of_one_key_are_found(values: list[str], kinds: int, dtype: An
     [["17", "170", "1.7", "71"], [17, 170, 17, 71], [1.0, 1.5, 0.1, 1.0], [None] * 4, ["a"] * 4],
 )
 def test_keys_that_differ_otherwise_are_left_alone(values: list[Any]) -> None:
-    assert list(find_spellings(pl.DataFrame({"card": values}), ["card"])) == []
+    assert list(find_key_variants(pl.DataFrame({"card": values}), ["card"])) == []
 
 
 def test_no_value_of_a_key_is_told() -> None:
-    [found] = find_spellings(pl.DataFrame({"card": ["4111-X", "4111-x"]}), ["card"])
+    [found] = find_key_variants(pl.DataFrame({"card": ["4111-X", "4111-x"]}), ["card"])
     assert "4111" not in found.message

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.audit.finding import Finding, spare
+from fraudml.audit.finding import Finding, downgrade_allowed
 from fraudml.audit.leaks import find_filled_for_frauds, find_leaks, refuse_leaks
 from fraudml.audit.settings import AuditSettings
 from fraudml.data.check import check_table
@@ -193,7 +193,7 @@ def test_findings_of_leaks_are_those_that_train_refuses() -> None:
 
 def test_what_is_allowed_becomes_a_note() -> None:
     found = list(find_leaks(dataset(LABEL), BLOCKS, ["x"]))
-    [spared] = spare(found, ["x"])
+    [spared] = downgrade_allowed(found, ["x"])
     assert spared.severity == "note"
     assert spared.message == f"Allowed by audit.allow: {found[0].message}"
-    assert spare(found, ["y"]) == found
+    assert downgrade_allowed(found, ["y"]) == found

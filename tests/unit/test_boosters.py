@@ -21,7 +21,7 @@ from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import BundleError, ConfigError, DataError
 from fraudml.learners import boosting, load_learner
-from fraudml.learners.boosting import in_parts, without_infinities
+from fraudml.learners.boosting import predict_in_threads, without_infinities
 from fraudml.learners.losses import Focal
 from fraudml.learners.protocol import FitContext, FittedLearner
 from fraudml.matrix import DesignMatrix
@@ -222,7 +222,7 @@ def test_values_without_infinities_are_not_copied() -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_rows_in_parts_keep_their_order(threads: int) -> None:
     values = np.arange(1000, dtype=np.float32)[:, None]
-    scored = in_parts(lambda part: part[:, 0], values, threads)
+    scored = predict_in_threads(lambda part: part[:, 0], values, threads)
     assert scored.dtype == np.float64
     np.testing.assert_array_equal(scored, np.arange(1000))
 

@@ -13,14 +13,14 @@ import pytest
 
 from fraudml import errors
 from fraudml.errors import ConfigError, DataError, FraudmlError, MachineError
-from fraudml.files import PARTIAL, machine_errors, sha256, whole_folder, write_json
+from fraudml.files import PARTIAL, atomic_folder, machine_errors, sha256, write_json
 from fraudml.progress import Deadline, silent
 from fraudml.seeds import child_generator, child_seed
 
 
 def test_a_folder_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
     place = tmp_path / "runs" / "one"
-    with whole_folder(place) as partial:
+    with atomic_folder(place) as partial:
         assert partial == tmp_path / "runs" / ("one" + PARTIAL)
         (partial / "a.txt").write_text("a")
         assert not place.exists()
@@ -29,7 +29,7 @@ def test_a_folder_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def write_half(place: Path, failure: BaseException) -> None:
-    with whole_folder(place) as partial:
+    with atomic_folder(place) as partial:
         (partial / "half").write_text("half")
         raise failure
 
@@ -66,7 +66,7 @@ def test_what_exists_is_never_overwritten(tmp_path: Path, kind: str) -> None:
         place.mkdir()
     else:
         place.write_text("mine")
-    with pytest.raises(ConfigError, match="never overwritten"), whole_folder(place):
+    with pytest.raises(ConfigError, match="never overwritten"), atomic_folder(place):
         pytest.fail("the block must not run")
     assert place.is_dir() if kind == "folder" else place.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == ["run"]
@@ -76,13 +76,16 @@ def test_what_an_earlier_run_left_unfinished_is_removed(tmp_path: Path) -> None:
     left = tmp_path / ("run" + PARTIAL)
     left.mkdir()
     (left / "old").write_text("old")
-    with whole_folder(tmp_path / "run") as partial:
+    with atomic_folder(tmp_path / "run") as partial:
         assert list(partial.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_made_is_the_machines_fault(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(MachineError, match="Cannot write"), whole_folder(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(MachineError, match="Cannot write"),
+        atomic_folder(tmp_path / "file" / "run"),
+    ):
         pytest.fail("the block must not run")
 
 

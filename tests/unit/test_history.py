@@ -18,7 +18,7 @@ from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.features.plan import FittedFeatures, fit_features
-from fraudml.features.settings import STATISTICS, FeatureSettings, Look
+from fraudml.features.settings import STATISTICS, Aggregate, FeatureSettings
 
 START = datetime(2026, 1, 1)
 DAY = timedelta(days=1)
@@ -44,7 +44,7 @@ def dataset(days: list[Any], *, roles: dict[str, Any] | None = None, **columns: 
 
 
 def fitted(
-    table: Dataset, *looks: Look, delay: timedelta = DAY, never: str = "", **given: Any
+    table: Dataset, *looks: Aggregate, delay: timedelta = DAY, never: str = "", **given: Any
 ) -> FittedFeatures:
     chosen: dict[str, Any] = {"history": looks, "windows": ("2d",), "horizon": "4d"}
     rows = np.arange(len(table))
@@ -56,23 +56,23 @@ def twelve(**given: Any) -> Dataset:
     return dataset(DAYS, **COLUMNS | given)
 
 
-def looked(table: Dataset, *looks: Look, **given: Any) -> dict[str, list[Any]]:
+def history_values(table: Dataset, *looks: Aggregate, **given: Any) -> dict[str, list[Any]]:
     features = fitted(table, *looks, **given)
     made = features.transform(table)
     return {name: made[name].to_list() for name in features.history.names}
 
 
-def of_card(kind: Any, *statistics: str, **given: Any) -> Look:
-    return Look(kind, ("card",), statistics=statistics, **given)
+def of_card(kind: Any, *statistics: str, **given: Any) -> Aggregate:
+    return Aggregate(kind, ("card",), statistics=statistics, **given)
 
 
-def with_amount(kind: Any, *statistics: str, **given: Any) -> Look:
+def with_amount(kind: Any, *statistics: str, **given: Any) -> Aggregate:
     return of_card(kind, *statistics, columns=("amount",), **given)
 
 
 SHOP: dict[str, Any] = {"partners": ("shop",)}
 BEFORE: dict[str, Any] = {"present": False}
-BY_HAND: list[tuple[Look, str, list[Any]]] = [
+BY_HAND: list[tuple[Aggregate, str, list[Any]]] = [
     (of_card("trailing"), "count 2d by card", [1, 1, 3, 3, N, 3, 1, 2, 2, 2, 1, 1]),
     (
         with_amount("trailing", "sum"),
@@ -214,14 +214,14 @@ BY_HAND: list[tuple[Look, str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("look", "name", "expected"), BY_HAND)
-def test_twelve_rows_by_hand(look: Look, name: str, expected: list[Any]) -> None:
-    assert looked(twelve(), look) == {name: pytest.approx(expected)}
+def test_twelve_rows_by_hand(look: Aggregate, name: str, expected: list[Any]) -> None:
+    assert history_values(twelve(), look) == {name: pytest.approx(expected)}
 
 
 def test_a_statistic_of_an_earlier_feature() -> None:
     above = "amount over median 4d by card"
     over = of_card("trailing", "mean", "max", columns=(above,))
-    made = looked(twelve(), with_amount("ratio", "median"), over)
+    made = history_values(twelve(), with_amount("ratio", "median"), over)
     assert made[f"{above} mean 2d by card"] == pytest.approx(
         [N, N, 4, 4, N, 4, 2, 2 / 3, 4 / 3, 1, 2, 0.125]
     )
@@ -232,7 +232,7 @@ def test_a_statistic_of_an_earlier_feature() -> None:
 
 def test_a_usual_amount_that_is_not_above_0_is_no_measure() -> None:
     table = dataset([0, 1, 2, 3], card=[1] * 4, amount=[-5.0, 5.0, 0.0, 7.0])
-    made = looked(table, with_amount("ratio", *STATISTICS["ratio"]))
+    made = history_values(table, with_amount("ratio", *STATISTICS["ratio"]))
     assert made["amount over mean 4d by card"] == [N, N, N, N]
     assert made["amount over median 4d by card"] == [N, N, N, N]
     assert made["amount over max 4d by card"] == [N, N, 0.0, 1.4]
@@ -243,7 +243,7 @@ def test_a_column_may_hold_flags_decimals_or_nothing() -> None:
     table = dataset(
         [0, 1, 2, 2], card=[1] * 4, flag=flags, money=money, gap=pl.Series([N] * 4, dtype=pl.Int8)
     )
-    made = looked(table, of_card("trailing", "sum", columns=("flag", "money", "gap")))
+    made = history_values(table, of_card("trailing", "sum", columns=("flag", "money", "gap")))
     assert made["flag sum 2d by card"] == [1, 1, 1, 1]
     assert made["money sum 2d by card"] == [1, 3, 9, 9]
     assert made["gap sum 2d by card"] == [N] * 4
@@ -272,7 +272,7 @@ def test_a_key_may_be_of_any_type(key: Any) -> None:
 def test_minus_zero_is_zero_in_any_order() -> None:
     look = of_card("trailing", "min", "max", columns=("amount",))
     for amounts in ([0.0, -0.0], [-0.0, 0.0]):
-        made = looked(dataset([0, 0], card=[1, 1], amount=amounts), look)
+        made = history_values(dataset([0, 0], card=[1, 1], amount=amounts), look)
         assert [math.copysign(1, one) for found in made.values() for one in found] == [1] * 4
 
 
@@ -283,7 +283,7 @@ def told(days: list[Any], known: list[Any], **columns: Any) -> Dataset:
 
 
 def known_frauds(table: Dataset, delay: timedelta = DAY) -> list[Any]:
-    made = looked(table, of_card("risk", "frauds", windows=("4d",)), delay=delay)
+    made = history_values(table, of_card("risk", "frauds", windows=("4d",)), delay=delay)
     return made["known frauds 4d by card"]
 
 
@@ -318,7 +318,7 @@ def test_a_label_is_known_after_the_delay_and_never_at_its_own_moment(
 
 def test_the_latest_row_counts_whose_label_is_known_in_whatever_order_they_arrive() -> None:
     table = told([0, 1, 2, 3], [2.5, 1.5, 99, 99], card=[1] * 4, label=[1, 1, 0, 0])
-    assert looked(table, of_card("since_label", "fraud")) == {
+    assert history_values(table, of_card("since_label", "fraud")) == {
         "days since known fraud by card": [N, N, 1, 2]
     }
 
@@ -327,9 +327,12 @@ def test_what_lies_as_far_back_as_the_horizon_is_out_of_reach() -> None:
     days = [0, 4 - 1e-6 / 86_400, 4]
     table = dataset(days, card=[1, 2, 1], shop=[1, 2, 1], label=[1, 0, 0])
     looks = of_card("since"), of_card("new", **SHOP), of_card("since_label", "fraud")
-    assert [made[2] for made in looked(table, *looks).values()] == [N, 1, N]
+    assert [made[2] for made in history_values(table, *looks).values()] == [N, 1, N]
     nearer = dataset(days[:2], card=[1, 1], shop=[1, 1])
-    assert [made[1] for made in looked(nearer, *looks[:2]).values()] == [pytest.approx(4), 0]
+    assert [made[1] for made in history_values(nearer, *looks[:2]).values()] == [
+        pytest.approx(4),
+        0,
+    ]
 
 
 def test_a_delay_beyond_the_horizon_still_brings_labels() -> None:
@@ -350,7 +353,7 @@ def test_the_labels_of_all_null_are_none() -> None:
 def test_no_row_has_a_key() -> None:
     table = twelve(card=pl.Series([N] * 12, dtype=pl.String))
     looks = [look for look, _, _ in BY_HAND[:20]]
-    for values in looked(table, *looks).values():
+    for values in history_values(table, *looks).values():
         assert values == [N] * 12
 
 
@@ -397,7 +400,7 @@ EXPLAINED = [
 
 
 @pytest.mark.parametrize(("look", "said"), EXPLAINED)
-def test_each_kind_says_what_it_is(look: Look, said: str) -> None:
+def test_each_kind_says_what_it_is(look: Aggregate, said: str) -> None:
     features = fitted(twelve(), look)
     assert dict(features.explained())[features.history.names[0]] == said
 
@@ -405,10 +408,10 @@ def test_each_kind_says_what_it_is(look: Look, said: str) -> None:
 def test_a_look_is_spelt_out_over_all_that_it_names() -> None:
     features = fitted(
         twelve(),
-        Look("trailing", ("card", "shop"), columns=("amount",), statistics=("count", "mean")),
+        Aggregate("trailing", ("card", "shop"), columns=("amount",), statistics=("count", "mean")),
         of_card("risk", windows=("1d", "3d")),
         of_card("streak"),
-        Look("new", ("card",), partners=("shop",)),
+        Aggregate("new", ("card",), partners=("shop",)),
         of_card("since_label"),
     )
     assert features.history.names == (
@@ -525,7 +528,7 @@ RATE = of_card("risk", "rate")
     ],
 )
 def test_as_much_history_is_needed_as_the_deepest_feature_reaches(
-    looks: tuple[Look, ...], delay: int, has_times: bool, days: float
+    looks: tuple[Aggregate, ...], delay: int, has_times: bool, days: float
 ) -> None:
     known: list[Any] = [N] * 12
     table = told(DAYS, known, **COLUMNS) if has_times else twelve()
@@ -548,7 +551,7 @@ def test_as_much_history_is_needed_as_the_deepest_feature_reaches(
         (lambda: of_card("ratio"), r"kind 'ratio' needs 'columns'"),
         (lambda: of_card("distinct"), r"kind 'distinct' needs 'partners'"),
         (lambda: of_card("new"), r"kind 'new' needs 'partners'"),
-        (lambda: Look("trailing", ()), r"kind 'trailing' has no keys. Name the columns"),
+        (lambda: Aggregate("trailing", ()), r"kind 'trailing' has no keys. Name the columns"),
         (lambda: of_card("trailing", **SHOP), r"has no use for 'partners'. It uses 'columns'"),
         (lambda: of_card("since", windows=("1d",)), r"has no use for 'windows'"),
         (lambda: of_card("distinct", **SHOP, columns=("x",)), r"has no use for 'columns'"),
@@ -583,7 +586,7 @@ def test_settings_that_cannot_be_are_refused(make: Callable[[], Any], told: str)
 
 def test_all_that_is_wrong_with_a_look_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
-        Look("ratio", (), statistics=("sum",), windows=("0d",), lasts=(0,), smoothing=-1.0)
+        Aggregate("ratio", (), statistics=("sum",), windows=("0d",), lasts=(0,), smoothing=-1.0)
     said = str(refused.value)
     assert said.startswith("8 problems in features.history.")
     for one in ("no keys", "'lasts'", "'smoothing'", "'columns'", "'sum'", "'0d'", "at least 0"):
@@ -623,7 +626,7 @@ def test_what_is_never_a_feature_is_not_looked_at(role: str, place: str) -> None
     table = dataset(DAYS, roles=SECRETS[role], hidden=values, **COLUMNS)
     named = ("label" if role == "label" else "hidden",)
     look = {
-        "keys": Look("trailing", named),
+        "keys": Aggregate("trailing", named),
         "columns": of_card("trailing", "sum", columns=named),
         "partners": of_card("distinct", partners=named),
     }[place]
@@ -635,8 +638,8 @@ def test_columns_that_are_not_there_come_with_the_nearest_names() -> None:
     with pytest.raises(DataError) as refused:
         fitted(
             twelve(),
-            Look("trailing", ("crd",), columns=("amont",), statistics=("sum",)),
-            Look("distinct", ("card",), partners=("zzz",)),
+            Aggregate("trailing", ("crd",), columns=("amont",), statistics=("sum",)),
+            Aggregate("distinct", ("card",), partners=("zzz",)),
         )
     said = str(refused.value)
     assert said.startswith("3 columns are missing.")
@@ -649,7 +652,7 @@ def test_columns_that_are_not_there_come_with_the_nearest_names() -> None:
 @pytest.mark.parametrize("place", ["keys", "partners"])
 def test_a_feature_is_no_key_and_no_partner(place: str) -> None:
     name = ("count 2d by card",)
-    look = Look("trailing", name) if place == "keys" else of_card("distinct", partners=name)
+    look = Aggregate("trailing", name) if place == "keys" else of_card("distinct", partners=name)
     with pytest.raises(DataError, match="names column 'count 2d by card', which is not in the tab"):
         fitted(twelve(), of_card("trailing"), look)
 
@@ -684,7 +687,7 @@ def test_text_that_is_a_number_is_read() -> None:
 def test_a_feature_is_not_made_of_another_keys_nor_of_a_later_one() -> None:
     usual = with_amount("ratio", "median")
     above = ("amount over median 4d by card",)
-    of_shop = Look("trailing", ("shop",), columns=above, statistics=("max",))
+    of_shop = Aggregate("trailing", ("shop",), columns=above, statistics=("max",))
     of_same = of_card("trailing", "max", columns=above)
     told = f"of the feature '{above[0]}', which is of another key or comes after it"
     for looks in ((usual, of_shop), (of_same, usual)):
@@ -717,7 +720,7 @@ def test_a_look_longer_than_the_table_is_said_once(
 
 
 EVERY = tuple(
-    Look(
+    Aggregate(
         kind,
         ("card",),
         columns=("amount",) if kind in ("trailing", "ratio") else (),

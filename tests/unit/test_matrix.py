@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fraudml.matrix import MISSING_CODE, UNSEEN_CODE, DesignMatrix, hide_unseen
+from fraudml.matrix import MISSING_CODE, UNSEEN_CODE, DesignMatrix, mask_unseen_categories
 
 
 @pytest.fixture
@@ -82,23 +82,23 @@ def codes(*values: float) -> DesignMatrix:
 
 def test_categories_that_the_fit_did_not_have_are_hidden() -> None:
     score = codes(MISSING_CODE, UNSEEN_CODE, 2, 3, 4, 7)
-    made = hide_unseen(codes(2, 4, 4, 9), score)
+    made = mask_unseen_categories(codes(2, 4, 4, 9), score)
     assert made.values[:, 0].tolist() == [0, 1, 2, 1, 4, 1]
     assert made.values[:, 1].tolist() == [99.0] * 6
     assert score.values[:, 0].tolist() == [0, 1, 2, 3, 4, 7], "the rows given are not changed"
 
 
 def test_missing_stays_missing_where_the_fit_had_none() -> None:
-    assert hide_unseen(codes(2), codes(0, 0)).values[:, 0].tolist() == [0, 0]
+    assert mask_unseen_categories(codes(2), codes(0, 0)).values[:, 0].tolist() == [0, 0]
 
 
 def test_nothing_to_score_and_nothing_categorical_are_left_as_they_are() -> None:
-    assert len(hide_unseen(codes(2), codes())) == 0
+    assert len(mask_unseen_categories(codes(2), codes())) == 0
     plain = replace(codes(2, 3), categorical=())
-    assert hide_unseen(plain, plain) is plain
+    assert mask_unseen_categories(plain, plain) is plain
 
 
 def test_hiding_twice_is_hiding_once() -> None:
     fit, score = codes(2, 5), codes(0, 1, 2, 3, 4, 5, 6)
-    once = hide_unseen(fit, score)
-    np.testing.assert_array_equal(hide_unseen(fit, once).values, once.values)
+    once = mask_unseen_categories(fit, score)
+    np.testing.assert_array_equal(mask_unseen_categories(fit, once).values, once.values)

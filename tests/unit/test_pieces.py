@@ -20,9 +20,9 @@ from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
-from fraudml.scoring.columns import wanted_columns
-from fraudml.scoring.pieces import KnownPast, Past, Piece, check_past, cut_pieces
-from fraudml.scoring.rows import ROW, Sorter
+from fraudml.scoring.columns import required_columns
+from fraudml.scoring.pieces import Chunk, KnownPast, Past, check_past, iter_chunks
+from fraudml.scoring.rows import ROW, RowValidator
 from fraudml.scoring.source import Span
 
 START = datetime(2026, 1, 1)
@@ -63,18 +63,18 @@ def bundle() -> DecisionBundle:
 
 
 def frames(rows: pl.DataFrame, size: int, made: DecisionBundle) -> Iterator[pl.DataFrame]:
-    wants = [want for want in wanted_columns(made) if want.column in rows.columns]
-    sorter = Sorter(wants, made.schema)
+    wants = [want for want in required_columns(made) if want.column in rows.columns]
+    sorter = RowValidator(wants, made.schema)
     for start in range(0, max(rows.height, 1), size):
         yield sorter.read(rows[start : start + size].select(sorter.columns), start)
 
 
-def pieces(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Piece]:
+def pieces(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Chunk]:
     past = Past(made.features.history, made.features.history_needed)
-    return list(cut_pieces(frames(rows, by, made), made, size, past))
+    return list(iter_chunks(frames(rows, by, made), made, size, past))
 
 
-def values(cut: list[Piece], made: DecisionBundle) -> np.ndarray[Any, Any]:
+def values(cut: list[Chunk], made: DecisionBundle) -> np.ndarray[Any, Any]:
     return np.concatenate(
         [made.features.matrix(one.table, history=one.history).values for one in cut]
     )
@@ -130,9 +130,9 @@ def test_rows_that_cannot_be_scored_are_in_no_past() -> None:
 
 def test_without_a_past_pieces_have_the_size_asked_for() -> None:
     made = bundle()
-    cut = list(cut_pieces(frames(table(), 64, made), made, 150, None))
+    cut = list(iter_chunks(frames(table(), 64, made), made, 150, None))
     assert [one.rows for one in cut] == [150, 150, 150, 50]
-    empty = list(cut_pieces(frames(table(0), 64, made), made, 150, None))
+    empty = list(iter_chunks(frames(table(0), 64, made), made, 150, None))
     assert [one.rows for one in empty] == [0]
 
 

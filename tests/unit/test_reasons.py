@@ -24,7 +24,7 @@ from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError, DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
-from fraudml.features.words import facts_of
+from fraudml.features.words import reason_templates
 from fraudml.learners.catboost import CatBoost
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext
@@ -105,7 +105,7 @@ def test_reasons_are_the_pushes_of_the_learner(bundle: DecisionBundle) -> None:
     X = bundle.features.matrix(data)
     parts = bundle.learner.contributions(X)
     assert parts.sum(axis=1) == pytest.approx(bundle.learner.margin(X), abs=1e-5)
-    groups = [fact.group for fact in facts_of(bundle.features, "amount")]
+    groups = [fact.group for fact in reason_templates(bundle.features, "amount")]
     for row in (0, 99, 342, 699):
         sums: dict[str, float] = {}
         for group, part in zip(groups, parts[row], strict=False):
@@ -143,7 +143,7 @@ def test_a_row_has_the_same_reasons_whatever_stands_beside_it(bundle: DecisionBu
 
 
 def test_windows_of_one_fact_are_one_reason(boosted: DecisionBundle) -> None:
-    facts = facts_of(boosted.features, "amount")
+    facts = reason_templates(boosted.features, "amount")
     groups: dict[str, list[str]] = {}
     for fact in facts:
         groups.setdefault(fact.group, []).append(fact.feature)
@@ -167,7 +167,7 @@ def worded(bundle: DecisionBundle, feature: str) -> pl.DataFrame:
     from fraudml.scoring.reasons import _in_words
 
     position = bundle.features.names.index(feature)
-    fact = facts_of(bundle.features, "amount")[position]
+    fact = reason_templates(bundle.features, "amount")[position]
     data = check_table(table(), DataSettings(columns=ROLES))
     values = bundle.features.matrix(data).values[:, position]
     own = None if fact.column is None else data.frame[fact.column]

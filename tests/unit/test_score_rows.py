@@ -13,16 +13,16 @@ from fraudml.data.clock import read_moments, try_moments
 from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings
 from fraudml.errors import DataError
-from fraudml.scoring.columns import Want, check_columns
-from fraudml.scoring.rows import MOMENT, REASON, ROW, Sorter
+from fraudml.scoring.columns import RequiredColumn, check_columns
+from fraudml.scoring.rows import MOMENT, REASON, ROW, RowValidator
 
 SCHEMA = Schema(ColumnRoles(time="at", amount="amount"))
 WANTS = (
-    Want("at", "date", "no time in 'at'"),
-    Want("amount", "number", "no amount in 'amount'"),
-    Want("age", "number"),
-    Want("shop", "category", levels=("till", "web")),
-    Want("card", "name", "no key in 'card'"),
+    RequiredColumn("at", "date", "no time in 'at'"),
+    RequiredColumn("amount", "number", "no amount in 'amount'"),
+    RequiredColumn("age", "number"),
+    RequiredColumn("shop", "category", levels=("till", "web")),
+    RequiredColumn("card", "name", "no key in 'card'"),
 )
 FINE: dict[str, Any] = {
     "at": datetime(2026, 1, 1),
@@ -41,8 +41,8 @@ def sorted_out(*changes: dict[str, Any], text: bool = False) -> pl.DataFrame:
             for row in rows
         ]
         frame = pl.DataFrame(spelt, schema=dict.fromkeys(FINE, pl.String))
-        return Sorter(WANTS, SCHEMA, CsvSettings()).read(frame, 100)
-    return Sorter(WANTS, SCHEMA).read(pl.DataFrame(rows, strict=False), 100)
+        return RowValidator(WANTS, SCHEMA, CsvSettings()).read(frame, 100)
+    return RowValidator(WANTS, SCHEMA).read(pl.DataFrame(rows, strict=False), 100)
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -121,12 +121,12 @@ def test_moments_of_a_format_and_numbers() -> None:
     assert try_moments(pl.Series("at", [1]), "d").to_list() == [datetime(1970, 1, 2)]
 
 
-def checked(**types: Any) -> tuple[Want, ...]:
+def checked(**types: Any) -> tuple[RequiredColumn, ...]:
     whole = {"at": pl.Datetime(), "amount": pl.Float64(), "age": pl.Int8(), "shop": pl.String(),
              "card": pl.Int64(), **types}  # fmt: skip
     found = pl.Schema({name: dtype for name, dtype in whole.items() if dtype is not None})
-    return check_columns((*WANTS, Want("label", "label", optional=True)), found, SCHEMA, "input",
-                         text=False)  # fmt: skip
+    wants = (*WANTS, RequiredColumn("label", "label", optional=True))
+    return check_columns(wants, found, SCHEMA, "input", text=False)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_all_that_is_missing_or_of_another_type_is_named() -> None:
 def test_a_category_is_of_another_type_where_no_value_can_be_a_level(
     dtype: pl.DataType, levels: tuple[str, ...], fits: bool
 ) -> None:
-    wants, found = (Want("shop", "category", levels=levels),), pl.Schema({"shop": dtype})
+    wants, found = (RequiredColumn("shop", "category", levels=levels),), pl.Schema({"shop": dtype})
     if fits:
         check_columns(wants, found, SCHEMA, "input", text=False)
         return
@@ -182,12 +182,12 @@ def test_a_numeric_clock_is_not_taken_for_a_date() -> None:
     check_columns(WANTS[:1], pl.Schema({"at": pl.Int64()}), numeric, "input", text=False)
     with pytest.raises(DataError, match="trained with a number"):
         check_columns(WANTS[:1], pl.Schema({"at": pl.Date()}), numeric, "input", text=False)
-    made = Sorter(WANTS[:1], numeric).read(pl.DataFrame({"at": [1.0, None, math.inf]}))
+    made = RowValidator(WANTS[:1], numeric).read(pl.DataFrame({"at": [1.0, None, math.inf]}))
     assert made[REASON].to_list() == [None, "no time in 'at'", "'at' is no time"]
     assert made[MOMENT][0] == datetime(1970, 1, 1, 0, 0, 1)
     assert made["at"][0] == 1.0
 
 
 def test_dates_are_moments() -> None:
-    made = Sorter(WANTS[:1], SCHEMA).read(pl.DataFrame({"at": [date(2026, 1, 2)]}))
+    made = RowValidator(WANTS[:1], SCHEMA).read(pl.DataFrame({"at": [date(2026, 1, 2)]}))
     assert made[MOMENT].to_list() == [datetime(2026, 1, 2)]

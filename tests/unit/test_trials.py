@@ -11,9 +11,9 @@ import pytest
 
 from fraudml.config.dimensions import Choice
 from fraudml.config.sweep import SweepSettings
-from fraudml.sweep.owner import claim, lives, unclaimed
+from fraudml.sweep.owner import claim, is_alive, unclaimed
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.stop import Stop, learning_curve
+from fraudml.sweep.stop import IntermediateResult, learning_curve
 from fraudml.sweep.trials import Trials
 
 SPACE = (Choice("learner.num_leaves", ("4", "8")),)
@@ -36,7 +36,7 @@ def test_the_front_is_what_no_other_beats_and_its_middle_is_chosen() -> None:
     for worth in ((0.9, 9.0), (0.5, 1.0), (0.8, 3.0), (0.7, 4.0), (0.8, 3.0)):
         told(trials, worth)
     # Shortfalls: 1 at either end; (0.1 / 0.4, 2 / 8) in the middle, twice, the first one first.
-    assert [one.number for one in trials.front] == [2, 4, 0, 1]
+    assert [one.number for one in trials.pareto_front] == [2, 4, 0, 1]
     assert trials.best is not None
     assert trials.best.number == 2
     assert trials.since_best == 0
@@ -61,7 +61,7 @@ def test_no_more_trials_begin_than_there_may_be() -> None:
 
 def test_stops_rise_and_make_a_curve() -> None:
     stops = [
-        Stop(block, share, round(40 * share), block + share, 0.0)
+        IntermediateResult(block, share, round(40 * share), block + share, 0.0)
         for block in (0, 1)
         for share in (0.25, 0.5, 0.75, 1.0)
     ]
@@ -73,7 +73,7 @@ def test_a_trial_lives_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None
     study = optuna.create_study()
     trial = study.ask()
     assert unclaimed(study.trials)  # somebody may be about to
-    assert lives(study.trials[0], own=False)
+    assert is_alive(study.trials[0], own=False)
     claim(trial)
     assert not unclaimed(study.trials)
 
@@ -82,10 +82,10 @@ def test_a_trial_lives_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None
             trial.set_user_attr(name, value)
         return study.trials[0]
 
-    assert lives(seen(), own=True)
-    assert not lives(seen(), own=False)
+    assert is_alive(seen(), own=True)
+    assert not is_alive(seen(), own=False)
     host = str(trial.user_attrs["owner"]).rpartition(":")[0]
-    assert lives(seen(owner=f"{host}:{os.getppid()}"), own=False)
-    assert not lives(seen(owner=f"{host}:{2**22 + 1}"), own=False)
-    assert lives(seen(owner="elsewhere:1"), own=False)
-    assert not lives(seen(seen=time.time() - 600), own=False)
+    assert is_alive(seen(owner=f"{host}:{os.getppid()}"), own=False)
+    assert not is_alive(seen(owner=f"{host}:{2**22 + 1}"), own=False)
+    assert is_alive(seen(owner="elsewhere:1"), own=False)
+    assert not is_alive(seen(seen=time.time() - 600), own=False)

@@ -10,7 +10,7 @@ import pytest
 from fraudml.learners import xgboost
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext
-from fraudml.learners.watch import BinStore, Watch
+from fraudml.learners.watch import BinStore, EvalCallback
 from fraudml.matrix import DesignMatrix
 
 LEARNERS = (LightGBM, pytest.param("xgboost", id="XGBoost"))
@@ -31,7 +31,7 @@ def rows() -> DesignMatrix:
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_told_margins_are_those_of_the_rounds(learner: Any, rows: DesignMatrix) -> None:
     told: dict[int, Any] = {}
-    watch = Watch(rows, (0.25, 0.5, 0.75), told.__setitem__)
+    watch = EvalCallback(rows, (0.25, 0.5, 0.75), told.__setitem__)
     model = made(learner).fit(rows, FitContext(watch=watch), rounds=10)
     assert list(told) == [2, 5, 8]
     for rounds, margin in told.items():
@@ -44,7 +44,7 @@ def test_what_is_raised_ends_the_fit(learner: Any, rows: DesignMatrix) -> None:
         raise KeyError(rounds, len(margin))
 
     with pytest.raises(KeyError, match=r"\(5, 2000\)"):
-        made(learner).fit(rows, FitContext(watch=Watch(rows, (0.5,), tell)), rounds=10)
+        made(learner).fit(rows, FitContext(watch=EvalCallback(rows, (0.5,), tell)), rounds=10)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

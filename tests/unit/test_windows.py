@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fraudml.features.windows import NO_KEY, Trail, Windows, distinct, extreme
+from fraudml.features.windows import NO_KEY, EventIndex, Windows, distinct, extreme
 
 NAN = np.nan
 KEY = [1, 0, 1, NO_KEY, 0, 1, 1]
@@ -25,15 +25,15 @@ def floats(values: list[float]) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
 
-def trail(key: list[int] = KEY, moment: list[int] = MOMENT) -> Trail:
-    return Trail.of(ints(key), ints(moment))
+def trail(key: list[int] = KEY, moment: list[int] = MOMENT) -> EventIndex:
+    return EventIndex.of(ints(key), ints(moment))
 
 
-def windows(over: Trail, length: int, *, present: bool = True) -> Windows:
+def windows(over: EventIndex, length: int, *, present: bool = True) -> Windows:
     return Windows.over(over, over, length, over.until(over, inclusive=present))
 
 
-def one_key(moment: list[int]) -> Trail:
+def one_key(moment: list[int]) -> EventIndex:
     return trail([0] * len(moment), moment)
 
 
@@ -57,7 +57,7 @@ def test_a_place_is_one_number_for_key_and_moment() -> None:
 
 
 def test_a_trail_of_some_rows_keeps_their_order_among_equals() -> None:
-    made = Trail.of(ints(KEY), ints(MOMENT), ints([5, 3, 2, 6]))
+    made = EventIndex.of(ints(KEY), ints(MOMENT), ints([5, 3, 2, 6]))
     assert made.rows.tolist() == [5, 2, 6]
 
 
@@ -216,7 +216,7 @@ def test_events_of_one_moment_see_all_of_it_in_any_order(order: tuple[int, ...])
 
 
 @pytest.mark.parametrize("empty", EMPTY, ids=["no rows", "no keys"])
-def test_an_empty_trail_has_empty_answers(empty: Trail) -> None:
+def test_an_empty_trail_has_empty_answers(empty: EventIndex) -> None:
     nothing = floats([])
     over = windows(empty, 10)
     assert len(empty) == 0

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 import fraudml
-from fraudml.audit.finding import Finding, percent, spare, without_echoes, worst_first
-from fraudml.audit.glance import warn_at_a_glance
+from fraudml.audit.finding import Finding, downgrade_allowed, drop_redundant, percent, worst_first
+from fraudml.audit.quick import quick_audit
 from fraudml.data.check import check_table
 from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
@@ -39,7 +39,7 @@ def dataset(rows: int = 300, *, copies: int = 0, late: bool = False, clock: bool
 def warned(caplog: pytest.LogCaptureFixture, table: Dataset, *passed_over: str) -> list[str]:
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="fraudml"):
-        warn_at_a_glance(table, passed_over)
+        quick_audit(table, passed_over)
     return [record.getMessage() for record in caplog.records]
 
 
@@ -71,7 +71,7 @@ def test_rows_are_counted_as_they_stand_in_the_file(caplog: pytest.LogCaptureFix
 def test_a_glance_is_cheap() -> None:
     table = dataset(200_000, late=True)
     started = time.perf_counter()
-    warn_at_a_glance(table, ())
+    quick_audit(table, ())
     assert time.perf_counter() - started < 1.0
 
 
@@ -87,14 +87,14 @@ def test_the_worst_come_first_and_the_others_as_they_were_found() -> None:
 
 def test_only_what_is_known_after_the_fact_can_be_allowed() -> None:
     found = [finding(kind) for kind in ("leak", "filled_for_frauds", "late_date", "missing")]
-    spared = spare(found, ["x"])
+    spared = downgrade_allowed(found, ["x"])
     assert [one.severity for one in spared] == ["note", "note", "note", "warning"]
 
 
 def test_a_leak_is_told_once() -> None:
     leak, filled, other = finding("leak"), finding("filled_for_frauds"), finding("late_date")
-    assert without_echoes([filled, leak, other]) == [leak, other]
-    assert without_echoes([filled, finding("leak", "y")])[0] == filled
+    assert drop_redundant([filled, leak, other]) == [leak, other]
+    assert drop_redundant([filled, finding("leak", "y")])[0] == filled
 
 
 def test_a_finding_is_plain_data() -> None:

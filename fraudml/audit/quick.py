@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator
 
 from fraudml.audit.dates import date_columns, find_late_dates
 from fraudml.audit.finding import Finding
-from fraudml.audit.keys import find_copies
+from fraudml.audit.keys import find_duplicate_rows
 from fraudml.data.schema import Dataset
 
 _log = logging.getLogger(__name__)
 
 
-def warn_at_a_glance(dataset: Dataset, passed_over: Collection[str]) -> tuple[Finding, ...]:
+def quick_audit(dataset: Dataset, passed_over: Collection[str]) -> tuple[Finding, ...]:
     """Return and log warnings of columns of dates after the row's own time, and of copied rows.
 
     Costs a pass over the table.
@@ -38,4 +38,4 @@ def _findings(dataset: Dataset, passed_over: Collection[str]) -> Iterator[Findin
         columns = [name for name in dataset.frame.columns if name not in out]
         dates = date_columns(dataset.frame, columns)
         yield from find_late_dates(dates, dataset.facts, schema)
-    yield from find_copies(dataset.frame, schema.roles.id)
+    yield from find_duplicate_rows(dataset.frame, schema.roles.id)
