@@ -83,7 +83,7 @@ def find_missing_by_month(
                 f"{rows[first]:,.0f} rows of {names[first]}, and in "
                 f"{percent(missing[usual].sum() / rows[usual].sum())} of those of other months"
                 f"{_and_more(more)}. A source that starts, stops or fails is learnt as a date. "
-                "Repair it, or name the column under features.leave_out."
+                "Repair it, or name the column under features.drop."
             )
             yield Finding("missing_by_month", name, "warning", int(rows[odd].sum()), message)
 
@@ -234,10 +234,10 @@ def _twin(name: str, other: str, what: str, rows: int, *, is_clock: bool) -> Fin
     if is_clock:
         message = (
             f"{said}, which is the time: a model learns dates from it that do not come again. Name "
-            "it under features.leave_out."
+            "it under features.drop."
         )
         return Finding("clock_column", name, "warning", rows, message)
-    message = f"{said}. One of the two is enough: name this one under features.leave_out."
+    message = f"{said}. One of the two is enough: name this one under features.drop."
     return Finding("twin", name, "note", rows, message)
 
 

@@ -155,7 +155,7 @@ def _shift(
     severity: Severity = "warning" if auc > MOVED else "note"
     step = (
         "What a model learns on one block may not hold on the other: leave out what moves without "
-        "a reason (features.leave_out), train on later rows, and compare with backtest."
+        "a reason (features.drop), train on later rows, and compare with backtest."
         if auc > MOVED
         else "Scores of the test block may not tell the future: compare with backtest."
     )

@@ -21,6 +21,7 @@ from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import BundleError, ConfigError, listing, nearest
+from fraudml.features.history import upgrade_plan
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
 from fraudml.learners import load_learner
@@ -89,7 +90,7 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
         learner = manifest["learner"]
         return DecisionBundle(
             schema=Schema.from_dict(manifest["schema"]),
-            features=FittedFeatures.from_dict(manifest["features"]),
+            features=FittedFeatures.from_dict(upgrade_plan(manifest["features"])),
             learner=load_learner(
                 learner["kind"], folder / _LEARNER, learner["facts"], threads=threads
             ),
@@ -192,7 +193,7 @@ def _spread(
     if content is None:
         return None
     spread = TrainingSpread.from_dict(content)
-    wanted = len(FittedFeatures.from_dict(dict(features)).names)
+    wanted = len(FittedFeatures.from_dict(upgrade_plan(dict(features))).names)
     if len(spread.features) != wanted:
         raise ValueError(f"the spread is of {len(spread.features)} features, not of {wanted}")
     return spread

@@ -335,7 +335,7 @@ def _need_both(y_true: Labels) -> None:
     if not 0 < (y_true == 1).sum() < len(y_true):
         raise DataError(
             f"The {len(y_true):,} out-of-fold rows hold one class alone, so nothing can be "
-            "calibrated. Bring more rows, or fewer split.steps."
+            "calibrated. Bring more rows, or fewer split.oof_folds."
         )
 
 

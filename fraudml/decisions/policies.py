@@ -71,7 +71,8 @@ class TuningRows:
         if not 0 < frauds < len(self.y_true):
             raise DataError(
                 f"The {len(self.y_true):,} out-of-fold rows that a policy is tuned on hold "
-                f"{frauds} frauds, and so one class alone. Bring more rows, or fewer split.steps."
+                f"{frauds} frauds, and so one class alone. Bring more rows, or fewer "
+                "split.oof_folds."
             )
 
     def take(self, at: NDArray[np.int64]) -> TuningRows:

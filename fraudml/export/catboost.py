@@ -56,7 +56,7 @@ def _tree(tree: Mapping[str, Any], columns: Mapping[int, int], largest: set[int]
     if any(one["split_type"] != _NUMBERS for one in asked):
         raise ConfigError(
             "The bundle's CatBoost model looks at categories, by tables of its own that no other "
-            "format has. Export a model without categorical columns (features.leave_out), or "
+            "format has. Export a model without categorical columns (features.drop), or "
             "train with learner=lightgbm or xgboost."
         )
     index = [one["float_feature_index"] for one in asked]

@@ -14,10 +14,10 @@ from typing import Any
 from fraudml.data.clock import parse_duration
 from fraudml.data.schema import Schema
 from fraudml.errors import ConfigError, listing
-from fraudml.features.settings import Aggregate, FeatureSettings, LookKind
+from fraudml.features.settings import Aggregate, FeatureSettings, HistoryKind
 
 _MICROSECOND = timedelta(microseconds=1)
-_LABEL_KINDS = frozenset({"risk", "streak", "since_label"})
+_LABEL_KINDS = frozenset({"fraud_rate", "recent_labels", "since_label"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class HistoryFeature:
     statistic : str, optional
         As in `Aggregate`.
     last : int, optional
-        How many labels a streak looks at.
+        How many labels `recent_labels` looks at.
     smoothing : float
         How many labels at the rate of the whole table a rate is mixed with.
     empty : float, optional
@@ -51,7 +51,7 @@ class HistoryFeature:
     """
 
     name: str
-    kind: LookKind
+    kind: HistoryKind
     key: str
     window: int
     column: str | None = None
@@ -72,22 +72,22 @@ class HistoryFeature:
         days = in_words(self.window)
         key, partner, column = f"the same {self.key}", self.partner, self.column
         match self.kind:
-            case "trailing":
+            case "aggregate":
                 what = "rows" if column is None else f"{column}, its {self.statistic},"
                 said = f"{what} of {key} over {days}{'' if self.present else ' before'}"
             case "ratio":
                 said = f"{column} over its {self.statistic} of {key} in the {days} before"
             case "distinct":
                 said = f"different {partner} of {key} over {days}"
-            case "since":
+            case "time_since":
                 pair = "" if partner is None else f" and {partner}"
                 said = f"days since the row before of {key}{pair}, up to {days}"
-            case "new":
+            case "first_seen":
                 said = f"1 where {key} has not met this {partner} in the {days} before"
-            case "risk":
+            case "fraud_rate":
                 what = _RISK_WORDS[str(self.statistic)]
                 said = f"{what} of {key}, of those labels that arrived over {days}"
-            case "streak":
+            case "recent_labels":
                 said = f"share of frauds among the last {self.last} known labels of {key}"
             case "since_label":
                 said = f"days since the last {self.statistic} row of {key} that is known"
@@ -259,7 +259,11 @@ def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Aggregate,
         looks += [
             Aggregate("frequency", encoded),
             Aggregate(
-                "risk", encoded, windows=(settings.horizon,), statistics=("rate",), smoothing=50.0
+                "fraud_rate",
+                encoded,
+                windows=(settings.horizon,),
+                statistics=("rate",),
+                smoothing=50.0,
             ),
         ]
     return tuple(looks)
@@ -271,32 +275,32 @@ def _looks_at(
     others = tuple(other for other in keys if other != key)
     longest = (settings.windows[-1],) if settings.windows else (settings.horizon,)
     whole = (settings.horizon,)
-    yield Aggregate("trailing", (key,))
-    yield Aggregate("since", (key,))
+    yield Aggregate("aggregate", (key,))
+    yield Aggregate("time_since", (key,))
     if amount is not None:
-        yield Aggregate("trailing", (key,), columns=(amount,), statistics=("mean",))
+        yield Aggregate("aggregate", (key,), columns=(amount,), statistics=("mean",))
         spread = ("std", "max")
-        yield Aggregate("trailing", (key,), columns=(amount,), statistics=spread, windows=longest)
+        yield Aggregate("aggregate", (key,), columns=(amount,), statistics=spread, windows=longest)
         over = ("mean", "median", "max")
         yield Aggregate("ratio", (key,), columns=(amount,), statistics=over, windows=whole)
         above = f"{amount} over median {settings.horizon} by {key}"
-        yield Aggregate("trailing", (key,), columns=(above,), statistics=("mean", "max"))
+        yield Aggregate("aggregate", (key,), columns=(above,), statistics=("mean", "max"))
     if others:
         yield Aggregate("distinct", (key,), partners=others, windows=longest)
-        yield Aggregate("new", (key,), partners=others)
-    yield Aggregate("risk", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
-    yield Aggregate("streak", (key,), lasts=(1, 2, 3, 5, 10))
+        yield Aggregate("first_seen", (key,), partners=others)
+    yield Aggregate("fraud_rate", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
+    yield Aggregate("recent_labels", (key,), lasts=(1, 2, 3, 5, 10))
     yield Aggregate("since_label", (key,))
 
 
 def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFeature]:
     """Every combination of what a look names, one feature each."""
     windows = _windows(look, settings)
-    lasts = look.lasts if look.kind == "streak" else (None,)
+    lasts = look.lasts if look.kind == "recent_labels" else (None,)
     said = tuple(_said(look))
     for key, window, partner, last in product(look.keys, windows, look.partners or (None,), lasts):
         for statistic, column in said:
-            smoothed = look.kind == "risk" and statistic == "rate"
+            smoothed = look.kind == "fraud_rate" and statistic == "rate"
             made = HistoryFeature(
                 name="",
                 kind=look.kind,
@@ -307,14 +311,14 @@ def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFe
                 statistic=statistic,
                 last=last,
                 smoothing=look.smoothing if smoothed else 0.0,
-                empty=look.empty if smoothed or look.kind == "streak" else None,
+                empty=look.empty if smoothed or look.kind == "recent_labels" else None,
                 present=look.present,
             )
             yield replace(made, name=_name(made, window))
 
 
 def _windows(look: Aggregate, settings: FeatureSettings) -> tuple[str, ...]:
-    if look.kind in ("trailing", "distinct", "risk"):
+    if look.kind in ("aggregate", "distinct", "fraud_rate"):
         return look.windows or settings.windows
     return look.windows or (settings.horizon,)
 
@@ -322,9 +326,9 @@ def _windows(look: Aggregate, settings: FeatureSettings) -> tuple[str, ...]:
 def _said(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
     """The statistics of a look, each with its column; a count has none."""
     usual: dict[str, tuple[str, ...]] = {
-        "trailing": ("mean",) if look.columns else ("count",),
+        "aggregate": ("mean",) if look.columns else ("count",),
         "ratio": ("mean",),
-        "risk": ("known", "rate"),
+        "fraud_rate": ("known", "rate"),
         "since_label": ("fraud", "legitimate"),
     }
     for statistic in look.statistics or usual.get(look.kind) or (None,):
@@ -335,26 +339,51 @@ def _said(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
 def _name(made: HistoryFeature, window: str) -> str:
     statistic, partner = made.statistic, made.partner
     match made.kind:
-        case "trailing":
+        case "aggregate":
             what = statistic if made.column is None else f"{made.column} {statistic}"
             said = f"{what} {window}{'' if made.present else ' before'}"
         case "ratio":
             said = f"{made.column} over {statistic} {window}"
         case "distinct":
             said = f"distinct {partner} {window}"
-        case "since":
+        case "time_since":
             said = "days since last" if partner is None else f"days since last {partner}"
-        case "new":
+        case "first_seen":
             said = f"new {partner}"
-        case "risk":
+        case "fraud_rate":
             said = f"{_RISK_WORDS[str(statistic)]} {window}"
-        case "streak":
+        case "recent_labels":
             said = f"fraud rate of last {made.last}"
         case "since_label":
             said = f"days since known {statistic}"
         case "frequency":
             said = f"frequency {window}"
     return f"{said} by {made.key}"
+
+
+_OLD_KINDS = {
+    "trailing": "aggregate",
+    "since": "time_since",
+    "new": "first_seen",
+    "risk": "fraud_rate",
+    "streak": "recent_labels",
+}
+"""The kinds of bundles of format 1, each with its name of today."""
+
+
+def upgrade_plan(old: dict[str, Any]) -> dict[str, Any]:
+    """Give the features of a bundle of format 1 the kinds that they have today.
+
+    Parameters
+    ----------
+    old : dict
+        What `FittedFeatures.to_dict` gave then; it is not changed.
+    """
+    features = [
+        one | {"kind": _OLD_KINDS.get(one["kind"], one["kind"])}
+        for one in old["history"]["features"]
+    ]
+    return old | {"history": old["history"] | {"features": features}}
 
 
 _RISK_WORDS = {"known": "known labels", "frauds": "known frauds", "rate": "fraud rate"}

@@ -29,7 +29,7 @@ from fraudml.features.columns import (
     with_moments,
 )
 from fraudml.features.history import HistoryPlan, plan_history
-from fraudml.features.settings import FeatureSettings, LookKind, TimePart
+from fraudml.features.settings import FeatureSettings, HistoryKind, TimePart
 from fraudml.features.texts import check_texts
 from fraudml.features.timeline import Timeline
 from fraudml.features.windows import Floats
@@ -270,7 +270,7 @@ class FittedFeatures:
         )
         _refuse_unknown((one.kind for one in made.own), Kind)
         _refuse_unknown(made.time_parts, TimePart)
-        _refuse_unknown((one.kind for one in made.history.features), LookKind)
+        _refuse_unknown((one.kind for one in made.history.features), HistoryKind)
         check_texts(made.texts, made.names)
         return made
 
@@ -365,7 +365,7 @@ def fit_features(
     history = plan_history(settings, schema, label_delay)
     _refuse_secrets(history, schema.secret | never)
     _check_named(settings, history, frame)
-    out = schema.never_features | never | {*settings.keys, *settings.leave_out}
+    out = schema.never_features | never | {*settings.keys, *settings.drop}
     own = fit_columns(_piece(dataset, rows).frame, schema, settings, out)
     calendar = dataset.has_time and not schema.numeric_time
     time_parts = settings.time_parts if calendar else ()
@@ -373,7 +373,7 @@ def fit_features(
         raise DataError(
             f"No column is left to learn from: each of the {frame.width} columns has a role, one "
             f"value alone in the {len(rows):,} rows of the development window, or names every row. "
-            "Bring columns that vary, or check data.columns and features.leave_out."
+            "Bring columns that vary, or check data.columns and features.drop."
         )
     told = schema.roles.label_time is not None
     needed = history.needed(labels_have_times=told)
@@ -389,13 +389,13 @@ def _refuse_secrets(history: HistoryPlan, secret: frozenset[str]) -> None:
         raise ConfigError(
             f"features.history looks at {listing(named)}, which is the label, its time, an id, a "
             "protected attribute or a cost: none of these is ever a feature. Leave it out. Labels "
-            "are looked at as they arrive, by the kinds risk, streak and since_label."
+            "are looked at as they arrive, by the kinds fraud_rate, recent_labels and since_label."
         )
 
 
 def _check_named(settings: FeatureSettings, history: HistoryPlan, frame: pl.DataFrame) -> None:
     named = [("keys", name) for name in settings.keys]
-    named += [("leave_out", name) for name in settings.leave_out]
+    named += [("drop", name) for name in settings.drop]
     known = {name for _, name in named}
     named += [("history", name) for name in sorted(history.columns - known)]
     problems = [

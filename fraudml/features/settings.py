@@ -9,14 +9,14 @@ from typing import Literal
 from fraudml.data.clock import parse_duration
 from fraudml.errors import ConfigError, all_problems, listing
 
-LookKind = Literal[
-    "trailing",
+HistoryKind = Literal[
+    "aggregate",
     "ratio",
     "distinct",
-    "since",
-    "new",
-    "risk",
-    "streak",
+    "time_since",
+    "first_seen",
+    "fraud_rate",
+    "recent_labels",
     "since_label",
     "frequency",
 ]
@@ -32,29 +32,29 @@ TimePart = Literal[
     "weekday_cos",
 ]
 
-STATISTICS: Mapping[LookKind, tuple[str, ...]] = {
-    "trailing": ("count", "sum", "mean", "std", "min", "max", "median"),
+STATISTICS: Mapping[HistoryKind, tuple[str, ...]] = {
+    "aggregate": ("count", "sum", "mean", "std", "min", "max", "median"),
     "ratio": ("mean", "median", "max"),
-    "risk": ("known", "frauds", "rate"),
+    "fraud_rate": ("known", "frauds", "rate"),
     "since_label": ("fraud", "legitimate"),
 }
 """What each kind can say; a kind that is not here says one thing."""
 
-_USES: Mapping[LookKind, frozenset[str]] = {
-    "trailing": frozenset({"columns", "windows", "statistics", "present"}),
+_USES: Mapping[HistoryKind, frozenset[str]] = {
+    "aggregate": frozenset({"columns", "windows", "statistics", "present"}),
     "ratio": frozenset({"columns", "windows", "statistics"}),
     "distinct": frozenset({"partners", "windows"}),
-    "since": frozenset({"partners"}),
-    "new": frozenset({"partners"}),
-    "risk": frozenset({"windows", "statistics", "smoothing", "empty"}),
-    "streak": frozenset({"lasts", "empty"}),
+    "time_since": frozenset({"partners"}),
+    "first_seen": frozenset({"partners"}),
+    "fraud_rate": frozenset({"windows", "statistics", "smoothing", "empty"}),
+    "recent_labels": frozenset({"lasts", "empty"}),
     "since_label": frozenset({"statistics"}),
     "frequency": frozenset({"windows"}),
 }
-_NEEDS: Mapping[LookKind, str] = {
+_NEEDS: Mapping[HistoryKind, str] = {
     "ratio": "columns",
     "distinct": "partners",
-    "new": "partners",
+    "first_seen": "partners",
 }
 
 
@@ -68,13 +68,13 @@ class Aggregate:
     Parameters
     ----------
     kind : str
-        `trailing` (statistics of columns over `(t − w, t]`), `ratio` (this row's value over a
+        `aggregate` (statistics of columns over `(t − w, t]`), `ratio` (this row's value over a
         statistic of `(t − w, t)`, missing where that is not above 0), `distinct` (partners in
-        `(t − w, t]`), `since` (days since the last event, of the key or of the key with the
-        partner), `new` (1 where the key has not met this partner), `risk` (labels that arrived in
-        `(t − w, t]`), `streak` (share of frauds among the last labels that arrived), `since_label`
-        (days since the last known fraud or legitimate row), `frequency` (share of all rows in
-        `(t − w, t]`).
+        `(t − w, t]`), `time_since` (days since the last event, of the key or of the key with the
+        partner), `first_seen` (1 where the key has not met this partner), `fraud_rate` (labels
+        that arrived in `(t − w, t]`), `recent_labels` (share of frauds among the last labels that
+        arrived), `since_label` (days since the last known fraud or legitimate row), `frequency`
+        (share of all rows in `(t − w, t]`).
     keys : tuple of str
         Columns; each is looked at by itself.
     columns : tuple of str
@@ -85,21 +85,21 @@ class Aggregate:
         Lengths, as `7d` or `36h`; by default `features.windows`, and one of the horizon for
         `ratio` and `frequency`.
     statistics : tuple of str
-        For `trailing` count, sum, mean, std, min, max, median; for `ratio` mean, median, max; for
-        `risk` known, frauds, rate; for `since_label` fraud, legitimate. By default all that need
-        no column.
+        For `aggregate` count, sum, mean, std, min, max, median; for `ratio` mean, median, max; for
+        `fraud_rate` known, frauds, rate; for `since_label` fraud, legitimate. By default all that
+        need no column.
     lasts : tuple of int
-        How many labels a streak looks at.
+        How many labels `recent_labels` looks at.
     smoothing : float
         How many labels at the rate of the whole table, as known by then, a `rate` is mixed with.
     empty : float, optional
-        The value of a rate or streak without any known label (with smoothing, of anybody's); by
+        The value of a rate without any known label (with smoothing, of anybody's); by
         default it is missing.
     present : bool
-        Whether a `trailing` window takes in the row itself and others of its moment.
+        Whether an `aggregate` window takes in the row itself and others of its moment.
     """
 
-    kind: LookKind
+    kind: HistoryKind
     keys: tuple[str, ...]
     columns: tuple[str, ...] = ()
     partners: tuple[str, ...] = ()
@@ -131,12 +131,12 @@ class Aggregate:
         known = STATISTICS.get(self.kind, ())
         if unknown := [one for one in self.statistics if one not in known]:
             yield f"{where} has no statistic {listing(unknown)}. It has {listing(known, 10)}."
-        if self.kind == "trailing" and set(self.statistics) - {"count"} and not self.columns:
+        if self.kind == "aggregate" and set(self.statistics) - {"count"} and not self.columns:
             yield f"{where} needs 'columns' for {listing(self.statistics)}."
         for window in self.windows:
             yield from _window_problems(window, "features.history.windows")
         if not self.lasts:
-            yield "features.history.lasts is empty. Name how many labels a streak looks at."
+            yield "features.history.lasts is empty. Name how many labels each share is taken of."
         if any(last < 1 for last in self.lasts):
             yield f"features.history.lasts are {listing(self.lasts)}. Each is at least 1."
         if self.smoothing < 0:
@@ -177,7 +177,7 @@ class FeatureSettings:
     keys : tuple of str
         Columns that name somebody besides the entity (a terminal, a device): not features
         themselves, but what is looked back on.
-    leave_out : tuple of str
+    drop : tuple of str
         Columns that are no features, though they play no other role.
     max_levels : int
         A text column with more levels is left out, unless it is named under
@@ -197,7 +197,7 @@ class FeatureSettings:
 
     time_parts: tuple[TimePart, ...] = ("hour", "weekday")
     keys: tuple[str, ...] = ()
-    leave_out: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
     max_levels: int = 1000
     history: tuple[Aggregate, ...] | None = ()
     windows: tuple[str, ...] = ("1d", "7d", "30d")

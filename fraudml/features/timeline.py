@@ -215,7 +215,7 @@ class _Past:
         return spread
 
 
-def _trailing(past: _Past, feature: HistoryFeature) -> Floats:
+def _aggregate(past: _Past, feature: HistoryFeature) -> Floats:
     if feature.statistic in ("max", "min", "median"):
         values = past.numbers(feature)
         return extreme(
@@ -252,14 +252,14 @@ def _distinct(past: _Past, feature: HistoryFeature) -> Floats:
     return distinct(past.trail, partner, feature.window).astype(np.float64)
 
 
-def _since(past: _Past, feature: HistoryFeature) -> Floats:
+def _time_since(past: _Past, feature: HistoryFeature) -> Floats:
     if feature.partner is None:
         return _days_since_last(past.trail, feature.window)
     trail = past.pairs(feature.partner)
     return past.in_order(trail, _days_since_last(trail, feature.window))
 
 
-def _new(past: _Past, feature: HistoryFeature) -> Floats:
+def _first_seen(past: _Past, feature: HistoryFeature) -> Floats:
     trail = past.pairs(feature.partner)
     met = ~np.isnan(_days_since_last(trail, feature.window))
     return past.in_order(trail, (~met).astype(np.float64))
@@ -281,7 +281,7 @@ def _days_since(
     return np.where(found, since / _DAY, np.nan)
 
 
-def _risk(past: _Past, feature: HistoryFeature) -> Floats:
+def _fraud_rate(past: _Past, feature: HistoryFeature) -> Floats:
     windows = past.label_windows(feature.window)
     if feature.statistic == "known":
         return windows.count().astype(np.float64)
@@ -296,7 +296,7 @@ def _risk(past: _Past, feature: HistoryFeature) -> Floats:
     return np.where(np.isnan(usual), rate, mixed)
 
 
-def _streak(past: _Past, feature: HistoryFeature) -> Floats:
+def _recent_labels(past: _Past, feature: HistoryFeature) -> Floats:
     assert feature.last is not None
     windows = past.label_windows(feature.window)
     start = np.maximum(windows.start, windows.end - feature.last)
@@ -333,13 +333,13 @@ def _divided(part: Floats, whole: NDArray[np.generic], *, where: NDArray[np.bool
 
 
 _KINDS: dict[str, Callable[[_Past, HistoryFeature], Floats]] = {
-    "trailing": _trailing,
+    "aggregate": _aggregate,
     "ratio": _ratio,
     "distinct": _distinct,
-    "since": _since,
-    "new": _new,
-    "risk": _risk,
-    "streak": _streak,
+    "time_since": _time_since,
+    "first_seen": _first_seen,
+    "fraud_rate": _fraud_rate,
+    "recent_labels": _recent_labels,
     "since_label": _since_label,
     "frequency": _frequency,
 }

@@ -129,16 +129,16 @@ def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> R
     text, missing = _past_in_words(one)
     fact = ReasonTemplate(one.name, group, text, missing)
     match one.kind:
-        case "new":
+        case "first_seen":
             met = f"this {one.key} has met this {one.partner} before"
             return replace(fact, reading="flag", otherwise=met)
-        case "risk" | "streak" | "frequency":
-            shares = one.kind != "risk" or one.statistic == "rate"
+        case "fraud_rate" | "recent_labels" | "frequency":
+            shares = one.kind != "fraud_rate" or one.statistic == "rate"
             return replace(fact, reading="share" if shares else "number")
         case "ratio" if one.column not in made:
             said = f"{one.column} {{own}} is{text.removeprefix(f'{one.column} is')}"
             return replace(fact, text=said, column=one.column, money=one.column == amount)
-        case "trailing":
+        case "aggregate":
             return replace(fact, reading="money" if one.column == amount is not None else "number")
         case _:
             return fact
@@ -150,7 +150,7 @@ def _past_in_words(one: HistoryFeature) -> tuple[str, str]:
     column, partner, statistic = one.column, one.partner, one.statistic
     text, missing = "", f"no earlier row of {key} in {span}"
     match one.kind:
-        case "trailing":
+        case "aggregate":
             over = f"over {span}" if one.present else f"in the {span} before"
             what = "rows" if column is None else f"{statistic} of {column}"
             text = f"{whose} {what} {over}: {{value}}"
@@ -159,17 +159,17 @@ def _past_in_words(one: HistoryFeature) -> tuple[str, str]:
             text = f"{column} is {{value}} × {whose} {period} {statistic}"
         case "distinct":
             text = f"different {partner} of {key} over {span}: {{value}}"
-        case "since":
+        case "time_since":
             pair = "" if partner is None else f" with this {partner}"
             text = f"{{value}} days since {whose} last row{pair}"
             missing = f"no row of {key}{pair} in the {span} before"
-        case "new":
+        case "first_seen":
             text = f"{key} has not met this {partner} in the {span} before"
             missing = f"{key} or this {partner} is missing"
-        case "risk":
+        case "fraud_rate":
             text = f"{whose} {_RISKS[str(statistic)]} over {span}: {{value}}"
             missing = f"no label of {key} arrived over {span}"
-        case "streak":
+        case "recent_labels":
             text = f"{{value}} of {whose} last {one.last} known labels are fraud"
             missing = f"no label of {key} is known"
         case "since_label":

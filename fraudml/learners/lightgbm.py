@@ -454,7 +454,7 @@ def _refused(error: Exception, train: DesignMatrix) -> ConfigError | DataError:
     return DataError(
         f"learner: LightGBM refuses to fit on OpenCL: {said}. A categorical column has fewer than "
         f"{OPENCL_BINS} categories there: {', '.join(many) or 'max_bin_by_feature asks for more'}. "
-        "Set device=cpu, or leave such columns out by features.leave_out."
+        "Set device=cpu, or leave such columns out by features.drop."
     )
 
 

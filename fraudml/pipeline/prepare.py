@@ -84,7 +84,7 @@ def prepare_split(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
-    found = quick_audit(dataset, {*settings.features.leave_out, *settings.audit.allow})
+    found = quick_audit(dataset, {*settings.features.drop, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
     prepared = prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
     return replace(prepared, findings=found)

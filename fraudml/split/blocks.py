@@ -53,9 +53,9 @@ class SplitSettings:
         The moment at which the test block starts, instead of a share.
     label_delay : str
         How long a label takes to arrive, as `7d` or `36h`.
-    steps : int
+    oof_folds : int
         How many out-of-fold steps there are in the development window.
-    first_fit : float
+    initial_train_share : float
         Share of the development window that the first step is fitted on.
     seed : int, optional
         The seed of a stratified split; by default a child of the run's seed.
@@ -65,16 +65,16 @@ class SplitSettings:
     test_share: float = 0.2
     test_start: str | None = None
     label_delay: str = "0"
-    steps: int = 4
-    first_fit: float = 0.4
+    oof_folds: int = 4
+    initial_train_share: float = 0.4
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("test_share", "first_fit"):
+        for name in ("test_share", "initial_train_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"split.{name} is {getattr(self, name)}. It lies in (0, 1).")
-        if self.steps < 1:
-            raise ConfigError(f"split.steps is {self.steps}. It is at least 1.")
+        if self.oof_folds < 1:
+            raise ConfigError(f"split.oof_folds is {self.oof_folds}. It is at least 1.")
         if self.test_start is not None and self.kind == "stratified":
             raise ConfigError("split.test_start needs split=time. Set one of the two.")
         parse_duration(self.label_delay, "split.label_delay")
@@ -294,7 +294,7 @@ def _test_cutoff(
 
 def _cutoffs(time: NDArray[np.int64], settings: SplitSettings) -> NDArray[np.int64]:
     """Moments at which steps start, and the end; rows of one instant stay together."""
-    shares = np.linspace(settings.first_fit, 1.0, settings.steps + 1)[:-1]
+    shares = np.linspace(settings.initial_train_share, 1.0, settings.oof_folds + 1)[:-1]
     if not len(time):
         return np.empty(0, np.int64)
     starts = time[(shares * len(time)).astype(np.int64)]
@@ -354,9 +354,9 @@ def random_steps(
     entity = dataset.entity_codes()
     names = np.arange(len(dataset)) if entity is None else entity
     place = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
-    part = np.minimum((place * (settings.steps + 1)).astype(np.int64), settings.steps)
+    part = np.minimum((place * (settings.oof_folds + 1)).astype(np.int64), settings.oof_folds)
     return tuple(
-        Fold(development[part != k], development[part == k]) for k in range(settings.steps + 1)
+        Fold(development[part != k], development[part == k]) for k in range(settings.oof_folds + 1)
     )
 
 

@@ -134,7 +134,7 @@ def _parts(
     yield refused, "check"
     if seen.frame.height:
         plan = settings.features
-        never = seen.schema.never_features | {*costs.columns, *plan.keys, *plan.leave_out}
+        never = seen.schema.never_features | {*costs.columns, *plan.keys, *plan.drop}
         features = [name for name in seen.frame.columns if name not in never]
         yield _as_it_came(seen, features, plan.keys), "look at the columns"
         yield _on_its_clock(seen, features, settings), "look at the clock"

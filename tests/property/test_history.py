@@ -35,47 +35,54 @@ STARTS = (datetime(2026, 1, 1), datetime(1969, 12, 30, 5, 0, 0, 1))
 DELAYS = (timedelta(0), timedelta(hours=12), timedelta(days=5))
 KEYS = ("card", "shop", "word")
 HORIZON = timedelta(days=3)
-TRAILING, RATIO, RISK = STATISTICS["trailing"], STATISTICS["ratio"], STATISTICS["risk"]
+TRAILING, RATIO, RISK = STATISTICS["aggregate"], STATISTICS["ratio"], STATISTICS["fraud_rate"]
 
 LOOKS: dict[str, tuple[Aggregate, ...]] = {
-    "trailing": (
-        Aggregate("trailing", ("card",), columns=("amount",), statistics=TRAILING),
-        Aggregate("trailing", ("card",), columns=("amount",), statistics=TRAILING, present=False),
-        Aggregate("trailing", ("shop",), columns=("price", "amount"), windows=("1h", "1us")),
-        Aggregate("trailing", ("word",), columns=("price",), statistics=("std", "median", "count")),
+    "aggregate": (
+        Aggregate("aggregate", ("card",), columns=("amount",), statistics=TRAILING),
+        Aggregate("aggregate", ("card",), columns=("amount",), statistics=TRAILING, present=False),
+        Aggregate("aggregate", ("shop",), columns=("price", "amount"), windows=("1h", "1us")),
+        Aggregate(
+            "aggregate", ("word",), columns=("price",), statistics=("std", "median", "count")
+        ),
     ),
     "ratio": (
         Aggregate("ratio", ("card", "word"), columns=("price",), statistics=RATIO),
         Aggregate("ratio", ("shop",), columns=("amount",), statistics=RATIO[1:], windows=("6h",)),
     ),
     "distinct": (Aggregate("distinct", ("card", "shop"), partners=("word", "shop")),),
-    "since": (
-        Aggregate("since", KEYS),
-        Aggregate("since", ("card",), partners=("shop", "word")),
+    "time_since": (
+        Aggregate("time_since", KEYS),
+        Aggregate("time_since", ("card",), partners=("shop", "word")),
     ),
-    "new": (Aggregate("new", ("card", "shop"), partners=("word",)),),
-    "risk": (
-        Aggregate("risk", ("card",), statistics=RISK),
-        Aggregate("risk", ("shop",), statistics=RISK, smoothing=10.0),
+    "first_seen": (Aggregate("first_seen", ("card", "shop"), partners=("word",)),),
+    "fraud_rate": (
+        Aggregate("fraud_rate", ("card",), statistics=RISK),
+        Aggregate("fraud_rate", ("shop",), statistics=RISK, smoothing=10.0),
         Aggregate(
-            "risk", ("shop",), statistics=("rate",), windows=("1d",), smoothing=0.5, empty=0.25
+            "fraud_rate",
+            ("shop",),
+            statistics=("rate",),
+            windows=("1d",),
+            smoothing=0.5,
+            empty=0.25,
         ),
-        Aggregate("risk", ("word",), statistics=("rate",), empty=-1.0),
+        Aggregate("fraud_rate", ("word",), statistics=("rate",), empty=-1.0),
     ),
-    "streak": (
-        Aggregate("streak", ("card", "word")),
-        Aggregate("streak", ("shop",), lasts=(2, 7), empty=0.5),
+    "recent_labels": (
+        Aggregate("recent_labels", ("card", "word")),
+        Aggregate("recent_labels", ("shop",), lasts=(2, 7), empty=0.5),
     ),
     "since_label": (Aggregate("since_label", ("card", "word")),),
     "frequency": (Aggregate("frequency", KEYS, windows=("6h", "3d")),),
 }
 COMPOSED = (
     Aggregate(
-        "trailing", ("card",), columns=("price over median 3d by card",), statistics=TRAILING[1:]
+        "aggregate", ("card",), columns=("price over median 3d by card",), statistics=TRAILING[1:]
     ),
     Aggregate("ratio", ("card",), columns=("fraud rate 2d by card",), statistics=("mean",)),
     Aggregate(
-        "trailing", ("card",), columns=("days since last by card",), statistics=("mean", "min")
+        "aggregate", ("card",), columns=("days since last by card",), statistics=("mean", "min")
     ),
 )
 EVERY = (*(look for looks in LOOKS.values() for look in looks), *COMPOSED)
@@ -240,7 +247,7 @@ def days_since(made: HistoryFeature, now: Row, rows: list[Row]) -> float | None:
     return min(past) / 86_400e6 if past else None
 
 
-def risk(
+def fraud_rate(
     made: HistoryFeature, now: Row, own: list[Row], rows: list[Row], delay: timedelta
 ) -> float | None:
     known = known_at(made, now, own, delay)
@@ -262,7 +269,7 @@ def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> f
     own = [row for row in rows if row.cells[made.key] == now.cells[made.key]]
     upto = [row for row in own if now.at - made.window < row.at <= now.at]
     before = [row for row in upto if row.at < now.at]
-    inside = upto if made.kind not in ("trailing", "ratio") or made.present else before
+    inside = upto if made.kind not in ("aggregate", "ratio") or made.present else before
     mine = now.cells.get(made.column or "")
     with_whom = now.cells.get(made.partner or "")
     met = [row for row in before if row.cells.get(made.partner or "") == with_whom]
@@ -272,9 +279,9 @@ def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> f
 
     value: float | None = None
     match made.kind:
-        case "trailing" if made.statistic == "count":
+        case "aggregate" if made.statistic == "count":
             value = len(inside)
-        case "trailing":
+        case "aggregate":
             value = SLOW[made.statistic](cells(inside))
         case "ratio":
             usual = SLOW[made.statistic](cells(before))
@@ -282,13 +289,13 @@ def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> f
                 value = mine / usual
         case "distinct":
             value = len({row.cells[made.partner] for row in upto} - {None})
-        case "since" if made.partner is None or with_whom is not None:
+        case "time_since" if made.partner is None or with_whom is not None:
             value = days_since(made, now, met)
-        case "new" if with_whom is not None:
+        case "first_seen" if with_whom is not None:
             value = float(not met)
-        case "risk":
-            value = risk(made, now, own, rows, delay)
-        case "streak":
+        case "fraud_rate":
+            value = fraud_rate(made, now, own, rows, delay)
+        case "recent_labels":
             value = share(known_at(made, now, own, delay)[-(made.last or 0) :], made.empty)
         case "since_label":
             wanted = int(made.statistic == "fraud")
@@ -330,7 +337,7 @@ def test_each_kind_is_what_a_slow_loop_says(kind: str, case: Case) -> None:
 @SOME
 @given(case=cases())
 def test_what_is_made_of_features_is_what_a_slow_loop_says(case: Case) -> None:
-    below = (*LOOKS["ratio"], *LOOKS["risk"], *LOOKS["since"])
+    below = (*LOOKS["ratio"], *LOOKS["fraud_rate"], *LOOKS["time_since"])
     assert_as_slow(case, (*below, *COMPOSED))
 
 
@@ -400,7 +407,9 @@ def test_the_order_of_the_rows_changes_no_value(case: Case, seed: int) -> None:
 def test_pieces_with_as_much_history_as_is_needed_are_the_whole(
     case: Case, data: st.DataObject
 ) -> None:
-    looks = data.draw(st.sampled_from([EVERY, LOOKS["trailing"], LOOKS["risk"], LOOKS["streak"]]))
+    looks = data.draw(
+        st.sampled_from([EVERY, LOOKS["aggregate"], LOOKS["fraud_rate"], LOOKS["recent_labels"]])
+    )
     table, features = case.checked(), case.fitted(looks)
     whole, times = values(features, table), table.facts["time"]
     moments = times.unique().sort().to_list()

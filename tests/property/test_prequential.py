@@ -125,7 +125,7 @@ def test_folds_are_those_of_a_slow_walk(
         remove_compromised=remove,
     )
     try:
-        folds = prequential_folds(dataset, asked, SplitSettings(steps=2), COMPLETE)
+        folds = prequential_folds(dataset, asked, SplitSettings(oof_folds=2), COMPLETE)
     except DataError as error:
         assert "frauds" in str(error)  # noqa: PT017 - some tables leave a fold without them
         return
@@ -137,7 +137,7 @@ def test_folds_are_those_of_a_slow_walk(
 
 def folds(dataset: Dataset, **asked: object) -> tuple[BacktestFold, ...]:
     given_ = BacktestSettings(**{"folds": 2, "test_days": 3.0, **asked})  # type: ignore[arg-type]
-    split = SplitSettings(label_delay="1d", steps=2)
+    split = SplitSettings(label_delay="1d", oof_folds=2)
     return prequential_folds(dataset, given_, split, COMPLETE)
 
 
@@ -172,7 +172,7 @@ def test_steps_lie_inside_the_training_rows() -> None:
 
 def test_no_label_that_is_not_known_by_now_is_tested_on() -> None:
     dataset = table(0)
-    split = SplitSettings(label_delay="1d", steps=2)
+    split = SplitSettings(label_delay="1d", oof_folds=2)
     *_, last = prequential_folds(
         dataset, BacktestSettings(folds=1, test_days=3.0), split, DataSettings()
     )

@@ -53,8 +53,8 @@ def asked() -> st.SearchStrategy[SplitSettings]:
         SplitSettings,
         test_share=st.floats(0.1, 0.5),
         label_delay=st.sampled_from(["0", "1h", "5h", "30h", "90h"]),
-        steps=st.integers(1, 5),
-        first_fit=st.floats(0.2, 0.7),
+        oof_folds=st.integers(1, 5),
+        initial_train_share=st.floats(0.2, 0.7),
     )
 
 

@@ -237,7 +237,7 @@ def test_roles_keys_and_what_is_left_out_are_no_features() -> None:
     features = fit_features(
         table,
         np.arange(4),
-        FeatureSettings(keys=("a",), leave_out=("b",), time_parts=()),
+        FeatureSettings(keys=("a",), drop=("b",), time_parts=()),
         never=frozenset({"c"}),
     )
     assert features.names == ("d",)
@@ -245,11 +245,11 @@ def test_roles_keys_and_what_is_left_out_are_no_features() -> None:
 
 def test_named_columns_that_are_not_there_come_with_the_nearest_names() -> None:
     with pytest.raises(DataError) as refused:
-        fitted(dataset(terminal=FOUR), keys=("terminl",), leave_out=("zzz",))
+        fitted(dataset(terminal=FOUR), keys=("terminl",), drop=("zzz",))
     told = str(refused.value)
     assert "features.keys names column 'terminl'" in told
     assert "Did you mean 'terminal'?" in told
-    assert "features.leave_out names column 'zzz'" in told
+    assert "features.drop names column 'zzz'" in told
 
 
 def test_a_constant_table_is_refused_with_its_size() -> None:

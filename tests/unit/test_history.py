@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,9 @@ from fraudml.data.check import check_table, conform_table
 from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import ConfigError, DataError
+from fraudml.features.history import upgrade_plan
 from fraudml.features.plan import FittedFeatures, fit_features
-from fraudml.features.settings import STATISTICS, Aggregate, FeatureSettings
+from fraudml.features.settings import STATISTICS, Aggregate, FeatureSettings, HistoryKind
 
 START = datetime(2026, 1, 1)
 DAY = timedelta(days=1)
@@ -73,49 +74,49 @@ def with_amount(kind: Any, *statistics: str, **given: Any) -> Aggregate:
 SHOP: dict[str, Any] = {"partners": ("shop",)}
 BEFORE: dict[str, Any] = {"present": False}
 BY_HAND: list[tuple[Aggregate, str, list[Any]]] = [
-    (of_card("trailing"), "count 2d by card", [1, 1, 3, 3, N, 3, 1, 2, 2, 2, 1, 1]),
+    (of_card("aggregate"), "count 2d by card", [1, 1, 3, 3, N, 3, 1, 2, 2, 2, 1, 1]),
     (
-        with_amount("trailing", "sum"),
+        with_amount("aggregate", "sum"),
         "amount sum 2d by card",
         [10, 20, 90, 90, N, 80, 40, 20, 80, 40, 80, 10],
     ),
     (
-        with_amount("trailing"),
+        with_amount("aggregate"),
         "amount mean 2d by card",
         [10, 20, 30, 30, N, 40, 40, 20, 40, 20, 80, 10],
     ),
     (
-        with_amount("trailing", "std"),
+        with_amount("aggregate", "std"),
         "amount std 2d by card",
         [N, N, 20, 20, N, 200**0.5, N, N, 800**0.5, 800**0.5, N, N],
     ),
     (
-        with_amount("trailing", "min"),
+        with_amount("aggregate", "min"),
         "amount min 2d by card",
         [10, 20, 10, 10, N, 30, 40, 20, 20, 0, 80, 10],
     ),
     (
-        with_amount("trailing", "max"),
+        with_amount("aggregate", "max"),
         "amount max 2d by card",
         [10, 20, 50, 50, N, 50, 40, 20, 60, 40, 80, 10],
     ),
     (
-        with_amount("trailing", "median"),
+        with_amount("aggregate", "median"),
         "amount median 2d by card",
         [10, 20, 30, 30, N, 40, 40, 20, 40, 20, 80, 10],
     ),
     (
-        of_card("trailing", **BEFORE),
+        of_card("aggregate", **BEFORE),
         "count 2d before by card",
         [0, 0, 1, 1, N, 2, 0, 1, 1, 1, 0, 0],
     ),
     (
-        with_amount("trailing", "sum", **BEFORE),
+        with_amount("aggregate", "sum", **BEFORE),
         "amount sum 2d before by card",
         [N, N, 10, 10, N, 80, N, N, 20, 40, N, N],
     ),
     (
-        with_amount("trailing", "std", **BEFORE),
+        with_amount("aggregate", "std", **BEFORE),
         "amount std 2d before by card",
         [N, N, N, N, N, 200**0.5, N, N, N, N, N, N],
     ),
@@ -140,58 +141,58 @@ BY_HAND: list[tuple[Aggregate, str, list[Any]]] = [
         [1, 1, 2, 2, N, 2, 1, 1, 2, 2, 1, 1],
     ),
     (
-        of_card("since"),
+        of_card("time_since"),
         "days since last by card",
         [N, N, 1, 1, N, 1, 2.5, 1.5, 0.5, 1, 2, 3],
     ),
     (
-        of_card("since", **SHOP),
+        of_card("time_since", **SHOP),
         "days since last shop by card",
         [N, N, N, 1, N, N, 2.5, 2.5, 3, N, 2.5, N],
     ),
-    (of_card("new", **SHOP), "new shop by card", [1, 1, 1, 0, N, N, 0, 0, 0, 1, 0, 1]),
+    (of_card("first_seen", **SHOP), "new shop by card", [1, 1, 1, 0, N, N, 0, 0, 0, 1, 0, 1]),
     (
-        of_card("risk", "known"),
+        of_card("fraud_rate", "known"),
         "known labels 2d by card",
         [0, 0, 1, 1, N, 3, 1, 2, 0, 1, 2, 0],
     ),
     (
-        of_card("risk", "frauds"),
+        of_card("fraud_rate", "frauds"),
         "known frauds 2d by card",
         [0, 0, 0, 0, N, 1, 1, 1, 0, 0, 1, 0],
     ),
     (
-        of_card("risk", "rate"),
+        of_card("fraud_rate", "rate"),
         "fraud rate 2d by card",
         [N, N, 0, 0, N, 1 / 3, 1, 0.5, N, 0, 0.5, N],
     ),
     (
-        of_card("risk", "rate", empty=0.0),
+        of_card("fraud_rate", "rate", empty=0.0),
         "fraud rate 2d by card",
         [0, 0, 0, 0, N, 1 / 3, 1, 0.5, 0, 0, 0.5, 0],
     ),
     (
-        of_card("risk", "rate", smoothing=2.0),
+        of_card("fraud_rate", "rate", smoothing=2.0),
         "fraud rate 2d by card",
         [N, N, 0, 0, N, 0.4, 2 / 3, 5 / 12, 0, 0, 7 / 12, N],
     ),
     (
-        of_card("risk", "rate", smoothing=2.0, empty=0.01),
+        of_card("fraud_rate", "rate", smoothing=2.0, empty=0.01),
         "fraud rate 2d by card",
         [0.01, 0.01, 0, 0, N, 0.4, 2 / 3, 5 / 12, 0, 0, 7 / 12, 0.01],
     ),
     (
-        of_card("streak", lasts=(1,)),
+        of_card("recent_labels", lasts=(1,)),
         "fraud rate of last 1 by card",
         [N, N, 0, 0, N, 1, 1, 1, 1, 0, 1, 0],
     ),
     (
-        of_card("streak", lasts=(3,)),
+        of_card("recent_labels", lasts=(3,)),
         "fraud rate of last 3 by card",
         [N, N, 0, 0, N, 1 / 3, 1, 1 / 3, 1 / 3, 0.5, 0.5, 0],
     ),
     (
-        of_card("streak", lasts=(3,), empty=-1.0),
+        of_card("recent_labels", lasts=(3,), empty=-1.0),
         "fraud rate of last 3 by card",
         [-1, -1, 0, 0, N, 1 / 3, 1, 1 / 3, 1 / 3, 0.5, 0.5, 0],
     ),
@@ -220,7 +221,7 @@ def test_twelve_rows_by_hand(look: Aggregate, name: str, expected: list[Any]) ->
 
 def test_a_statistic_of_an_earlier_feature() -> None:
     above = "amount over median 4d by card"
-    over = of_card("trailing", "mean", "max", columns=(above,))
+    over = of_card("aggregate", "mean", "max", columns=(above,))
     made = history_values(twelve(), with_amount("ratio", "median"), over)
     assert made[f"{above} mean 2d by card"] == pytest.approx(
         [N, N, 4, 4, N, 4, 2, 2 / 3, 4 / 3, 1, 2, 0.125]
@@ -243,7 +244,7 @@ def test_a_column_may_hold_flags_decimals_or_nothing() -> None:
     table = dataset(
         [0, 1, 2, 2], card=[1] * 4, flag=flags, money=money, gap=pl.Series([N] * 4, dtype=pl.Int8)
     )
-    made = history_values(table, of_card("trailing", "sum", columns=("flag", "money", "gap")))
+    made = history_values(table, of_card("aggregate", "sum", columns=("flag", "money", "gap")))
     assert made["flag sum 2d by card"] == [1, 1, 1, 1]
     assert made["money sum 2d by card"] == [1, 3, 9, 9]
     assert made["gap sum 2d by card"] == [N] * 4
@@ -263,14 +264,14 @@ def test_a_column_may_hold_flags_decimals_or_nothing() -> None:
 )
 def test_a_key_may_be_of_any_type(key: Any) -> None:
     table = dataset([0, 1, 1, 1.5], card=key)
-    features = fitted(table, of_card("trailing"))
+    features = fitted(table, of_card("aggregate"))
     assert features.transform(table)["count 2d by card"].to_list() == [1, 2, N, 1]
     piece, history = table.take(np.arange(1, 4)), table.take(np.arange(1))
     assert features.transform(piece, history)["count 2d by card"].to_list() == [2, N, 1]
 
 
 def test_minus_zero_is_zero_in_any_order() -> None:
-    look = of_card("trailing", "min", "max", columns=("amount",))
+    look = of_card("aggregate", "min", "max", columns=("amount",))
     for amounts in ([0.0, -0.0], [-0.0, 0.0]):
         made = history_values(dataset([0, 0], card=[1, 1], amount=amounts), look)
         assert [math.copysign(1, one) for found in made.values() for one in found] == [1] * 4
@@ -283,7 +284,7 @@ def told(days: list[Any], known: list[Any], **columns: Any) -> Dataset:
 
 
 def known_frauds(table: Dataset, delay: timedelta = DAY) -> list[Any]:
-    made = history_values(table, of_card("risk", "frauds", windows=("4d",)), delay=delay)
+    made = history_values(table, of_card("fraud_rate", "frauds", windows=("4d",)), delay=delay)
     return made["known frauds 4d by card"]
 
 
@@ -326,7 +327,7 @@ def test_the_latest_row_counts_whose_label_is_known_in_whatever_order_they_arriv
 def test_what_lies_as_far_back_as_the_horizon_is_out_of_reach() -> None:
     days = [0, 4 - 1e-6 / 86_400, 4]
     table = dataset(days, card=[1, 2, 1], shop=[1, 2, 1], label=[1, 0, 0])
-    looks = of_card("since"), of_card("new", **SHOP), of_card("since_label", "fraud")
+    looks = of_card("time_since"), of_card("first_seen", **SHOP), of_card("since_label", "fraud")
     assert [made[2] for made in history_values(table, *looks).values()] == [N, 1, N]
     nearer = dataset(days[:2], card=[1, 1], shop=[1, 1])
     assert [made[1] for made in history_values(nearer, *looks[:2]).values()] == [
@@ -342,7 +343,9 @@ def test_a_delay_beyond_the_horizon_still_brings_labels() -> None:
 
 def test_the_labels_of_all_null_are_none() -> None:
     table = twelve()
-    features = fitted(table, *(of_card(kind) for kind in ("risk", "streak", "since_label")))
+    features = fitted(
+        table, *(of_card(kind) for kind in ("fraud_rate", "recent_labels", "since_label"))
+    )
     nobody = conform_table(table.frame, table.schema, features.columns)
     made = features.transform(nobody)
     assert made["known labels 2d by card"].drop_nulls().unique().to_list() == [0]
@@ -367,28 +370,34 @@ def test_no_rows_have_no_values() -> None:
 
 
 EXPLAINED = [
-    (of_card("trailing"), "rows of the same card over 2 days"),
-    (of_card("trailing", windows=("36h",), **BEFORE), "rows of the same card over 1.5 days before"),
-    (of_card("trailing", windows=("1h",)), "rows of the same card over 1 hour"),
-    (with_amount("trailing", "max"), "amount, its max, of the same card over 2 days"),
+    (of_card("aggregate"), "rows of the same card over 2 days"),
     (
-        with_amount("trailing", "std", **BEFORE),
+        of_card("aggregate", windows=("36h",), **BEFORE),
+        "rows of the same card over 1.5 days before",
+    ),
+    (of_card("aggregate", windows=("1h",)), "rows of the same card over 1 hour"),
+    (with_amount("aggregate", "max"), "amount, its max, of the same card over 2 days"),
+    (
+        with_amount("aggregate", "std", **BEFORE),
         "amount, its std, of the same card over 2 days before",
     ),
     (with_amount("ratio", "max"), "amount over its max of the same card in the 4 days before"),
     (of_card("distinct", **SHOP), "different shop of the same card over 2 days"),
-    (of_card("since"), "days since the row before of the same card, up to 4 days"),
+    (of_card("time_since"), "days since the row before of the same card, up to 4 days"),
     (
-        of_card("since", **SHOP),
+        of_card("time_since", **SHOP),
         "days since the row before of the same card and shop, up to 4 days",
     ),
-    (of_card("new", **SHOP), "1 where the same card has not met this shop in the 4 days before"),
     (
-        of_card("risk", "frauds", windows=("1d",)),
+        of_card("first_seen", **SHOP),
+        "1 where the same card has not met this shop in the 4 days before",
+    ),
+    (
+        of_card("fraud_rate", "frauds", windows=("1d",)),
         "known frauds of the same card, of those labels that arrived over 1 day",
     ),
     (
-        of_card("streak", lasts=(3,)),
+        of_card("recent_labels", lasts=(3,)),
         "share of frauds among the last 3 known labels of the same card",
     ),
     (
@@ -408,10 +417,10 @@ def test_each_kind_says_what_it_is(look: Aggregate, said: str) -> None:
 def test_a_look_is_spelt_out_over_all_that_it_names() -> None:
     features = fitted(
         twelve(),
-        Aggregate("trailing", ("card", "shop"), columns=("amount",), statistics=("count", "mean")),
-        of_card("risk", windows=("1d", "3d")),
-        of_card("streak"),
-        Aggregate("new", ("card",), partners=("shop",)),
+        Aggregate("aggregate", ("card", "shop"), columns=("amount",), statistics=("count", "mean")),
+        of_card("fraud_rate", windows=("1d", "3d")),
+        of_card("recent_labels"),
+        Aggregate("first_seen", ("card",), partners=("shop",)),
         of_card("since_label"),
     )
     assert features.history.names == (
@@ -433,12 +442,12 @@ def test_a_look_is_spelt_out_over_all_that_it_names() -> None:
     assert features.history.columns == {"card", "shop", "amount"}
     assert features.history.numbers == {"amount"}
     assert features.history.uses_labels
-    assert not fitted(twelve(), of_card("trailing")).history.uses_labels
+    assert not fitted(twelve(), of_card("aggregate")).history.uses_labels
 
 
 def test_features_can_have_other_names() -> None:
     rename = {"count 2d by card": "visits", "shop": "visits", "amount": "€"}
-    features = fitted(twelve(), of_card("trailing"), rename=rename)
+    features = fitted(twelve(), of_card("aggregate"), rename=rename)
     assert features.names == ("card", "visits", "€", "visits of the time")
     assert features.history.names == ("count 2d by card",)
     assert tuple(features.transform(twelve()).columns) == features.names
@@ -506,24 +515,24 @@ def test_the_default_plan_runs_and_comes_back_from_json() -> None:
     assert FittedFeatures.from_dict(features.to_dict()) == features
 
 
-RATE = of_card("risk", "rate")
+RATE = of_card("fraud_rate", "rate")
 
 
 @pytest.mark.parametrize(
     ("looks", "delay", "has_times", "days"),
     [
         ((), 1, False, 0),
-        ((of_card("trailing"),), 1, True, 2),
-        ((of_card("since"),), 1, True, 4),
-        ((of_card("trailing", windows=("1d", "3d")), of_card("trailing")), 1, False, 3),
+        ((of_card("aggregate"),), 1, True, 2),
+        ((of_card("time_since"),), 1, True, 4),
+        ((of_card("aggregate", windows=("1d", "3d")), of_card("aggregate")), 1, False, 3),
         ((RATE,), 1, False, 3),
         ((RATE,), 0, False, 2),
         ((RATE,), 1, True, 6),
         ((RATE,), 5, False, 7),
         ((RATE,), 5, True, 7),
-        ((of_card("streak"),), 1, False, 5),
+        ((of_card("recent_labels"),), 1, False, 5),
         ((of_card("since_label"),), 1, False, 5),
-        ((with_amount("ratio"), of_card("trailing", "max", columns=BY_HAND[10][1:2])), 1, True, 6),
+        ((with_amount("ratio"), of_card("aggregate", "max", columns=BY_HAND[10][1:2])), 1, True, 6),
         ((RATE, of_card("ratio", columns=("fraud rate 2d by card",))), 1, False, 7),
     ],
 )
@@ -541,29 +550,29 @@ def test_as_much_history_is_needed_as_the_deepest_feature_reaches(
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: of_card("trailing", "mode"), r"has no statistic 'mode'. It has 'count', 'sum'"),
+        (lambda: of_card("aggregate", "mode"), r"has no statistic 'mode'. It has 'count', 'sum'"),
         (lambda: with_amount("ratio", "sum"), r"has no statistic 'sum'. It has 'mean', 'median'"),
         (
-            lambda: of_card("new", "mean", **SHOP),
+            lambda: of_card("first_seen", "mean", **SHOP),
             r"has no use for 'statistics'. It uses 'partners'",
         ),
-        (lambda: of_card("trailing", "count", "max"), r"needs 'columns' for 'count', 'max'"),
+        (lambda: of_card("aggregate", "count", "max"), r"needs 'columns' for 'count', 'max'"),
         (lambda: of_card("ratio"), r"kind 'ratio' needs 'columns'"),
         (lambda: of_card("distinct"), r"kind 'distinct' needs 'partners'"),
-        (lambda: of_card("new"), r"kind 'new' needs 'partners'"),
-        (lambda: Aggregate("trailing", ()), r"kind 'trailing' has no keys. Name the columns"),
-        (lambda: of_card("trailing", **SHOP), r"has no use for 'partners'. It uses 'columns'"),
-        (lambda: of_card("since", windows=("1d",)), r"has no use for 'windows'"),
+        (lambda: of_card("first_seen"), r"kind 'first_seen' needs 'partners'"),
+        (lambda: Aggregate("aggregate", ()), r"kind 'aggregate' has no keys. Name the columns"),
+        (lambda: of_card("aggregate", **SHOP), r"has no use for 'partners'. It uses 'columns'"),
+        (lambda: of_card("time_since", windows=("1d",)), r"has no use for 'windows'"),
         (lambda: of_card("distinct", **SHOP, columns=("x",)), r"has no use for 'columns'"),
-        (lambda: of_card("risk", lasts=(2,)), r"has no use for 'lasts'"),
-        (lambda: of_card("streak", smoothing=1.0), r"has no use for 'smoothing'"),
-        (lambda: of_card("trailing", empty=0.0), r"has no use for 'empty'"),
+        (lambda: of_card("fraud_rate", lasts=(2,)), r"has no use for 'lasts'"),
+        (lambda: of_card("recent_labels", smoothing=1.0), r"has no use for 'smoothing'"),
+        (lambda: of_card("aggregate", empty=0.0), r"has no use for 'empty'"),
         (lambda: with_amount("ratio", present=False), r"has no use for 'present'"),
-        (lambda: of_card("trailing", windows=("0",)), r"holds '0'. A window is longer"),
-        (lambda: of_card("trailing", windows=("0d",)), r"holds '0d'. A window is longer"),
-        (lambda: of_card("trailing", windows=("-1d",)), r"windows is '-1d'. A length of time"),
-        (lambda: of_card("streak", lasts=(0,)), r"lasts are '0'. Each is at least 1"),
-        (lambda: of_card("risk", smoothing=-1.0), r"smoothing is -1.0. It is at least 0"),
+        (lambda: of_card("aggregate", windows=("0",)), r"holds '0'. A window is longer"),
+        (lambda: of_card("aggregate", windows=("0d",)), r"holds '0d'. A window is longer"),
+        (lambda: of_card("aggregate", windows=("-1d",)), r"windows is '-1d'. A length of time"),
+        (lambda: of_card("recent_labels", lasts=(0,)), r"lasts are '0'. Each is at least 1"),
+        (lambda: of_card("fraud_rate", smoothing=-1.0), r"smoothing is -1.0. It is at least 0"),
         (lambda: FeatureSettings(windows=("0h",)), r"features.windows holds '0h'"),
         (lambda: FeatureSettings(horizon="0"), r"features.horizon holds '0'"),
         (lambda: FeatureSettings(horizon="soon"), r"features.horizon is 'soon'"),
@@ -573,7 +582,7 @@ def test_as_much_history_is_needed_as_the_deepest_feature_reaches(
         ),
         (
             lambda: FeatureSettings(
-                history=(of_card("trailing", windows=("9d",)),), windows=("1d",), horizon="3d"
+                history=(of_card("aggregate", windows=("9d",)),), windows=("1d",), horizon="3d"
             ),
             r"a window of 9d reaches beyond features.horizon=3d",
         ),
@@ -600,7 +609,7 @@ def test_windows_beyond_the_horizon_are_no_matter_where_nothing_looks_back() -> 
 def test_looking_back_needs_a_clock() -> None:
     table = dataset(DAYS, roles={"time": None}, **COLUMNS)
     with pytest.raises(ConfigError, match=r"data\.columns\.time is not set"):
-        fitted(table, of_card("trailing"))
+        fitted(table, of_card("aggregate"))
 
 
 def test_the_default_plan_needs_somebody_to_look_back_on() -> None:
@@ -626,8 +635,8 @@ def test_what_is_never_a_feature_is_not_looked_at(role: str, place: str) -> None
     table = dataset(DAYS, roles=SECRETS[role], hidden=values, **COLUMNS)
     named = ("label" if role == "label" else "hidden",)
     look = {
-        "keys": Aggregate("trailing", named),
-        "columns": of_card("trailing", "sum", columns=named),
+        "keys": Aggregate("aggregate", named),
+        "columns": of_card("aggregate", "sum", columns=named),
         "partners": of_card("distinct", partners=named),
     }[place]
     with pytest.raises(ConfigError, match=rf"features\.history looks at '{named[0]}', which is"):
@@ -638,7 +647,7 @@ def test_columns_that_are_not_there_come_with_the_nearest_names() -> None:
     with pytest.raises(DataError) as refused:
         fitted(
             twelve(),
-            Aggregate("trailing", ("crd",), columns=("amont",), statistics=("sum",)),
+            Aggregate("aggregate", ("crd",), columns=("amont",), statistics=("sum",)),
             Aggregate("distinct", ("card",), partners=("zzz",)),
         )
     said = str(refused.value)
@@ -652,14 +661,14 @@ def test_columns_that_are_not_there_come_with_the_nearest_names() -> None:
 @pytest.mark.parametrize("place", ["keys", "partners"])
 def test_a_feature_is_no_key_and_no_partner(place: str) -> None:
     name = ("count 2d by card",)
-    look = Aggregate("trailing", name) if place == "keys" else of_card("distinct", partners=name)
+    look = Aggregate("aggregate", name) if place == "keys" else of_card("distinct", partners=name)
     with pytest.raises(DataError, match="names column 'count 2d by card', which is not in the tab"):
-        fitted(twelve(), of_card("trailing"), look)
+        fitted(twelve(), of_card("aggregate"), look)
 
 
 def test_statistics_are_made_of_numbers() -> None:
     with pytest.raises(DataError) as refused:
-        fitted(twelve(), of_card("trailing", "sum", columns=("shop", "t")))
+        fitted(twelve(), of_card("aggregate", "sum", columns=("shop", "t")))
     said = str(refused.value)
     assert "statistics of column 'shop', which is of type String. Expected a number" in said
     assert "statistics of column 't', which is of type Datetime" in said
@@ -668,7 +677,7 @@ def test_statistics_are_made_of_numbers() -> None:
 @pytest.mark.parametrize("where", ["table", "history"])
 def test_text_that_is_no_number_is_refused_when_scoring(where: str) -> None:
     table = twelve()
-    features = fitted(table, with_amount("trailing"), leave_out=("amount", "shop"))
+    features = fitted(table, with_amount("aggregate"), drop=("amount", "shop"))
     words = twelve(amount=[*"12345", "3,5", *"789012"])
     tables = (words, table) if where == "table" else (table, words)
     with pytest.raises(DataError, match=r"is text in 1 of 12 rows here \(first at row 5: '3,5'\)"):
@@ -677,7 +686,7 @@ def test_text_that_is_no_number_is_refused_when_scoring(where: str) -> None:
 
 def test_text_that_is_a_number_is_read() -> None:
     table = twelve()
-    features = fitted(table, with_amount("trailing", "sum"), leave_out=("amount", "shop"))
+    features = fitted(table, with_amount("aggregate", "sum"), drop=("amount", "shop"))
     words = twelve(amount=table.frame["amount"].cast(pl.String))
     assert features.transform(words).equals(features.transform(table))
     piece, history = words.take(np.arange(6, 12)), table.take(np.arange(6))
@@ -687,8 +696,8 @@ def test_text_that_is_a_number_is_read() -> None:
 def test_a_feature_is_not_made_of_another_keys_nor_of_a_later_one() -> None:
     usual = with_amount("ratio", "median")
     above = ("amount over median 4d by card",)
-    of_shop = Aggregate("trailing", ("shop",), columns=above, statistics=("max",))
-    of_same = of_card("trailing", "max", columns=above)
+    of_shop = Aggregate("aggregate", ("shop",), columns=above, statistics=("max",))
+    of_same = of_card("aggregate", "max", columns=above)
     told = f"of the feature '{above[0]}', which is of another key or comes after it"
     for looks in ((usual, of_shop), (of_same, usual)):
         with pytest.raises(ConfigError, match=told):
@@ -697,12 +706,12 @@ def test_a_feature_is_not_made_of_another_keys_nor_of_a_later_one() -> None:
 
 def test_two_features_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"makes 'count 2d by card' twice"):
-        fitted(twelve(), of_card("trailing"), of_card("trailing", windows=("1d", "2d")))
+        fitted(twelve(), of_card("aggregate"), of_card("aggregate", windows=("1d", "2d")))
 
 
 def test_an_unknown_name_in_rename_comes_with_the_nearest() -> None:
     with pytest.raises(ConfigError) as refused:
-        fitted(twelve(), of_card("trailing"), rename={"count 2d by crd": "visits"})
+        fitted(twelve(), of_card("aggregate"), rename={"count 2d by crd": "visits"})
     said = str(refused.value)
     assert "features.rename has 'count 2d by crd', and no feature is called so" in said
     assert "Did you mean 'count 2d by card'" in said
@@ -713,7 +722,7 @@ def test_a_look_longer_than_the_table_is_said_once(
     horizon: str, said: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "fraudml.features"):
-        fitted(twelve(), of_card("since"), of_card("streak"), horizon=horizon)
+        fitted(twelve(), of_card("time_since"), of_card("recent_labels"), horizon=horizon)
     told = "The longest look back is 90 days, and the table 9 days long: no row sees more."
     assert caplog.text.count(told) == said
     assert caplog.text.count("The longest look back") == said
@@ -723,11 +732,12 @@ EVERY = tuple(
     Aggregate(
         kind,
         ("card",),
-        columns=("amount",) if kind in ("trailing", "ratio") else (),
-        partners=("shop",) if kind in ("distinct", "new") else (),
+        columns=("amount",) if kind in ("aggregate", "ratio") else (),
+        partners=("shop",) if kind in ("distinct", "first_seen") else (),
         statistics=STATISTICS.get(kind, ()),
     )
-    for kind in ("trailing", "ratio", "distinct", "since", "new", "risk", "streak", "since_label")
+    for kind in get_args(HistoryKind)
+    if kind != "frequency"
 )
 
 
@@ -756,3 +766,20 @@ def test_twenty_thousand_rows_of_one_key_take_no_time(days: float) -> None:
         assert count == [rows] * rows
         assert made["amount std 2d by card"][0] == pytest.approx(amount.std(ddof=1), rel=1e-12)
         assert set(made["known labels 2d by card"]) == {0}
+
+
+def test_the_kinds_of_format_1_become_those_of_today() -> None:
+    kinds = "trailing", "since", "new", "risk", "streak", "ratio"
+    old = {"own": [], "history": {"features": [{"kind": kind} for kind in kinds], "horizon": 1}}
+    upgraded = upgrade_plan(old)
+    names = [feature["kind"] for feature in upgraded["history"]["features"]]
+    assert names == [
+        "aggregate",
+        "time_since",
+        "first_seen",
+        "fraud_rate",
+        "recent_labels",
+        "ratio",
+    ]
+    assert old["history"]["features"][0]["kind"] == "trailing"
+    assert upgrade_plan(upgraded) == upgraded

@@ -147,9 +147,9 @@ def test_windows_of_one_fact_are_one_reason(boosted: DecisionBundle) -> None:
     groups: dict[str, list[str]] = {}
     for fact in facts:
         groups.setdefault(fact.group, []).append(fact.feature)
-    assert groups["trailing by card"] == [f"count {days}d by card" for days in (1, 7, 30)]
-    assert "amount mean 7d by card" in groups["trailing amount by card"]
-    assert not set(groups["trailing amount by card"]) & set(groups["trailing amount by till"])
+    assert groups["aggregate by card"] == [f"count {days}d by card" for days in (1, 7, 30)]
+    assert "amount mean 7d by card" in groups["aggregate amount by card"]
+    assert not set(groups["aggregate amount by card"]) & set(groups["aggregate amount by till"])
     assert groups["time of day"] == ["hour", "night", "hour_cos"]
     told = Scorer(boosted).explain(table(), most=1000)
     assert not told.select("ref", "group").is_duplicated().any()

@@ -121,7 +121,7 @@ def test_rows_of_one_instant_stay_together_at_the_cut() -> None:
 
 
 def test_steps_go_forward_and_score_each_row_once() -> None:
-    made = cut(dataset(every(5, 1000)), steps=4, first_fit=0.4)
+    made = cut(dataset(every(5, 1000)), oof_folds=4, initial_train_share=0.4)
     assert len(made.folds) == 4
     scored = np.concatenate([fold.score for fold in made.folds])
     np.testing.assert_array_equal(scored, np.arange(320, 800))
@@ -211,8 +211,8 @@ def test_what_needs_a_clock_says_so(given: Any) -> None:
     [
         ({"test_share": 0.0}, "split.test_share is 0.0"),
         ({"test_share": 1.0}, "split.test_share is 1.0"),
-        ({"first_fit": 1.5}, "split.first_fit is 1.5"),
-        ({"steps": 0}, "split.steps is 0"),
+        ({"initial_train_share": 1.5}, "split.initial_train_share is 1.5"),
+        ({"oof_folds": 0}, "split.oof_folds is 0"),
         ({"label_delay": "a week"}, "split.label_delay is 'a week'"),
         ({"kind": "stratified", "test_start": "2026-01-05"}, "split.test_start needs split=time"),
     ],

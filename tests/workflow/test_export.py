@@ -228,7 +228,7 @@ def test_other_learners(learner: str, source: Path, tmp_path: Path) -> None:
         "xgboost": ("learner.n_estimators=25",),
         "catboost": (
             "learner.iterations=25",
-            "features.leave_out=[merchant_category,entry_mode,country,device]",
+            "features.drop=[merchant_category,entry_mode,country,device]",
         ),
         "bagged_lightgbm": ("learner.num_iterations=25",),
     }

@@ -106,7 +106,7 @@ LEARNERS = (
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study") / "run"
-    left_out = "features.leave_out=[merchant_category,entry_mode,country,device]"
+    left_out = "features.drop=[merchant_category,entry_mode,country,device]"
     assert main([*STUDY, SAMPLERS, LEARNERS, left_out, f"output_dir={folder}"]) == 0
     return folder
 
