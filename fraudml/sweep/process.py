@@ -96,7 +96,7 @@ class Worker:
             How long the sweep still lasts.
         should_continue : callable
             Asked at each stop whether to go on.
-        beat : callable
+        heartbeat : callable
             Called now and again while the trial runs.
         """
         process = self._alive()
