@@ -38,7 +38,7 @@ Alerts = NDArray[np.bool_]
 
 
 def _settings(overrides: Sequence[str], threads: int) -> Settings:
-    few = ("evaluation.replicates=0", "evaluation.rivals=false", "proof=false")
+    few = ("evaluation.replicates=0", "evaluation.baselines=false", "proof=false")
     return load_settings("train", [*overrides, *few, f"threads={threads}"])
 
 

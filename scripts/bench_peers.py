@@ -89,7 +89,7 @@ class Task:
 
 
 def ulb(threads: int) -> Iterator[Task]:
-    review = ["data=ulb", "costs.review_cost=10", "evaluation.rivals=false", "proof=false"]
+    review = ["data=ulb", "costs.review_cost=10", "evaluation.baselines=false", "proof=false"]
     by_time = [*review, "split.test_share=0.2"]
     published = {"AutoGluon 1.6, 240 s (measured here before)": 0.687}
     yield _command("ulb, last 20 % by time", by_time, threads, published)
@@ -130,7 +130,7 @@ def handbook(threads: int) -> Iterator[Task]:
 
 
 def gmsc(threads: int) -> Iterator[Task]:
-    words = ["data=gmsc", "split.seed=0", "evaluation.rivals=false", "proof=false"]
+    words = ["data=gmsc", "split.seed=0", "evaluation.baselines=false", "proof=false"]
     yield _command("gmsc, stratified 80/20, seed 0", words, threads, {})
 
 

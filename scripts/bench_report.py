@@ -32,7 +32,7 @@ from fraudml.workflows.train import train
 
 
 def _settings(simulated: bool, rows: int, threads: int) -> Settings:
-    few = ["proof=false", "evaluation.rivals=false", f"threads={threads}"]
+    few = ["proof=false", "evaluation.baselines=false", f"threads={threads}"]
     few += ["learner.num_iterations=300", "split.test_share=0.5"]
     data = [f"data.simulate.rows={2 * rows}"] if simulated else ["data=handbook"]
     return load_settings("train", [*data, *few])

@@ -74,7 +74,7 @@ COMMANDS = {
         examples=("bundle=runs/…/bundle",),
     ),
     "compare": Command(
-        "set models side by side on the same rows: which is better for what, and how sure",
+        "compare models on the same rows: which is better for what, with intervals",
         "fraudml.workflows.compare",
         examples=(
             "runs=[runs/…_train,runs/…_smote]",

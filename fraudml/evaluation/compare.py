@@ -54,10 +54,11 @@ def compare_models(
     Returns
     -------
     dict
-        By metric: `direction`; `values`, by name, each with its interval; `pairs`, each with `one`,
-        `other`, `difference` (one minus other), `low`, `high`, `better` (the name, where the
-        interval leaves 0 out, otherwise null) and `sure`, the share of replicates in which the one
-        that looks better is (ties count half). `reason` stands where there is no value.
+        By metric: `direction`; `values`, by name, each with its interval; `pairs`, each with
+        `first`, `second`, `difference` (first minus second), `low`, `high`, `better` (the name,
+        where the interval excludes 0, otherwise null) and `probability_better`, the share of
+        replicates in which the model that looks better is better (ties count half). `reason`
+        stands where there is no value.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def compare_models(
     >>> found = compare_models(models, [choose_clusters(n_rows=32)], replicates=100, level=0.95,
     ...                        seed=0, threads=1)
     >>> pair = found["roc_auc"]["pairs"][0]
-    >>> pair["difference"], pair["better"], pair["sure"]
+    >>> pair["difference"], pair["better"], pair["probability_better"]
     (0.5, 'good', 1.0)
     """
     drawn = {
@@ -112,7 +113,7 @@ def _pair(one: str, other: str, paired: Bootstrap, metric: str, level: float) ->
         apart = entry["low"] > 0 or entry["high"] < 0
         better = (one if ahead else other) if apart else None
         sure = share
-    return {"one": one, "other": other, **entry, "better": better, "sure": sure}
+    return {"first": one, "second": other, **entry, "better": better, "probability_better": sure}
 
 
 def _ahead(draws: Any, difference: float, direction: Direction) -> tuple[bool, float]:

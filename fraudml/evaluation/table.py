@@ -71,13 +71,13 @@ class IntervalSettings:
         Bootstrap replicates; 0 leaves intervals out, and then the guard goes by a single value.
     level : float
         Confidence of the two-sided intervals.
-    rivals : bool
+    baselines : bool
         Whether trivial scores are evaluated beside the model.
     """
 
     replicates: int = 1000
     level: float = 0.95
-    rivals: bool = True
+    baselines: bool = True
 
     def __post_init__(self) -> None:
         if self.replicates != 0 and self.replicates < 100:
@@ -276,7 +276,7 @@ def _entry(
         "high": high,
         "rows": len(rows),
         "frauds": int(np.sum(rows.y_true)),
-        "baseline": found.beside.get("baseline"),
-        "attainable": found.beside.get("attainable"),
+        "baseline": found.reference_values.get("baseline"),
+        "attainable": found.reference_values.get("attainable"),
         "reason": reason,
     }

@@ -196,7 +196,7 @@ class ExpectedCost:
     -----
     The Hessian is 0 where the chance is one half, so its absolute value has a floor. The scores
     say where to alert, not how probable a fraud is; plain loss and a threshold by amount,
-    calibrated, is the rival to beat.
+    calibrated, is the model to beat.
 
     References
     ----------

@@ -62,8 +62,8 @@ class Metric:
         How replicates are evaluated side by side.
     uses : tuple of str
         Columns that are passed where they are known.
-    beside : mapping of str to callable
-        Numbers to print beside it (a baseline, what is attainable), from the rows.
+    reference_values : mapping of str to callable
+        Numbers to compare it with (a baseline, what is attainable), from the rows.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Metric:
     domain: tuple[float, float]
     form: Ranked | Sums | TopCards | None = None
     uses: tuple[str, ...] = ()
-    beside: Mapping[str, Callable[[ScoredRows], float]] = field(default_factory=dict)
+    reference_values: Mapping[str, Callable[[ScoredRows], float]] = field(default_factory=dict)
 
     def columns(self, rows: ScoredRows) -> dict[str, Any]:
         """Return the arguments of `function` and of `terms`, or say which are not known."""

@@ -44,11 +44,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Measured:
-    """A value, or the reason that there is none, and the numbers to print beside it."""
+    """A value, or the reason that there is none, and the numbers to compare it with."""
 
     value: float | None
     reason: str | None = None
-    beside: Mapping[str, float] = field(default_factory=dict)
+    reference_values: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(rows: ScoredRows, metric: Metric | str) -> Measured:
@@ -74,7 +74,8 @@ def measure(rows: ScoredRows, metric: Metric | str) -> Measured:
         value = metric.value(rows)
     except DataError as error:
         return Measured(None, str(error))
-    return Measured(value, None, {name: number(rows) for name, number in metric.beside.items()})
+    references = {name: number(rows) for name, number in metric.reference_values.items()}
+    return Measured(value, None, references)
 
 
 def find_metric(name: str) -> Metric:
@@ -136,9 +137,9 @@ def _ranked(
     domain: tuple[float, float] = (0.0, 1.0),
     baseline: Callable[[ScoredRows], float] | None = None,
 ) -> Metric:
-    beside = {"baseline": baseline} if baseline else {}
-    needs = ("y_true", "y_score")
-    return Metric(name, function, needs, "higher", domain, Ranked(statistic), beside=beside)
+    references = {"baseline": baseline} if baseline else {}
+    needs, form = ("y_true", "y_score"), Ranked(statistic)
+    return Metric(name, function, needs, "higher", domain, form, reference_values=references)
 
 
 def _recall_at_fpr(cap: float) -> Metric:
@@ -205,7 +206,7 @@ def _card_precision_at(k: int) -> Metric:
         "higher",
         (0.0, 1.0),
         TopCards(k),
-        beside={"attainable": attainable},
+        reference_values={"attainable": attainable},
     )
 
 
@@ -276,7 +277,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         (-np.inf, np.inf),
         Sums(_terms.savings_terms, money.savings_of),
-        beside={"baseline": _constant(0.0)},
+        reference_values={"baseline": _constant(0.0)},
     ),
     Metric("benefit", money.benefit, _MONEY, "higher", _ANY, Sums(_terms.cost_terms, _minus_only)),
     Metric(

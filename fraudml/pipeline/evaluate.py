@@ -14,11 +14,11 @@ from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostModel
 from fraudml.decisions.policies import TunedPolicy
+from fraudml.evaluation.baselines import compare_baselines, score_baselines
 from fraudml.evaluation.curves import Curves, draw_curves
 from fraudml.evaluation.drivers import Drivers, find_drivers
 from fraudml.evaluation.fairness import judge_groups, no_groups
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
-from fraudml.evaluation.rivals import compare_rivals, rivals
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.learners.protocol import FitContext
@@ -64,7 +64,7 @@ class HoldoutEvaluation:
         What the scores and alerts are worth.
     fairness : dict
         How the alerts fall on groups, as `metrics.json` has it.
-    rivals : dict
+    baselines : dict
         What trivial scores are worth on the same rows; empty where nobody asked.
     details : ReportData, optional
         What a report shows besides; None where nobody asked.
@@ -73,7 +73,7 @@ class HoldoutEvaluation:
     table: pl.DataFrame
     evaluation: Evaluation
     fairness: dict[str, Any]
-    rivals: dict[str, Any]
+    baselines: dict[str, Any]
     details: ReportData | None = None
 
 
@@ -84,7 +84,7 @@ def evaluate_bundle(
     settings: Settings,
     context: FitContext,
     *,
-    rivals_fit: Rows | None = None,
+    baselines_fit: Rows | None = None,
     details: bool = False,
 ) -> HoldoutEvaluation:
     """Score rows and evaluate the scores.
@@ -101,8 +101,8 @@ def evaluate_bundle(
         Intervals, guard and seed.
     context : FitContext
         Seed, threads, deadline.
-    rivals_fit : ndarray of int64, optional
-        The rows that trivial rivals may learn from; None leaves them out.
+    baselines_fit : ndarray of int64, optional
+        The rows that baselines may learn from; None leaves them out.
     details : bool
         Whether a report will be made of it.
     """
@@ -123,9 +123,9 @@ def evaluate_bundle(
         else judge_groups(scored, made.alert, costs, groups, settings.evaluation, **drawn)
     )
     against = {}
-    if rivals_fit is not None and settings.evaluation.rivals:
-        against = _meet_rivals(
-            prepared, rivals_fit, rows, scored, settings=settings, context=context
+    if baselines_fit is not None and settings.evaluation.baselines:
+        against = _compare_baselines(
+            prepared, baselines_fit, rows, scored, settings=settings, context=context
         )
     shown = None
     if details:
@@ -143,7 +143,7 @@ def evaluate_bundle(
     return HoldoutEvaluation(table, evaluation, fairness, against, shown)
 
 
-def _meet_rivals(
+def _compare_baselines(
     prepared: Prepared,
     fit: Rows,
     rows: Rows,
@@ -153,8 +153,8 @@ def _meet_rivals(
     context: FitContext,
 ) -> dict[str, Any]:
     matrix = prepared.matrix
-    found = rivals(matrix.take(fit), matrix.take(rows), scored.amount, context)
-    return compare_rivals(
+    found = score_baselines(matrix.take(fit), matrix.take(rows), scored.amount, context)
+    return compare_baselines(
         ScoredRows(scored.label, y_score=scored.margin),
         found,
         clusters_of(scored),

@@ -84,7 +84,7 @@ def _fold(result: FoldResult, dataset: Dataset) -> dict[str, Any]:
         },
         "policy": result.bundle.policy.to_dict(),
         "metrics": _metrics(result.tested),
-        "rivals": result.tested.rivals,
+        "baselines": result.tested.baselines,
     }
     if result.without_refit is not None:
         made["without_refit"] = _metrics(result.without_refit)

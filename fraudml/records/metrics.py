@@ -81,7 +81,7 @@ def metrics_record(
         },
         "policy": {**policy.to_dict(), "test": evaluation.metrics("policy")},
         "fairness": tested.fairness,
-        "rivals": tested.rivals,
+        "baselines": tested.baselines,
         "proof": proof,
         "guard": verdict.to_dict(),
     }
@@ -188,7 +188,7 @@ def closing_table(
             f"{test['accuracy_of_never']['value']:.4f}; this is why accuracy says nothing here",
         ),
         *_promise(metrics["policy"]["constraint"]),
-        *_beside(metrics["rivals"]),
+        *_beside(metrics["baselines"]),
         *_fairness(metrics["fairness"]),
         *((help_, sentence(one)) for help_, one in metrics["proof"].items()),
         ("guard", _verdict(metrics["guard"])),
@@ -202,10 +202,10 @@ def _promise(constraint: dict[str, Any] | None) -> list[tuple[str, str]]:
     return [] if constraint is None else [("promise", Constraint(**constraint).sentence())]
 
 
-def _beside(rivals: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the model adds to trivial rivals, in average precision."""
+def _beside(baselines: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the model adds to baselines, in average precision."""
     rows = []
-    for name, one in rivals.items():
+    for name, one in baselines.items():
         entry, title = one["average_precision"], f"beside {name.replace('_', ' ')}"
         if name in ("constant", "random"):
             continue  # the baseline of average precision says the same

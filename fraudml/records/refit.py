@@ -18,7 +18,9 @@ from fraudml.records.metrics import (
 )
 from fraudml.split import Split
 
-_INHERITED = ("test", "calibration", "fairness", "rivals", "proof", "guard")
+_INHERITED = ("test", "calibration", "fairness", "baselines", "proof", "guard")
+_OLD_NAMES = {"baselines": "rivals"}
+"""What earlier versions called a part of `metrics.json`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def record(
     """What is new of the data and the fit, and what the run found on its test block."""
     before = judged.metrics
     return {
-        **{name: before[name] for name in _INHERITED},
+        **{name: before[name if name in before else _OLD_NAMES[name]] for name in _INHERITED},
         "data": {
             **data_record(dataset, printed),
             "left_out": split.left_out,

@@ -9,7 +9,7 @@ import polars as pl
 
 from fraudml.report.chart import Axis, Chart, Line
 from fraudml.report.document import Block, Code, Document, Notice, Plot, Section, Table, Text
-from fraudml.report.numbers import NONE, column, number, percent, ranged, signed, sure
+from fraudml.report.numbers import NONE, column, number, percent, probability, ranged, signed
 
 _COLOURS = 5
 _ROWS = 15
@@ -38,7 +38,8 @@ def comparison_document(
     caution = Text(
         f"All models are judged on the same {where}; ranges are {100 * record['level']:g} %, "
         f"from draws of whole clusters ({record['clusters']}), and each difference is paired. "
-        "'How sure' is the share of draws in which the one that looks better is better. With many "
+        "'Probability better' is the share of replicates in which the model that looks better is "
+        "better. With many "
         "metrics one or another range leaves 0 out by chance. "
         f"Costs: {record['costs']}."
     )
@@ -56,13 +57,13 @@ def comparison_document(
 
 
 def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
-    """Say which of two models is better for what, and how sure that is."""
+    """Say which of two models is better for what, and with what probability."""
     metrics = record["metrics"]
     found = {
         name: pair
         for name, entry in metrics.items()
         for pair in entry["pairs"]
-        if (pair["one"], pair["other"]) == (one, other)
+        if (pair["first"], pair["second"]) == (one, other)
     }
     sentences = []
     for better, worse in ((one, other), (other, one)):
@@ -76,7 +77,7 @@ def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
     open_ = [
         _words(name)
         for name, pair in found.items()
-        if pair["better"] is None and pair["sure"] is not None
+        if pair["better"] is None and pair["probability_better"] is not None
     ]
     if open_:
         sentences.append(f"Nothing tells {one} and {other} apart in {_and(open_)}.")
@@ -91,7 +92,7 @@ def _lead(pair: Mapping[str, Any]) -> str:
 
 def _pairs(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     first = next(iter(record["metrics"].values()))
-    return [(pair["one"], pair["other"]) for pair in first["pairs"]]
+    return [(pair["first"], pair["second"]) for pair in first["pairs"]]
 
 
 def _words(name: str) -> str:
@@ -132,13 +133,14 @@ def _differences(record: Mapping[str, Any]) -> Iterator[Block]:
                 (
                     _words(name),
                     _difference(pair),
-                    pair["better"] or ("undecided" if pair["sure"] is not None else NONE),
-                    sure(pair["sure"]),
+                    pair["better"]
+                    or ("undecided" if pair["probability_better"] is not None else NONE),
+                    probability(pair["probability_better"]),
                 )
             )
         yield Table(
             f"{one} minus {other}",
-            ("metric", "difference", "better", "how sure"),
+            ("metric", "difference", "better", "probability better"),
             tuple(rows),
             words=(2,),
         )

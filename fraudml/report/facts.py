@@ -23,7 +23,7 @@ class ModelFacts:
         Rows, frauds, prevalence, start, end, fingerprint of the table.
     blocks : mapping
         By name, `development` and `test`: rows, frauds, start, end.
-    test, policy, decided, calibration, rivals, proof, fairness, guard : mapping
+    test, policy, decided, calibration, baselines, proof, fairness, guard : mapping
         As `metrics.json` has them; `decided` is what the policy's alerts did. No
         `proof` where there is none to speak of.
     by_threshold, over_time, outcomes : DataFrame
@@ -55,7 +55,7 @@ class ModelFacts:
     policy: Mapping[str, Any]
     decided: Mapping[str, Any]
     calibration: Mapping[str, Any]
-    rivals: Mapping[str, Any]
+    baselines: Mapping[str, Any]
     proof: Mapping[str, Any] | None
     fairness: Mapping[str, Any]
     guard: Mapping[str, Any]

@@ -58,12 +58,12 @@ def signed(value: float | None) -> str:
     return ("+" if value > 0 else "−") + number(abs(value))
 
 
-def sure(share: float | None) -> str:
+def probability(share: float | None) -> str:
     """Write the share of draws that say the same; draws cannot say that something is certain.
 
     Examples
     --------
-    >>> sure(0.874), sure(1.0), sure(None)
+    >>> probability(0.874), probability(1.0), probability(None)
     ('87 %', 'over 99 %', '–')
     """
     return "over 99 %" if share is not None and share > 0.995 else percent(share)

@@ -27,7 +27,7 @@ def model_sections(facts: ModelFacts) -> list[Section]:
         The numbers and words.
     """
     return [
-        Section("Beside trivial rivals", _rivals(facts)),
+        Section("Comparison with baselines", _baselines(facts)),
         Section("Beside doing without", _proof(facts)),
         Section("Precision and recall", precision_recall(facts)),
         Section("Cost over the threshold", cost_over_threshold(facts)),
@@ -44,14 +44,14 @@ def model_sections(facts: ModelFacts) -> list[Section]:
     ]
 
 
-def _rivals(facts: ModelFacts) -> tuple[Block, ...]:
-    if not facts.rivals:
-        return (Text("Trivial rivals were not evaluated (evaluation.rivals=false)."),)
+def _baselines(facts: ModelFacts) -> tuple[Block, ...]:
+    if not facts.baselines:
+        return (Text("Baselines were not evaluated (evaluation.baselines=false)."),)
     model = facts.test["average_precision"]
     recall = ranged(facts.test["recall_at_fpr_0.01"])
     rows: list[tuple[str, ...]] = [("the model", ranged(model), NONE, recall, NONE)]
-    for name, one in facts.rivals.items():
-        rows.append((_rival(name, one), *_rival_cells(one)))
+    for name, one in facts.baselines.items():
+        rows.append((_baseline(name, one), *_baseline_cells(one)))
     return (
         Text(
             "Scores that cost next to nothing, on the same rows. A model that is not clearly ahead "
@@ -71,12 +71,12 @@ def _rivals(facts: ModelFacts) -> tuple[Block, ...]:
     )
 
 
-def _rival(name: str, one: Mapping[str, Any]) -> str:
+def _baseline(name: str, one: Mapping[str, Any]) -> str:
     column_name = f" '{one['column']}'" if "column" in one else ""
     return name.replace("_", " ") + column_name
 
 
-def _rival_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+def _baseline_cells(one: Mapping[str, Any]) -> tuple[str, ...]:
     if one["average_precision"] is None:
         return (f"{NONE} ({one['reason']})", NONE, NONE, NONE)
     cells: list[str] = []

@@ -187,7 +187,7 @@ def _run_fold(
         bundle,
         settings,
         context,
-        rivals_fit=data.train,
+        baselines_fit=data.train,
         details=True,
     )
     without_refit = None

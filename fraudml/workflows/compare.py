@@ -1,4 +1,4 @@
-"""Compare: which of some models is better for what, and how sure that is.
+"""Compare: which of some models is better for what, and with what probability.
 
 Read the scores that finished runs left behind, or score a table by bundles; see that the rows are
 the same; draw the same replicates for all, and write every difference with its interval.
@@ -30,7 +30,7 @@ from fraudml.records.documents import costs_sentence, write_report
 from fraudml.records.folder import run_folder
 from fraudml.records.metrics import SCHEMA_VERSION, run_record
 from fraudml.report.comparison import comparison_document
-from fraudml.report.numbers import ranged, signed, sure
+from fraudml.report.numbers import probability, ranged, signed
 from fraudml.seeds import child_seed
 
 _log = logging.getLogger(__name__)
@@ -216,19 +216,20 @@ def comparison_table(
     models = record["models"]
     for name, entry in record["metrics"].items():
         for pair in entry["pairs"]:
-            values = (entry["values"][pair[which]] for which in ("one", "other"))
+            values = (entry["values"][pair[side]] for side in ("first", "second"))
             rows.append(
                 (
                     name.replace("_", " "),
-                    *((f"{pair['one']} − {pair['other']}",) if len(models) > 2 else ()),
+                    *((f"{pair['first']} − {pair['second']}",) if len(models) > 2 else ()),
                     *(ranged({**value, "low": None}) for value in values),
                     ranged({**pair, "value": pair["difference"]}, signed),
-                    pair["better"] or ("undecided" if pair["sure"] is not None else "–"),
-                    sure(pair["sure"]),
+                    pair["better"]
+                    or ("undecided" if pair["probability_better"] is not None else "–"),
+                    probability(pair["probability_better"]),
                 )
             )
     two = (models[0], models[1]) if len(models) == 2 else ("pair", "first", "second")
-    header = ("", *two, "difference", "better", "sure")
+    header = ("", *two, "difference", "better", "probability better")
     width = len(header)
     rows.append(("everything is in", folder, *("",) * (width - 2)))
     where = f"{record['rows']:,} rows, {record['frauds']:,} frauds"

@@ -115,7 +115,7 @@ def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progr
         bundle,
         settings,
         context,
-        rivals_fit=split.development.rows,
+        baselines_fit=split.development.rows,
         details=True,
     )
     verdict = apply_guard(tested.evaluation, bundle.policy, parts, settings.guard)

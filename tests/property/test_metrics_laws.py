@@ -103,7 +103,7 @@ def test_a_value_is_finite_and_in_the_domain_or_refused_by_name(
         return
     low, high = metric.domain
     assert low - 1e-12 <= found.value <= high + 1e-12
-    assert all(np.isfinite(number) for number in found.beside.values())
+    assert all(np.isfinite(number) for number in found.reference_values.values())
 
 
 @every_metric

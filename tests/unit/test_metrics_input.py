@@ -139,7 +139,7 @@ def test_rates_without_a_base_are_none_or_refused() -> None:
 def test_baselines_stand_beside_the_values() -> None:
     y_true, day, entity = [0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [1, 2, 1, 2, 3]
     rows = fm.ScoredRows(y_true, y_score=[1, 2, 3, 4, 5], day=day, entity=entity)
-    assert fm.measure(rows, "average_precision").beside == {"baseline": 0.4}
-    assert fm.measure(rows, "recall_at_fpr_0.05").beside == {"baseline": 0.05}
+    assert fm.measure(rows, "average_precision").reference_values == {"baseline": 0.4}
+    assert fm.measure(rows, "recall_at_fpr_0.05").reference_values == {"baseline": 0.05}
     found = fm.measure(rows, "card_precision_at_4")
-    assert found.value == found.beside["attainable"] == 0.25
+    assert found.value == found.reference_values["attainable"] == 0.25

@@ -100,7 +100,7 @@ def facts(**changes: Any) -> ModelFacts:
                 },
             ],
         },
-        "rivals": {
+        "baselines": {
             "best_column": {
                 "column": EVIL,
                 **{
@@ -222,7 +222,7 @@ def test_the_page_and_the_card_say_the_same(write: Any) -> None:
         "+0.30 (+0.20 to +0.40)",
         "40 % (30 to 50)",
         "sha256:abc",
-        "Beside trivial rivals",
+        "Comparison with baselines",
         "What the audit found",
         "--config-name config",
     ):
@@ -253,7 +253,7 @@ def test_without_time_amount_and_replicates_there_are_no_blanks_that_mislead() -
         blocks={name: {**block, "start": None, "end": None} for name, block in one.blocks.items()},
         drivers=pl.DataFrame(),
         words={**one.words, "no_drivers": "There are no reasons for it."},
-        rivals={},
+        baselines={},
     )
     text = to_markdown(document(bare))
     assert "with 200 alerts among 10,000 rows" in text

@@ -59,7 +59,7 @@ def test_runs_are_compared_by_paired_differences(
     assert pair["difference"] == pytest.approx(values[0] - values[1])
     assert pair["low"] <= pair["difference"] <= pair["high"]
     assert pair["better"] == "trees"
-    assert pair["sure"] > 0.9
+    assert pair["probability_better"] > 0.9
     # Each by itself has a wider range than their difference has where they are alike.
     costs = record["metrics"]["cost"]["pairs"][0]
     ahead = "trees" if costs["difference"] < 0 else "line"
@@ -116,7 +116,7 @@ def test_a_model_beside_itself_differs_in_nothing(runs: tuple[Path, Path], tmp_p
         pair = entry["pairs"][0]
         assert (pair["difference"], pair["low"], pair["high"]) in ((0, 0, 0), (None, None, None))
         assert pair["better"] is None
-        assert pair["sure"] in (None, 0.5), name
+        assert pair["probability_better"] in (None, 0.5), name
 
 
 def test_other_costs_are_said(runs: tuple[Path, Path], tmp_path: Path, capsys: CapSys) -> None:

@@ -83,13 +83,13 @@ def test_small_amounts_are_never_alerted(tmp_path: Path) -> None:
     assert scores.filter("alert")["amount"].min() >= 40
 
 
-def test_rivals_stand_beside_the_model(tmp_path: Path) -> None:
+def test_baselines_are_recorded(tmp_path: Path) -> None:
     metrics = trained(tmp_path / "run")
-    assert set(metrics["rivals"]) == {"constant", "random", "amount", "best_column", "logistic"}
-    for rival in metrics["rivals"].values():
-        ahead = rival["average_precision"]["ahead"]
+    assert set(metrics["baselines"]) == {"constant", "random", "amount", "best_column", "logistic"}
+    for baseline in metrics["baselines"].values():
+        ahead = baseline["average_precision"]["ahead"]
         assert ahead["low"] <= ahead["difference"] <= ahead["high"]
-    assert trained(tmp_path / "bare", "evaluation.rivals=false")["rivals"] == {}
+    assert trained(tmp_path / "bare", "evaluation.baselines=false")["baselines"] == {}
 
 
 @pytest.mark.parametrize(

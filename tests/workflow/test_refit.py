@@ -59,7 +59,7 @@ def test_it_fits_all_rows_and_keeps_the_numbers_of_its_run(run: Path, tmp_path: 
     assert known["rows"] == 5000
     assert known["end"] == before["data"]["blocks"]["test"]["end"]
     assert list(after["data"]["blocks"]) == ["development"]
-    for name in ("test", "proof", "rivals", "fairness", "guard"):
+    for name in ("test", "proof", "baselines", "fairness", "guard"):
         assert after[name] == before[name]
     assert after["policy"]["test"] == before["policy"]["test"]
     assert after["refit"]["run"] == "judged"

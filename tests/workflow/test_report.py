@@ -106,7 +106,7 @@ def test_backtest_and_sweep_write_one(tmp_path: Path) -> None:
     command = ["sweep", "+sweep=lightgbm", *SMALL, "budget.trials=3", f"output_dir={swept}"]
     assert main(command) == 0
     text = page(swept)
-    for part in ("The search", "Trial after trial", "Beside trivial rivals"):
+    for part in ("The search", "Trial after trial", "Comparison with baselines"):
         assert part in text, part
 
 

@@ -27,7 +27,7 @@ SMALL = (
     "data.simulate.terminals=60",
     "learner.num_iterations=20",
     "evaluation.replicates=100",
-    "evaluation.rivals=false",
+    "evaluation.baselines=false",
     "rounds.choose=false",
     "threads=1",
 )

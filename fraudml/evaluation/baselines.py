@@ -1,6 +1,6 @@
-"""Trivial rivals: what a score is worth that nobody had to train a model for.
+"""Baselines: simple scores that the model is compared with on the test block.
 
-They are printed beside the model, so that a user sees what it adds, and refuse nothing.
+They show what the model adds; the guard does not use them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from fraudml.seeds import child_seed
 Floats = NDArray[np.float64]
 
 METRICS = ("average_precision", "recall_at_fpr_0.01")
-"""What rivals and model are compared by."""
+"""What baselines and model are compared by."""
 
 MOST_ROWS = 200_000
-"""Legitimate rows that a rival looks at; frauds are all looked at."""
+"""Legitimate rows that a baseline looks at; frauds are all looked at."""
 
 _PRIOR_ROWS = 20.0
 """Rows at the base rate that every category starts with."""
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """A score that costs next to nothing.
 
     Parameters
@@ -49,9 +49,9 @@ class Rival:
     detail: str | None = None
 
 
-def rivals(
+def score_baselines(
     fit: DesignMatrix, test: DesignMatrix, amount: Floats | None, context: FitContext
-) -> Mapping[str, Rival]:
+) -> Mapping[str, Baseline]:
     """Score test rows by a constant, by chance, by amount, by one column, and by a line.
 
     `best_column` is the column, in the direction and with a place for missing values, whose average
@@ -72,17 +72,17 @@ def rivals(
     rng = np.random.default_rng(child_seed(context.seed, "rivals"))
     seen = fit.take(_few(fit, rng))
     return {
-        "constant": Rival(np.zeros(len(test))),
-        "random": Rival(rng.random(len(test))),
+        "constant": Baseline(np.zeros(len(test))),
+        "random": Baseline(rng.random(len(test))),
         "amount": _by_amount(amount),
         "best_column": _by_best_column(seen, test),
         "logistic": _by_line(seen, test, context),
     }
 
 
-def compare_rivals(
+def compare_baselines(
     model: ScoredRows,
-    found: Mapping[str, Rival],
+    found: Mapping[str, Baseline],
     clusters: Clusters,
     *,
     replicates: int,
@@ -90,14 +90,14 @@ def compare_rivals(
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
-    """Return each rival's metrics, and how far the model is ahead, as `metrics.json` has them.
+    """Return each baseline's metrics, and how far the model is ahead, as `metrics.json` has them.
 
     Parameters
     ----------
     model : ScoredRows
         The test rows with the model's scores.
     found : mapping
-        What `rivals` gave.
+        What `baselines` gave.
     clusters : Clusters
         What the intervals draw together.
     replicates, level, seed, threads
@@ -115,14 +115,14 @@ def compare_rivals(
         )
 
     own, record = drawn(model.y_score), {}
-    for name, rival in found.items():
-        if rival.score is None:
-            record[name] = {**dict.fromkeys(METRICS), "reason": rival.detail}
+    for name, baseline in found.items():
+        if baseline.score is None:
+            record[name] = {**dict.fromkeys(METRICS), "reason": baseline.detail}
             continue
-        theirs = drawn(rival.score)
+        theirs = drawn(baseline.score)
         ahead = differences(own, theirs, level=level)
         record[name] = {
-            **({} if rival.detail is None else {"column": rival.detail}),
+            **({} if baseline.detail is None else {"column": baseline.detail}),
             **{metric: _entry(theirs, ahead[metric].to_dict(), metric) for metric in METRICS},
         }
         if not replicates:
@@ -147,13 +147,13 @@ def _few(fit: DesignMatrix, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.sort(np.concatenate([frauds, others]))
 
 
-def _by_amount(amount: Floats | None) -> Rival:
+def _by_amount(amount: Floats | None) -> Baseline:
     if amount is None:
-        return Rival(None, "no column has the role of the amount")
-    return Rival(np.nan_to_num(amount, nan=-1.0))
+        return Baseline(None, "no column has the role of the amount")
+    return Baseline(np.nan_to_num(amount, nan=-1.0))
 
 
-def _by_best_column(fit: DesignMatrix, test: DesignMatrix) -> Rival:
+def _by_best_column(fit: DesignMatrix, test: DesignMatrix) -> Baseline:
     best, score, column = -1.0, np.zeros(len(test)), ""
     for position, name in enumerate(test.names):
         seen, tested = _column(fit, fit, position), _column(fit, test, position)
@@ -161,7 +161,7 @@ def _by_best_column(fit: DesignMatrix, test: DesignMatrix) -> Rival:
             found = average_precision(fit.y, _known(sign * seen, missing))
             if found > best:
                 best, score, column = found, _known(sign * tested, missing), name
-    return Rival(score, column)
+    return Baseline(score, column)
 
 
 _READINGS = ((1, -1e308), (-1, -1e308), (1, 1e308), (-1, 1e308))
@@ -183,7 +183,7 @@ def _known(score: Floats, missing: float) -> Floats:
     return np.nan_to_num(score, nan=missing, posinf=1e307, neginf=-1e307)
 
 
-def _by_line(fit: DesignMatrix, test: DesignMatrix, context: FitContext) -> Rival:
+def _by_line(fit: DesignMatrix, test: DesignMatrix, context: FitContext) -> Baseline:
     learner = SklearnLearner(
         "sklearn.linear_model.LogisticRegression",
         preprocess="impute_scale",
@@ -192,6 +192,6 @@ def _by_line(fit: DesignMatrix, test: DesignMatrix, context: FitContext) -> Riva
     )
     told = replace(context, device="cpu", progress=silent, loss=None)
     try:
-        return Rival(learner.fit(fit.with_weight(None), told).margin(test))
+        return Baseline(learner.fit(fit.with_weight(None), told).margin(test))
     except (BudgetError, DataError) as error:
-        return Rival(None, str(error))
+        return Baseline(None, str(error))

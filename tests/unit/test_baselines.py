@@ -1,4 +1,4 @@
-"""Trivial rivals: what they are fitted on, and what is said of them."""
+"""Trivial baselines: what they are fitted on, and what is said of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fraudml.evaluation.rivals import METRICS, Rival, compare_rivals, rivals
+from fraudml.evaluation.baselines import METRICS, Baseline, compare_baselines, score_baselines
 from fraudml.learners.protocol import FitContext
 from fraudml.matrix import FIRST_LEVEL_CODE, UNSEEN_CODE, DesignMatrix
 from fraudml.metrics import ScoredRows, choose_clusters
@@ -30,15 +30,17 @@ def matrix(size: int, seed: int, *, gaps: bool = False) -> DesignMatrix:
     return DesignMatrix(values.astype(np.float32), NAMES, (3,), label=label)
 
 
-def compared(model: ScoredRows, found: Mapping[str, Rival], *, replicates: int) -> dict[str, Any]:
+def compared(
+    model: ScoredRows, baselines: Mapping[str, Baseline], *, replicates: int
+) -> dict[str, Any]:
     rows = choose_clusters(n_rows=len(model))
     told = {"replicates": replicates, "seed": 0, "threads": 1}
-    return compare_rivals(model, found, rows, level=0.95, **told)
+    return compare_baselines(model, baselines, rows, level=0.95, **told)
 
 
 def test_the_best_column_is_found_in_its_direction() -> None:
     fit, test = matrix(4000, 0), matrix(2000, 1)
-    found = rivals(fit, test, None, FitContext())["best_column"]
+    found = score_baselines(fit, test, None, FitContext())["best_column"]
     assert found.detail == "strong, low"
     assert found.score is not None
     expected = average_precision_score(test.y, -test.values[:, 1])
@@ -46,9 +48,10 @@ def test_the_best_column_is_found_in_its_direction() -> None:
 
 
 def test_what_is_missing_can_be_the_best_column() -> None:
-    found = rivals(matrix(4000, 0, gaps=True), matrix(2000, 1, gaps=True), None, FitContext())
+    fit, test = (matrix(size, seed, gaps=True) for size, seed in ((4000, 0), (2000, 1)))
+    found = score_baselines(fit, test, None, FitContext())
     assert found["best_column"].detail == "gaps"
-    score, test = found["best_column"].score, matrix(2000, 1, gaps=True)
+    score = found["best_column"].score
     assert average_precision_score(test.y, score) > 0.7
 
 
@@ -58,7 +61,7 @@ def test_a_category_counts_by_its_share_of_frauds_in_the_development_window() ->
         one.values[:, 3] = FIRST_LEVEL_CODE + 3 * one.y
         one.values[:, :3] = 0
     test.values[:5, 3] = FIRST_LEVEL_CODE + 9  # never seen
-    found = rivals(fit, test, None, FitContext())["best_column"]
+    found = score_baselines(fit, test, None, FitContext())["best_column"]
     assert found.detail == "kind"
     assert found.score is not None
     assert np.unique(found.score[:5]).size == 1
@@ -66,10 +69,10 @@ def test_a_category_counts_by_its_share_of_frauds_in_the_development_window() ->
     assert (test.values[:5, 3] != UNSEEN_CODE).all()  # the caller's rows stay as they are
 
 
-def test_rivals_do_not_see_test_labels() -> None:
+def test_baselines_do_not_see_test_labels() -> None:
     fit, test = matrix(4000, 0), matrix(2000, 1)
     blind = DesignMatrix(test.values, test.names, test.categorical)
-    seen, unseen = (rivals(fit, one, None, FitContext()) for one in (test, blind))
+    seen, unseen = (score_baselines(fit, one, None, FitContext()) for one in (test, blind))
     for name in seen:
         assert (seen[name].score is None) == (unseen[name].score is None)
         if seen[name].score is not None:
@@ -92,14 +95,14 @@ def test_the_line_is_scikit_learns() -> None:
     expected = average_precision_score(
         test.y, model.decision_function(scaler.transform(columns[1]))
     )
-    found = rivals(fit, test, None, FitContext())["logistic"].score
+    found = score_baselines(fit, test, None, FitContext())["logistic"].score
     assert average_precision_score(test.y, found) == pytest.approx(expected, abs=0.01)
 
 
 def test_without_time_or_amount_the_reason_stands_there() -> None:
     context = FitContext(deadline=Deadline(1e-9))
-    found = rivals(matrix(500, 0), matrix(500, 1), None, context)
-    assert found["amount"] == Rival(None, "no column has the role of the amount")
+    found = score_baselines(matrix(500, 0), matrix(500, 1), None, context)
+    assert found["amount"] == Baseline(None, "no column has the role of the amount")
     assert found["logistic"].score is None
     assert "time was over" in str(found["logistic"].detail)
 
@@ -108,7 +111,7 @@ def test_the_model_is_compared_row_by_row_on_the_same_replicates() -> None:
     fit, test = matrix(4000, 0), matrix(2000, 1)
     model = ScoredRows(test.y, y_score=-test.values[:, 1].astype(float))
     amount = np.where(np.arange(2000) % 7 == 0, np.nan, 1.0 * np.arange(2000))
-    record = compared(model, rivals(fit, test, amount, FitContext()), replicates=200)
+    record = compared(model, score_baselines(fit, test, amount, FitContext()), replicates=200)
     assert list(record) == ["constant", "random", "amount", "best_column", "logistic"]
     assert record["constant"]["average_precision"]["value"] == pytest.approx(test.y.mean())
     same = record["best_column"]["average_precision"]
@@ -121,7 +124,7 @@ def test_the_model_is_compared_row_by_row_on_the_same_replicates() -> None:
 def test_without_replicates_there_are_no_intervals() -> None:
     fit, test = matrix(2000, 0), matrix(1000, 1)
     model = ScoredRows(test.y, y_score=-test.values[:, 1].astype(float))
-    record = compared(model, rivals(fit, test, None, FitContext()), replicates=0)
+    record = compared(model, score_baselines(fit, test, None, FitContext()), replicates=0)
     assert record["amount"] == {
         **dict.fromkeys(METRICS),
         "reason": "no column has the role of the amount",
