@@ -170,7 +170,7 @@ def look_sizes(first: int, last: int) -> Counts:
     Examples
     --------
     >>> look_sizes(8, 14).tolist()
-    [8, 9, 10, 11, 12, 13, 14]
+    [8, 9, 10, 11, 12, 14]
     """
     if last < first:
         return np.empty(0, dtype=np.int64)

@@ -99,7 +99,7 @@ class CatBoost:
 
     Examples
     --------
-    >>> CatBoost(max_depth=4).depth  # doctest: +SKIP
+    >>> CatBoost(max_depth=4).depth
     4
     """
 

@@ -100,7 +100,7 @@ class XGBoost:
 
     Examples
     --------
-    >>> XGBoost(max_depth=4).max_depth  # doctest: +SKIP
+    >>> XGBoost(max_depth=4).max_depth
     4
     """
 

@@ -40,7 +40,7 @@ def population_stability(training: Sequence[int], now: Sequence[int]) -> dict[st
     >>> same = population_stability([500, 500], [500, 500])
     >>> same["psi"]
     0.0
-    >>> population_stability([500, 500], [900, 100])["psi"] > same["chance"]
+    >>> bool(population_stability([500, 500], [900, 100])["psi"] > same["chance"])
     True
     """
     from scipy.special import chdtri
