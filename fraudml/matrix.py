@@ -18,6 +18,9 @@ UNSEEN_CODE = 1
 FIRST_LEVEL_CODE = 2
 """The code of the first known category."""
 
+_BY_ROW = ("label", "weight", "miss_cost", "false_alert_cost")
+"""The optional fields with one value a row."""
+
 
 @dataclass(frozen=True)
 class DesignMatrix:
@@ -36,9 +39,9 @@ class DesignMatrix:
         1 = fraud. None where nothing is known, as in scoring.
     weight : ndarray of float64, shape (n_rows,), optional
         What a row counts in the fit; None is 1 for each.
-    amount : ndarray of float64, shape (n_rows,), optional
+    miss_cost : ndarray of float64, shape (n_rows,), optional
         What a fraud on the row would cost, at least 0.
-    alarm : ndarray of float64, shape (n_rows,), optional
+    false_alert_cost : ndarray of float64, shape (n_rows,), optional
         What a false alert on the row would cost, above 0.
     """
 
@@ -47,14 +50,15 @@ class DesignMatrix:
     categorical: tuple[int, ...] = ()
     label: NDArray[np.int8] | None = None
     weight: NDArray[np.float64] | None = None
-    amount: NDArray[np.float64] | None = None
-    alarm: NDArray[np.float64] | None = None
+    miss_cost: NDArray[np.float64] | None = None
+    false_alert_cost: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         assert self.values.dtype == np.float32, self.values.dtype
         assert self.values.shape[1] == len(self.names), (self.values.shape, len(self.names))
-        for column in (self.label, self.weight, self.amount, self.alarm):
-            assert column is None or len(column) == len(self.values)
+        for name in _BY_ROW:
+            column = getattr(self, name)
+            assert column is None or len(column) == len(self.values), name
 
     def __len__(self) -> int:
         return len(self.values)
@@ -64,6 +68,13 @@ class DesignMatrix:
         """The labels, where they must be known."""
         assert self.label is not None, "this matrix has no labels"
         return self.label
+
+    @property
+    def mistake_cost(self) -> NDArray[np.float64]:
+        """What a wrong decision on each row costs: a missed fraud, or a false alert."""
+        assert self.miss_cost is not None, "the workflow sets the costs of each row"
+        assert self.false_alert_cost is not None, "the workflow sets the costs of each row"
+        return np.where(self.y == 1, self.miss_cost, self.false_alert_cost)
 
     @property
     def frauds(self) -> int:
@@ -80,14 +91,9 @@ class DesignMatrix:
         """
         consecutive = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
         chosen = slice(int(rows[0]), int(rows[-1]) + 1) if consecutive else rows
-        return replace(
-            self,
-            values=self.values[chosen],
-            label=None if self.label is None else self.label[chosen],
-            weight=None if self.weight is None else self.weight[chosen],
-            amount=None if self.amount is None else self.amount[chosen],
-            alarm=None if self.alarm is None else self.alarm[chosen],
-        )
+        columns = {name: getattr(self, name) for name in _BY_ROW}
+        taken = {name: column[chosen] for name, column in columns.items() if column is not None}
+        return replace(self, values=self.values[chosen], **taken)
 
     def with_weight(self, weight: NDArray[np.float64] | None) -> DesignMatrix:
         """Return the same matrix with other weights."""

@@ -77,29 +77,29 @@ class CostWeight:
     ----------
     ratio : float
         Mean weight of a fraud.
-    least, most : float
+    min_weight, max_weight : float
         No fraud weighs less or more than this many times the mean: a fraud that costs nothing is
         still a fraud, and one of a million is one example.
     """
 
     ratio: float = 1.0
-    least: float = 0.1
-    most: float = 10.0
+    min_weight: float = 0.1
+    max_weight: float = 10.0
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < np.inf:
             raise ConfigError(f"weighting.ratio is {self.ratio}. It is above 0 and finite.")
-        _check_bounds(self.least, self.most)
+        _check_bounds(self.min_weight, self.max_weight)
 
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
-        """Weigh the frauds by the matrix's amounts at stake."""
-        assert train.amount is not None, "the workflow gives every row what is at stake"
+        """Weigh the frauds by the cost of missing them."""
+        assert train.miss_cost is not None, "the workflow sets the costs of each row"
         fraud = train.y == 1
-        stake = train.amount[fraud]
-        share = stake / stake.mean() if stake.any() else np.ones(len(stake))
+        cost = train.miss_cost[fraud]
+        share = cost / cost.mean() if cost.any() else np.ones(len(cost))
         for _ in range(_ROUNDS):
             # Bounds move the mean, and the mean the bounds: both hold in the end.
-            share = np.clip(share, self.least, self.most)
+            share = np.clip(share, self.min_weight, self.max_weight)
             share = share / share.mean()
         factor = np.ones(len(train))
         factor[fraud] = self.ratio * share
@@ -135,37 +135,35 @@ class EffectiveNumber:
 
 
 @dataclass(frozen=True)
-class Stakes:
+class ExampleCost:
     """Let every row weigh what a mistake on it costs: frauds by amount, others by an alert.
 
     Parameters
     ----------
-    least, most : float
+    min_weight, max_weight : float
         No row weighs less or more than this many times the mean of its class.
     """
 
-    least: float = 0.1
-    most: float = 10.0
+    min_weight: float = 0.1
+    max_weight: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_bounds(self.least, self.most)
+        _check_bounds(self.min_weight, self.max_weight)
 
     def weigh(self, train: DesignMatrix) -> tuple[DesignMatrix, float | None]:
-        """Weigh by stakes, bounded within each class, over the mean of all rows."""
-        assert train.amount is not None, "the workflow gives every row what is at stake"
-        assert train.alarm is not None, "the workflow gives every row what an alarm costs"
-        stake = np.where(train.y == 1, train.amount, train.alarm)
-        for of_class in (train.y == 1, train.y == 0):
-            mean = stake[of_class].mean()
-            stake[of_class] = np.clip(stake[of_class], self.least * mean, self.most * mean)
-        return train.with_weight(_times(train, stake / stake.mean())), None
+        """Weigh by cost, bounded within each class, over the mean of all rows."""
+        cost = train.mistake_cost
+        for rows in (train.y == 1, train.y == 0):
+            mean = cost[rows].mean()
+            cost[rows] = np.clip(cost[rows], self.min_weight * mean, self.max_weight * mean)
+        return train.with_weight(_times(train, cost / cost.mean())), None
 
 
-def _check_bounds(least: float, most: float) -> None:
-    if not 0 < least <= 1 <= most:
+def _check_bounds(min_weight: float, max_weight: float) -> None:
+    if not 0 < min_weight <= 1 <= max_weight:
         raise ConfigError(
-            f"weighting.least is {least} and weighting.most {most}. "
-            "Expected 0 < least <= 1 <= most."
+            f"weighting.min_weight is {min_weight} and weighting.max_weight {max_weight}. "
+            "Expected 0 < min_weight <= 1 <= max_weight."
         )
 
 

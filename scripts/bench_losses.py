@@ -54,8 +54,8 @@ def _rows(count: int, columns: int) -> DesignMatrix:
         values,
         tuple(f"x{number}" for number in range(columns)),
         label=label,
-        amount=rng.gamma(1.0, 80.0, count),
-        alarm=np.full(count, 10.0),
+        miss_cost=rng.gamma(1.0, 80.0, count),
+        false_alert_cost=np.full(count, 10.0),
     )
 
 

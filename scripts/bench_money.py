@@ -102,8 +102,8 @@ def review(threads: int) -> None:
         "fraudml, loss=expected_cost (csboost)": _alerts(
             train(table.frame, _settings([*base, "loss=expected_cost"], threads))
         ),
-        "fraudml, weighting=stakes": _alerts(
-            train(table.frame, _settings([*base, "weighting=stakes"], threads))
+        "fraudml, weighting=example_cost": _alerts(
+            train(table.frame, _settings([*base, "weighting=example_cost"], threads))
         ),
     }
     plain = table.drawn(models["plain LightGBM, alert from .5 on"], clusters, "savings")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -30,13 +30,19 @@ EXTRAS = {
 """Which extra of fraudml brings a library."""
 
 
+RENAMED: Mapping[str, str] = {
+    "fraudml.weighting.Stakes": "fraudml.weighting.ExampleCost",
+}
+"""Targets that have moved: the configs of earlier runs name them by the left name."""
+
+
 def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
     """Import what a dotted path names.
 
     Parameters
     ----------
     path : str
-        A module, a dot, and a name in it.
+        A module, a dot, and a name in it; an old name in `RENAMED` stands for the new one.
     where : str
         The component's dotted path in the config, for messages.
     allowed : collection of str
@@ -60,6 +66,7 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
             f"{key} is '{path}'. It begins with one of {begins}; add to them by "
             f"components.allow=[{path.partition('.')[0]}]."
         )
+    path = RENAMED.get(path, path)
     module_name, _, name = path.rpartition(".")
     module = _import(module_name, key, path)
     try:

@@ -41,7 +41,7 @@ class BaggedLightGBM:
 
     Parameters
     ----------
-    boosters : int
+    n_members : int
         How many; a score costs as many times that of one.
     fraud_share : float
         The share of frauds that a booster sees, each row counted with its weight. Where frauds
@@ -58,24 +58,24 @@ class BaggedLightGBM:
 
     Examples
     --------
-    >>> learner = BaggedLightGBM(boosters=3, num_leaves=15)
-    >>> learner.boosters, learner.member.num_leaves
+    >>> learner = BaggedLightGBM(n_members=3, num_leaves=15)
+    >>> learner.n_members, learner.member.num_leaves
     (3, 15)
     """
 
-    boosters: int
+    n_members: int
     fraud_share: float
     member: LightGBM
 
     def __init__(
         self,
         *,
-        boosters: int = 5,
+        n_members: int = 5,
         fraud_share: float = 0.02,
         member: LightGBM | None = None,
         **parameters: Any,
     ) -> None:
-        problems = _wrong_values(boosters, fraud_share)
+        problems = _wrong_values(n_members, fraud_share)
         try:
             base = {} if member is None else member.to_dict()
             object.__setattr__(self, "member", LightGBM(**base | parameters))
@@ -83,7 +83,7 @@ class BaggedLightGBM:
             problems.append(str(error))
         if problems:
             raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
-        object.__setattr__(self, "boosters", boosters)
+        object.__setattr__(self, "n_members", n_members)
         object.__setattr__(self, "fraud_share", fraud_share)
 
     devices = LightGBM.devices
@@ -101,7 +101,7 @@ class BaggedLightGBM:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all parameters; `BaggedLightGBM(**…)` makes an equal learner."""
-        own = {"boosters": self.boosters, "fraud_share": self.fraud_share}
+        own = {"n_members": self.n_members, "fraud_share": self.fraud_share}
         return own | self.member.to_dict()
 
     def fit(
@@ -146,7 +146,7 @@ class BaggedLightGBM:
             own = replace(
                 context,
                 seed=child_seed(context.seed, f"booster {number}"),
-                progress=_reporting(context.progress, number, self.boosters),
+                progress=_reporting(context.progress, number, self.n_members),
                 watch=None,  # it would see one booster after the other
                 bins=None,  # each has rows of its own
             )
@@ -158,12 +158,12 @@ class BaggedLightGBM:
             if done < wanted:
                 accept_early_end(done, wanted, "num_iterations")
                 break
-        if len(models) < self.boosters:
+        if len(models) < self.n_members:
             _log.warning(
                 "The time was over: the model has %d of %d boosters. Raise budget.seconds for all "
                 "of them.",
                 len(models),
-                self.boosters,
+                self.n_members,
             )
         return FittedBagged(models, offsets)
 
@@ -186,7 +186,7 @@ class BaggedLightGBM:
                 self.fraud_share,
             )
         shuffled = child_generator(seed, "legitimate rows").permutation(legit)
-        for start in range(0, self.boosters * size, size):
+        for start in range(0, self.n_members * size, size):
             chosen = shuffled.take(np.arange(start, start + size), mode="wrap")
             share = weight[chosen].sum() / weight[legit].sum()
             yield train.take(np.sort(np.concatenate([frauds, chosen]))), float(share)
@@ -282,10 +282,10 @@ def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedBagg
     return FittedBagged([read_model(path, facts, threads) for path in paths], offsets)
 
 
-def _wrong_values(boosters: Any, fraud_share: Any) -> list[str]:
+def _wrong_values(n_members: Any, fraud_share: Any) -> list[str]:
     problems = []
-    if not isinstance(boosters, int) or isinstance(boosters, bool) or boosters < 1:
-        problems.append(f"learner.boosters is {boosters!r}. It is a whole number from 1.")
+    if not isinstance(n_members, int) or isinstance(n_members, bool) or n_members < 1:
+        problems.append(f"learner.n_members is {n_members!r}. It is a whole number from 1.")
     if not isinstance(fraud_share, (int, float)) or not 0 < fraud_share < 1:
         problems.append(f"learner.fraud_share is {fraud_share!r}. It is above 0 and below 1.")
     return problems
@@ -300,8 +300,8 @@ def _offset(share: float, part: DesignMatrix, train: DesignMatrix, loss: Loss | 
     return math.log(share) if loss is None else loss.start(part) - loss.start(train)
 
 
-def _reporting(progress: Progress, done: int, boosters: int) -> Progress:
+def _reporting(progress: Progress, done: int, n_members: int) -> Progress:
     def report(stage: str, share: float) -> None:
-        progress(stage, (done + share) / boosters)
+        progress(stage, (done + share) / n_members)
 
     return report

@@ -130,8 +130,8 @@ def gradient_step(
     weight = None if train.weight is None else train.weight.astype(np.float32)
 
     def step(margin: NDArray[Any], _: object) -> tuple[Floats, Floats]:
-        slope, bend = loss.gradients(margin, rows)
-        return (slope, bend) if weight is None else (slope * weight, bend * weight)
+        gradient, hessian = loss.gradients(margin, rows)
+        return (gradient, hessian) if weight is None else (gradient * weight, hessian * weight)
 
     return step
 

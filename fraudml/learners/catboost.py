@@ -35,7 +35,7 @@ from fraudml.learners.catboost_parameters import (
     import_catboost,
 )
 from fraudml.learners.monotone import Monotone, monotone_signs
-from fraudml.learners.parameters import plain_parameters, settle
+from fraudml.learners.parameters import plain_parameters, validate_and_set
 from fraudml.learners.protocol import (
     FitContext,
     check_device,
@@ -142,7 +142,7 @@ class CatBoost:
             "monotone": monotone,
             "other": other,
         }
-        settle(self, CATBOOST, own, more)
+        validate_and_set(self, CATBOOST, own, more)
 
     devices = DEVICES
     rounds_key = "iterations"

@@ -30,7 +30,7 @@ from fraudml.learners.lightgbm_parameters import (
     import_lightgbm,
 )
 from fraudml.learners.monotone import Monotone, monotone_signs
-from fraudml.learners.parameters import plain_parameters, settle
+from fraudml.learners.parameters import plain_parameters, validate_and_set
 from fraudml.learners.protocol import (
     FitContext,
     check_device,
@@ -137,7 +137,7 @@ class LightGBM:
             "monotone": monotone,
             "other": other,
         }
-        settle(self, LIGHTGBM, own, more)
+        validate_and_set(self, LIGHTGBM, own, more)
 
     devices = DEVICES
     rounds_key = "num_iterations"

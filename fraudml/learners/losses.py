@@ -19,7 +19,7 @@ from fraudml.matrix import DesignMatrix
 
 Floats = NDArray[np.float32]
 
-_LEAST_HESSIAN = 1e-6
+_MIN_HESSIAN = 1e-6
 """Below this a Hessian says nothing, and a division by it too much."""
 
 
@@ -120,11 +120,11 @@ class Focal:
         toward = sign * margin.astype(np.float32)
         right, wrong, small = _chances(toward)
         log_right = np.minimum(toward, np.float32(0)) - np.log1p(small)
-        slope = self.gamma * right * log_right - wrong
+        gradient = self.gamma * right * log_right - wrong
         # d/dz of wrong^gamma (gamma right log right − wrong), z the margin towards the label.
-        bend = right * (wrong * (self.gamma * (log_right + 1) + 1) - self.gamma * slope)
+        hessian = right * (wrong * (self.gamma * (log_right + 1) + 1) - self.gamma * gradient)
         damped = rows.pull * (wrong if self.gamma == 1 else wrong**self.gamma)
-        return sign * damped * slope, np.maximum(damped * bend, _LEAST_HESSIAN)
+        return sign * damped * gradient, np.maximum(damped * hessian, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the loss of each row."""
@@ -137,11 +137,11 @@ class Focal:
 class Margin:
     """Log loss with a margin: a fraud must be right by more than a legitimate row, being rarer.
 
-    The margins go with the fourth root of how rare a class is, the rarer one having `most`.
+    The margins go with the fourth root of how rare a class is, the rarer one having `max_margin`.
 
     Parameters
     ----------
-    most : float
+    max_margin : float
         The margin of the rarer class, in log-odds.
 
     References
@@ -150,17 +150,17 @@ class Margin:
     section 3.2.
     """
 
-    most: float = 1.0
+    max_margin: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.most <= 20:
-            raise ConfigError(f"loss.most is {self.most}. It is above 0, at most 20.")
+        if not 0 < self.max_margin <= 20:
+            raise ConfigError(f"loss.max_margin is {self.max_margin}. It is above 0, at most 20.")
 
     def rows(self, train: DesignMatrix) -> RowLoss:
         """Prepare the rows of a fit, once: their margins."""
         fraud = train.y == 1
         counts = np.array([len(train) - train.frauds, train.frauds], dtype=np.float64)
-        margins = self.most * (counts.min() / counts) ** 0.25
+        margins = self.max_margin * (counts.min() / counts) ** 0.25
         return RowLoss(fraud, margins[fraud.astype(np.int64)].astype(np.float32))
 
     def start(self, train: DesignMatrix) -> float:
@@ -171,7 +171,7 @@ class Margin:
         """Return both derivatives."""
         sign = _signs(rows.fraud)
         wrong, right, _ = _chances(rows.pull - sign * margin.astype(np.float32))
-        return -sign * wrong, np.maximum(wrong * right, _LEAST_HESSIAN)
+        return -sign * wrong, np.maximum(wrong * right, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the loss of each row."""
@@ -188,7 +188,7 @@ class ExpectedCost:
 
     Parameters
     ----------
-    least_hessian : float
+    min_hessian : float
         Floor of the Hessian's share of what is at stake, between 0 and 1: where the chance is one
         half it would be 0, and the step without bound.
 
@@ -204,19 +204,16 @@ class ExpectedCost:
     detecting transfer fraud, EJOR 297, section 3.
     """
 
-    least_hessian: float = 0.01
+    min_hessian: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.least_hessian < 1:
-            raise ConfigError(f"loss.least_hessian is {self.least_hessian}. It lies in (0, 1).")
+        if not 0 < self.min_hessian < 1:
+            raise ConfigError(f"loss.min_hessian is {self.min_hessian}. It lies in (0, 1).")
 
     def rows(self, train: DesignMatrix) -> RowLoss:
         """Prepare the rows of a fit, once: what is at stake on each."""
-        assert train.amount is not None, "the workflow gives every row what is at stake"
-        assert train.alarm is not None, "the workflow gives every row what an alarm costs"
-        fraud = train.y == 1
-        stake = np.where(fraud, train.amount, train.alarm)
-        return RowLoss(fraud, (stake / stake.mean()).astype(np.float32))
+        cost = train.mistake_cost
+        return RowLoss(train.y == 1, (cost / cost.mean()).astype(np.float32))
 
     def start(self, train: DesignMatrix) -> float:
         """Return the log-odds of the stakes: at 0 the second derivative would be 0 everywhere."""
@@ -230,9 +227,9 @@ class ExpectedCost:
         """Return the derivative, and the floored absolute value of the second."""
         chance, other, _ = _chances(margin)
         unsure = chance * other * rows.pull
-        slope = np.where(rows.fraud, -unsure, unsure)
-        bend = unsure * np.maximum(np.abs(other - chance), np.float32(self.least_hessian))
-        return slope, np.maximum(bend, _LEAST_HESSIAN)
+        gradient = np.where(rows.fraud, -unsure, unsure)
+        hessian = unsure * np.maximum(np.abs(other - chance), np.float32(self.min_hessian))
+        return gradient, np.maximum(hessian, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the expected cost of each row, less what cannot be changed."""

@@ -78,7 +78,7 @@ class Vocabulary:
     fields: Mapping[str, Number | Choice | Switch]
 
 
-def settle(
+def validate_and_set(
     learner: Any, vocabulary: Vocabulary, own: Mapping[str, Any], more: Mapping[str, Any]
 ) -> None:
     """Set the fields of a frozen learner, after a look at every parameter.

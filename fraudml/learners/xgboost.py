@@ -28,7 +28,7 @@ from fraudml.learners.boosting import (
     without_infinities,
 )
 from fraudml.learners.monotone import Monotone, monotone_signs
-from fraudml.learners.parameters import plain_parameters, settle
+from fraudml.learners.parameters import plain_parameters, validate_and_set
 from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
 from fraudml.learners.watch import every_round
 from fraudml.learners.xgboost_parameters import (
@@ -149,7 +149,7 @@ class XGBoost:
             "monotone": monotone,
             "other": other,
         }
-        settle(self, XGBOOST, own, more)
+        validate_and_set(self, XGBOOST, own, more)
 
     devices = DEVICES
     rounds_key = "n_estimators"

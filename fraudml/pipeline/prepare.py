@@ -1,4 +1,4 @@
-"""Rows that are ready to be learnt from: features, labels, stakes and costs."""
+"""Rows that are ready to be learnt from: features, labels and costs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Prepared:
     features : FittedFeatures
         What made the matrix.
     matrix : DesignMatrix
-        One row a row of the dataset, with labels and stakes.
+        One row a row of the dataset, with labels and the costs of mistakes.
     costs : CostMatrix
         Of the same rows.
     findings : tuple of Finding
@@ -52,9 +52,12 @@ def prepare_rows(
     """Give a matrix its labels and costs, and let go the columns behind it."""
     protected_groups(dataset)  # too many levels are said before any work is done
     costs = row_costs(cost_model, dataset)
-    stake = np.maximum(costs.fn_cost - costs.tp_cost, 0.0)
-    alarm = costs.fp_cost - costs.tn_cost
-    matrix = replace(matrix, label=dataset.label, amount=stake, alarm=alarm)
+    matrix = replace(
+        matrix,
+        label=dataset.label,
+        miss_cost=np.maximum(costs.fn_cost - costs.tp_cost, 0.0),
+        false_alert_cost=costs.fp_cost - costs.tn_cost,
+    )
     return Prepared(drop_unused_columns(dataset, cost_model), features, matrix, costs)
 
 

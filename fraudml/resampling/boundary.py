@@ -258,8 +258,8 @@ def _with_made(base: DesignMatrix, source: DesignMatrix, made: Made, job: Job) -
         values=values,
         label=np.concatenate([base.y, made.label.astype(np.int8)]),
         weight=_extended(base.weight, source.weight, made),
-        amount=_extended(base.amount, source.amount, made),
-        alarm=_extended(base.alarm, source.alarm, made),
+        miss_cost=_extended(base.miss_cost, source.miss_cost, made),
+        false_alert_cost=_extended(base.false_alert_cost, source.false_alert_cost, made),
     )
 
 

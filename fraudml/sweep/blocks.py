@@ -75,8 +75,8 @@ def _write_part(part: SweepRows, folder: Path) -> None:
     arrays: dict[str, NDArray[Any] | None] = {
         "values": matrix.values,
         "label": matrix.label,
-        "stake": matrix.amount,
-        "alarm": matrix.alarm,
+        "miss_cost": matrix.miss_cost,
+        "false_alert_cost": matrix.false_alert_cost,
         "amount": part.amount,
         "day": part.day,
         "entity": part.entity,
@@ -107,8 +107,8 @@ def _read_part(folder: Path) -> SweepRows:
         tuple(facts["names"]),
         tuple(facts["categorical"]),
         label=array("label"),
-        amount=array("stake"),
-        alarm=array("alarm"),
+        miss_cost=array("miss_cost"),
+        false_alert_cost=array("false_alert_cost"),
     )
     count = len(facts["days"])
     return SweepRows(

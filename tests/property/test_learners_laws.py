@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fraudml.errors import BundleError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM
-from fraudml.learners.estimator import Estimator, freeze, thaw
+from fraudml.learners.estimator import Estimator, from_plain, to_plain
 from fraudml.learners.lightgbm import LightGBM, _damage
 from fraudml.learners.preprocessing import Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import FitContext
@@ -156,14 +156,14 @@ def test_lightgbm_settings_survive_json(
     st.sampled_from([None, 0.5, 3.0]),
 )
 def test_boosters_see_all_frauds_and_share_the_legitimate_rows(
-    label: NDArray[np.int8], boosters: int, share: float, weight: float | None
+    label: NDArray[np.int8], n_members: int, share: float, weight: float | None
 ) -> None:
     label[:2] = 0, 1
     numbers = np.arange(len(label), dtype=np.float32)
     frauds, legit = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
     weights = None if weight is None else np.where(label == 1, 1.0, weight)
     train = DesignMatrix(numbers[:, None], ("row",), label=label, weight=weights)
-    learner = BaggedLightGBM(boosters=boosters, fraud_share=share)
+    learner = BaggedLightGBM(n_members=n_members, fraud_share=share)
     parts = list(learner._parts(train, seed=0))
     rows = [part.values[:, 0].astype(np.int64) for part, _ in parts]
     drawn = [np.setdiff1d(one, frauds) for one in rows]
@@ -274,13 +274,14 @@ NESTED = st.recursive(
 
 @given(NESTED)
 def test_arguments_survive_freezing(value: Any) -> None:
-    frozen = freeze(value)
+    frozen = from_plain(value)
     hash(frozen)
-    assert thaw(frozen) == value
-    assert freeze(thaw(frozen)) == frozen
+    assert to_plain(frozen) == value
+    assert from_plain(to_plain(frozen)) == frozen
 
 
 def test_nested_estimators_are_built() -> None:
     inner = {"_target_": "sklearn.tree.DecisionTreeClassifier", "max_depth": 2}
-    made = Estimator("sklearn.ensemble.AdaBoostClassifier", (("estimator", freeze(inner)),)).build()
-    assert made.estimator.max_depth == 2
+    arguments = (("estimator", from_plain(inner)),)
+    boosted = Estimator("sklearn.ensemble.AdaBoostClassifier", arguments).build()
+    assert boosted.estimator.max_depth == 2

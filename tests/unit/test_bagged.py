@@ -22,7 +22,7 @@ from fraudml.matrix import DesignMatrix
 from fraudml.seeds import child_seed
 from fraudml.weighting import ClassWeight
 
-LEARNER = BaggedLightGBM(boosters=3, fraud_share=0.2, num_iterations=20)
+LEARNER = BaggedLightGBM(n_members=3, fraud_share=0.2, num_iterations=20)
 
 
 @cache
@@ -71,14 +71,14 @@ def test_offset_is_the_log_of_the_share_of_legitimate_rows() -> None:
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
 def test_mean_probability_is_near_the_base_rate(share: float) -> None:
-    learner = BaggedLightGBM(boosters=3, fraud_share=share, num_iterations=150)
+    learner = BaggedLightGBM(n_members=3, fraud_share=share, num_iterations=150)
     model, test = learner.fit(rows(), FitContext()), rows(seed=1)
     assert 0.75 < expit(model.margin(test)).mean() / test.y.mean() < 1.33
     assert expit(model.models[0].margin(test)).mean() / test.y.mean() > 1.33, "uncorrected"
 
 
 def test_one_booster_of_all_rows_is_lightgbm(caplog: pytest.LogCaptureFixture) -> None:
-    bagged = BaggedLightGBM(boosters=1, fraud_share=0.02, num_iterations=20)
+    bagged = BaggedLightGBM(n_members=1, fraud_share=0.02, num_iterations=20)
     with caplog.at_level(logging.WARNING):
         model = bagged.fit(rows(), FitContext(seed=5))
     assert "frauds are no rarer" in caplog.text
@@ -87,7 +87,7 @@ def test_one_booster_of_all_rows_is_lightgbm(caplog: pytest.LogCaptureFixture) -
 
 
 def test_more_boosters_leave_the_first_as_they_are() -> None:
-    more = replace(LEARNER, boosters=5).fit(rows(), FitContext())
+    more = replace(LEARNER, n_members=5).fit(rows(), FitContext())
     assert [model.text for model in more.models[:3]] == [m.text for m in fitted().models]
     assert len({model.text for model in more.models}) == 5
 
@@ -112,7 +112,7 @@ def test_weights_count_in_share_and_offset() -> None:
 def test_rows_of_weight_zero_are_not_drawn() -> None:
     odd = np.arange(len(rows())) % 2 == 1
     half = rows().with_weight(np.where(odd, 0.0, 1.0))
-    few = BaggedLightGBM(boosters=2, fraud_share=0.5, num_iterations=5)
+    few = BaggedLightGBM(n_members=2, fraud_share=0.5, num_iterations=5)
     parts = [part for part, _ in few._parts(half, seed=0)]
     assert all((part.weight == 1).all() for part in parts)
     assert all(part.frauds == half.frauds - (half.y[odd] == 1).sum() for part in parts)
@@ -150,21 +150,21 @@ def test_deadline_keeps_whole_boosters(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_parameters_are_those_of_lightgbm() -> None:
-    learner = BaggedLightGBM(boosters=2, colsample_bytree=0.3, max_depth=4, n_estimators=50)
+    learner = BaggedLightGBM(n_members=2, colsample_bytree=0.3, max_depth=4, n_estimators=50)
     assert learner.member == LightGBM(feature_fraction=0.3, max_depth=4, num_iterations=50)
     assert learner.max_rounds == 50
-    assert learner.to_dict()["boosters"] == 2
+    assert learner.to_dict()["n_members"] == 2
     changed = replace(learner, fraud_share=0.1, num_leaves=4)
     assert changed.member == replace(learner.member, num_leaves=4)
-    assert (changed.boosters, changed.fraud_share) == (2, 0.1)
+    assert (changed.n_members, changed.fraud_share) == (2, 0.1)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"boosters": 0}, r"learner\.boosters is 0\. It is a whole number from 1"),
-        ({"boosters": True}, r"learner\.boosters is True"),
-        ({"boosters": 2.5}, r"learner\.boosters is 2\.5"),
+        ({"n_members": 0}, r"learner\.n_members is 0\. It is a whole number from 1"),
+        ({"n_members": True}, r"learner\.n_members is True"),
+        ({"n_members": 2.5}, r"learner\.n_members is 2\.5"),
         ({"fraud_share": 0}, r"learner\.fraud_share is 0\. It is above 0 and below 1"),
         ({"fraud_share": 1.0}, r"learner\.fraud_share is 1\.0"),
         ({"fraud_share": "half"}, r"learner\.fraud_share is 'half'"),
@@ -178,8 +178,8 @@ def test_wrong_parameters_are_refused(wrong: dict[str, Any], said: str) -> None:
 
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        BaggedLightGBM(boosters=0, fraud_share=2, num_leaves=1)
-    for part in ("3 problems", "boosters is 0", "fraud_share is 2", "num_leaves is 1"):
+        BaggedLightGBM(n_members=0, fraud_share=2, num_leaves=1)
+    for part in ("3 problems", "n_members is 0", "fraud_share is 2", "num_leaves is 1"):
         assert part in str(caught.value)
 
 

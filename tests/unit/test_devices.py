@@ -215,8 +215,8 @@ def test_bins_on_opencl(log: pytest.LogCaptureFixture) -> None:
     assert (placed.max_bin, placed.num_leaves) == (255, 5)
     assert placed.on("opencl") is placed
     assert LightGBM().on("cuda").max_bin == 4095
-    bagged = BaggedLightGBM(boosters=2).on("opencl")
-    assert (bagged.boosters, bagged.member.max_bin) == (2, 255)
+    bagged = BaggedLightGBM(n_members=2).on("opencl")
+    assert (bagged.n_members, bagged.member.max_bin) == (2, 255)
     assert bagged.on("opencl") is bagged
     for make in (LightGBM, BaggedLightGBM):
         with pytest.raises(ConfigError) as caught:

@@ -58,7 +58,7 @@ LEARNERS: dict[str, Callable[[], Learner]] = {
     "zero_as_missing": lambda: LightGBM(num_iterations=15, zero_as_missing=True),
     "no_missing": lambda: LightGBM(num_iterations=15, use_missing=False),
     "one_category_a_split": lambda: LightGBM(num_iterations=15, max_cat_to_onehot=99),
-    "bagged": lambda: BaggedLightGBM(boosters=3, num_iterations=6, fraud_share=0.4),
+    "bagged": lambda: BaggedLightGBM(n_members=3, num_iterations=6, fraud_share=0.4),
     "xgboost": lambda: XGBoost(n_estimators=15, learning_rate=0.3),
     "xgboost_levels": lambda: XGBoost(
         n_estimators=9, grow_policy="depthwise", max_depth=4, base_score=0.2, max_cat_to_onehot=99

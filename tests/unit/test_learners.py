@@ -35,7 +35,7 @@ from fraudml.progress import Deadline
 
 CONF = Path(__file__).parents[2] / "conf" / "learner"
 CHEAP: dict[str, dict[str, Any]] = {
-    "bagged_lightgbm": {"num_iterations": 12, "boosters": 3, "fraud_share": 0.3},
+    "bagged_lightgbm": {"num_iterations": 12, "n_members": 3, "fraud_share": 0.3},
     "catboost": {"iterations": 30},
     "balanced_bagging": {"n_estimators": 8, "sampling_strategy": 0.5},
     "balanced_random_forest": {"n_estimators": 8, "sampling_strategy": 0.5},

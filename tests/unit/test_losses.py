@@ -13,7 +13,7 @@ from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import DesignMatrix
 from fraudml.metrics import average_precision
 from fraudml.recipe import Recipe
-from fraudml.weighting import EffectiveNumber, Stakes
+from fraudml.weighting import EffectiveNumber, ExampleCost
 
 LOSSES: list[Loss] = [
     Focal(0.0),
@@ -34,8 +34,8 @@ def matrix(rows: int = 3000, seed: int = 0) -> DesignMatrix:
         values,
         ("a", "b", "c", "d"),
         label=label,
-        amount=random.gamma(1.0, 60.0, rows),
-        alarm=random.uniform(5.0, 15.0, rows),
+        miss_cost=random.gamma(1.0, 60.0, rows),
+        false_alert_cost=random.uniform(5.0, 15.0, rows),
     )
 
 
@@ -46,34 +46,34 @@ MARGINS = np.concatenate([np.linspace(-12, 12, 300), np.random.default_rng(1).no
 def test_gradients_are_finite_differences_of_the_value(loss: Loss) -> None:
     rows = loss.rows(matrix())
     step = 1e-4
-    slope, _ = loss.gradients(MARGINS, rows)
+    gradient, _ = loss.gradients(MARGINS, rows)
     difference = (loss.value(MARGINS + step, rows) - loss.value(MARGINS - step, rows)) / (2 * step)
-    np.testing.assert_allclose(slope, difference, atol=2e-5, rtol=2e-3)
+    np.testing.assert_allclose(gradient, difference, atol=2e-5, rtol=2e-3)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
 def test_hessians_are_finite_differences_where_they_are_not_floored(loss: Loss) -> None:
     rows = loss.rows(matrix())
     step = 1e-3
-    _, bend = loss.gradients(MARGINS, rows)
+    _, hessian = loss.gradients(MARGINS, rows)
     values = [loss.value(MARGINS + shift, rows) for shift in (step, 0.0, -step)]
     difference = (values[0] - 2 * values[1] + values[2]) / step**2
     if isinstance(loss, ExpectedCost):
         difference = np.abs(difference)
-        unsure = np.abs(np.tanh(MARGINS / 2)) < loss.least_hessian * 1.5
-        difference[unsure] = bend[unsure]
+        unsure = np.abs(np.tanh(MARGINS / 2)) < loss.min_hessian * 1.5
+        difference[unsure] = hessian[unsure]
     kept = difference > 1e-4
-    np.testing.assert_allclose(bend[kept], difference[kept], atol=2e-4, rtol=5e-3)
-    assert (bend > 0).all()
-    assert bend.dtype == np.float32
+    np.testing.assert_allclose(hessian[kept], difference[kept], atol=2e-4, rtol=5e-3)
+    assert (hessian > 0).all()
+    assert hessian.dtype == np.float32
 
 
 def test_focal_without_focus_is_the_log_loss() -> None:
     rows = Focal(0.0).rows(matrix())
-    slope, bend = Focal(0.0).gradients(MARGINS, rows)
+    gradient, hessian = Focal(0.0).gradients(MARGINS, rows)
     chance = 1 / (1 + np.exp(-MARGINS))
-    np.testing.assert_allclose(slope, chance - rows.fraud, atol=1e-6)
-    np.testing.assert_allclose(bend, np.maximum(chance * (1 - chance), 1e-6), atol=1e-6)
+    np.testing.assert_allclose(gradient, chance - rows.fraud, atol=1e-6)
+    np.testing.assert_allclose(hessian, np.maximum(chance * (1 - chance), 1e-6), atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
@@ -135,7 +135,7 @@ def test_a_learner_without_losses_says_so() -> None:
         lambda: Margin(0.0),
         lambda: ExpectedCost(1.0),
         lambda: EffectiveNumber(1.0),
-        lambda: Stakes(least=2.0),
+        lambda: ExampleCost(min_weight=2.0),
     ],
 )
 def test_settings_out_of_range_are_refused(make: object) -> None:
@@ -143,19 +143,18 @@ def test_settings_out_of_range_are_refused(make: object) -> None:
         make()  # type: ignore[operator]
 
 
-def test_stakes_weigh_frauds_by_amount_and_others_by_an_alarm() -> None:
+def test_example_costs_weigh_frauds_by_amount_and_other_rows_by_an_alert() -> None:
     train = matrix()
-    weighed, beta = Stakes().weigh(train)
+    weighed, beta = ExampleCost().weigh(train)
     assert beta is None
     assert weighed.weight is not None
-    assert train.amount is not None
-    assert train.alarm is not None
+    assert train.miss_cost is not None
+    assert train.false_alert_cost is not None
     legit = np.flatnonzero(train.y == 0)
-    np.testing.assert_allclose(
-        weighed.weight[legit] / weighed.weight[legit[0]], train.alarm[legit] / train.alarm[legit[0]]
-    )
+    alert = train.false_alert_cost[legit]
+    np.testing.assert_allclose(weighed.weight[legit] / weighed.weight[legit[0]], alert / alert[0])
     fraud = np.flatnonzero(train.y == 1)
-    order = np.argsort(train.amount[fraud], kind="stable")
+    order = np.argsort(train.miss_cost[fraud], kind="stable")
     assert (np.diff(weighed.weight[fraud][order]) >= 0).all()
     assert weighed.weight.mean() == pytest.approx(1.0)
 

@@ -17,7 +17,7 @@ def matrix() -> DesignMatrix:
         ("a", "b"),
         label=np.array([0, 1, 0, 1, 1, 0], dtype=np.int8),
         weight=np.arange(6.0),
-        amount=np.arange(6.0) * 10,
+        miss_cost=np.arange(6.0) * 10,
     )
 
 
@@ -32,7 +32,7 @@ def test_rows_are_taken_with_all_that_belongs_to_them(
 ) -> None:
     taken = matrix.take(np.array(rows, dtype=np.int64))
     np.testing.assert_array_equal(taken.values, matrix.values[rows])
-    for name in ("label", "weight", "amount"):
+    for name in ("label", "weight", "miss_cost"):
         np.testing.assert_array_equal(getattr(taken, name), getattr(matrix, name)[rows])
     assert taken.names == matrix.names
 
@@ -43,9 +43,9 @@ def test_a_block_is_a_view_and_any_other_choice_a_copy(matrix: DesignMatrix) -> 
 
 
 def test_what_is_not_there_stays_away(matrix: DesignMatrix) -> None:
-    bare = replace(matrix, label=None, weight=None, amount=None)
+    bare = replace(matrix, label=None, weight=None, miss_cost=None)
     taken = bare.take(np.array([1, 3]))
-    assert (taken.label, taken.weight, taken.amount) == (None, None, None)
+    assert (taken.label, taken.weight, taken.miss_cost) == (None, None, None)
     with pytest.raises(AssertionError, match="no labels"):
         _ = bare.y
 
@@ -67,7 +67,7 @@ def test_other_weights_leave_the_first_matrix_alone(matrix: DesignMatrix) -> Non
         {"names": ("a",)},
         {"label": np.zeros(5, dtype=np.int8)},
         {"weight": np.zeros(7)},
-        {"amount": np.zeros(0)},
+        {"miss_cost": np.zeros(0)},
     ],
 )
 def test_parts_that_do_not_fit_are_a_defect(matrix: DesignMatrix, wrong: dict[str, object]) -> None:

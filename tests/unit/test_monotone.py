@@ -23,7 +23,7 @@ CHEAP: dict[str, tuple[str, dict[str, Any]]] = {
     "lightgbm": ("LightGBM", {"num_iterations": 40}),
     "xgboost": ("XGBoost", {"n_estimators": 40}),
     "catboost": ("CatBoost", {"iterations": 40}),
-    "bagged": ("BaggedLightGBM", {"num_iterations": 20, "boosters": 2, "fraud_share": 0.3}),
+    "bagged": ("BaggedLightGBM", {"num_iterations": 20, "n_members": 2, "fraud_share": 0.3}),
 }
 
 

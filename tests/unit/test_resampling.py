@@ -40,7 +40,7 @@ def matrix(rows: int = 400, frauds: int = 20, seed: int = 0, columns: int = 3) -
     label[rng.choice(rows, frauds, replace=False)] = 1
     values = rng.normal(size=(rows, columns)).astype(np.float32) + label[:, np.newaxis]
     names = tuple(f"x{column}" for column in range(columns))
-    return DesignMatrix(values, names, label=label, amount=np.arange(rows, dtype=np.float64))
+    return DesignMatrix(values, names, label=label, miss_cost=np.arange(rows, dtype=np.float64))
 
 
 def plain_step(target: str, **arguments: object) -> SamplerStep:
@@ -81,7 +81,7 @@ def test_a_synthetic_row_lies_between_its_parent_and_another_row(target, argumen
     train = matrix()
     done = resample(train, [plain_step(target, **arguments)], seed=0)
     first = done.parents[len(train) :]
-    np.testing.assert_array_equal(done.matrix.amount[len(train) :], first)
+    np.testing.assert_array_equal(done.matrix.miss_cost[len(train) :], first)
     others = train.values if arguments.get("kind") == "borderline-2" else None
     for made, parent in zip(done.matrix.values[len(train) :], first, strict=True):
         among = train.values[train.y == train.y[parent]] if others is None else others
@@ -585,7 +585,7 @@ def simulated() -> DesignMatrix:
         tuple(frame.columns),
         categorical=(5, 6, 7, 8),
         label=table["label"].to_numpy().astype(np.int8),
-        amount=table["amount"].to_numpy(),
+        miss_cost=table["amount"].to_numpy(),
     )
 
 

@@ -25,7 +25,7 @@ def matrix(legitimate: int = 900, frauds: int = 100, seed: int = 0) -> DesignMat
     values = rng.normal(size=(len(label), 3)).astype(np.float32)
     values[:, 0] += label
     return DesignMatrix(
-        values, ("a", "b", "c"), label=label, amount=rng.gamma(0.3, 100, len(label))
+        values, ("a", "b", "c"), label=label, miss_cost=rng.gamma(0.3, 100, len(label))
     )
 
 
@@ -58,9 +58,9 @@ def test_thinning_takes_rows_in_their_order_with_all_that_they_have() -> None:
     rows = np.array([place[row.tobytes()] for row in thinned.values])
     assert (np.diff(rows) > 0).all()
     assert thinned.y.tolist() == train.y[rows].tolist()
-    assert thinned.amount is not None
-    assert train.amount is not None
-    assert thinned.amount.tolist() == train.amount[rows].tolist()
+    assert thinned.miss_cost is not None
+    assert train.miss_cost is not None
+    assert thinned.miss_cost.tolist() == train.miss_cost[rows].tolist()
 
 
 def test_thinning_multiplies_weights_that_are_there() -> None:
@@ -100,8 +100,8 @@ def test_class_weights_keep_the_weights_of_thinned_rows() -> None:
 @pytest.mark.parametrize("stakes", ["gamma", "zeros", "one huge", "equal"])
 def test_cost_weights_have_their_mean_and_stay_within_their_bounds(stakes: str) -> None:
     train = matrix()
-    assert train.amount is not None
-    amount = train.amount.copy()
+    assert train.miss_cost is not None
+    amount = train.miss_cost.copy()
     fraud = np.flatnonzero(train.y == 1)
     if stakes in {"zeros", "one huge"}:
         amount[fraud] = 0.0
@@ -109,7 +109,7 @@ def test_cost_weights_have_their_mean_and_stay_within_their_bounds(stakes: str) 
         amount[fraud[0]] = 1e6
     if stakes == "equal":
         amount[:] = 50.0
-    weighted, beta = CostWeight(ratio=3.0).weigh(replace(train, amount=amount))
+    weighted, beta = CostWeight(ratio=3.0).weigh(replace(train, miss_cost=amount))
     weight = weight_of(weighted)
     assert beta is None
     assert (weight[weighted.y == 0] == 1).all()
@@ -123,8 +123,8 @@ def test_cost_weights_have_their_mean_and_stay_within_their_bounds(stakes: str) 
 def test_cost_weights_rise_with_what_is_at_stake() -> None:
     train = matrix()
     weighted, _ = CostWeight().weigh(train)
-    assert train.amount is not None
-    order = np.argsort(train.amount[train.y == 1])
+    assert train.miss_cost is not None
+    order = np.argsort(train.miss_cost[train.y == 1])
     rising = weight_of(weighted)[train.y == 1][order]
     assert (np.diff(rising) >= 0).all()
     assert rising[-1] > 5 * rising[0]
@@ -137,10 +137,12 @@ def test_a_ratio_is_above_0_and_finite(weighting: type, ratio: float) -> None:
         weighting(ratio=ratio)
 
 
-@pytest.mark.parametrize(("least", "most"), [(0.0, 2.0), (1.1, 2.0), (0.5, 0.9), (-1.0, 1.0)])
-def test_bounds_of_cost_weights_lie_around_1(least: float, most: float) -> None:
-    with pytest.raises(ConfigError, match=r"weighting\.least"):
-        CostWeight(least=least, most=most)
+@pytest.mark.parametrize(
+    ("min_weight", "max_weight"), [(0.0, 2.0), (1.1, 2.0), (0.5, 0.9), (-1.0, 1.0)]
+)
+def test_bounds_of_cost_weights_lie_around_1(min_weight: float, max_weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"weighting\.min_weight"):
+        CostWeight(min_weight=min_weight, max_weight=max_weight)
 
 
 UNDER = sampler_steps("imblearn.under_sampling.RandomUnderSampler", {"sampling_strategy": 0.5})

@@ -224,7 +224,7 @@ def test_a_table_of_ones_own(table: Path) -> None:
     [
         ("logistic", []),
         ("random_forest", ["learner.n_estimators=20"]),
-        ("bagged_lightgbm", ["learner.num_iterations=30", "learner.boosters=2"]),
+        ("bagged_lightgbm", ["learner.num_iterations=30", "learner.n_members=2"]),
         ("balanced_random_forest", ["learner.n_estimators=20"]),
         ("balanced_bagging", ["learner.n_estimators=10"]),
         ("easy_ensemble", ["learner.n_estimators=2"]),
