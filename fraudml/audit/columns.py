@@ -112,10 +112,10 @@ def _odd_months(missing: NDArray[np.float64], rows: NDArray[np.float64]) -> list
 def _departures(missing: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each month's share is from that of all others, where that is far."""
     rest = rows.sum() - rows
-    share, others = missing / rows, (missing.sum() - missing) / rest
-    apart = np.abs(2 * np.arcsin(np.sqrt(share)) - 2 * np.arcsin(np.sqrt(others)))
-    far = (apart >= _STRONG) & (apart >= _SURE * np.sqrt(1 / rows + 1 / rest))
-    return np.where(far, apart, 0.0)
+    share, rest_share = missing / rows, (missing.sum() - missing) / rest
+    distance = np.abs(2 * np.arcsin(np.sqrt(share)) - 2 * np.arcsin(np.sqrt(rest_share)))
+    far = (distance >= _STRONG) & (distance >= _SURE * np.sqrt(1 / rows + 1 / rest))
+    return np.where(far, distance, 0.0)
 
 
 def _missing_counts(frame: pl.DataFrame, columns: Collection[str]) -> dict[str, int]:
@@ -148,14 +148,14 @@ def find_constant(frame: pl.DataFrame, columns: Collection[str]) -> Iterator[Fin
         if column is None:
             continue
         if column.null_count() == len(column):
-            what = "is missing in every row"
+            problem = "is missing in every row"
         elif not column.null_count() and bool(column.min() == column.max()):
-            what = "holds the same value in every row"
+            problem = "holds the same value in every row"
         else:
             continue
         message = (
-            f"column '{name}' {what} ({len(column):,} rows), and is no feature. Check how it was "
-            "exported, or leave it out."
+            f"column '{name}' {problem} ({len(column):,} rows), and is no feature. Check how it "
+            "was exported, or leave it out."
         )
         yield Finding("constant", name, "note", len(column), message)
 
@@ -205,7 +205,7 @@ def find_duplicate_columns(
         The times as they were read, which the column may have as text; by default the column.
     """
     names = [name for name in (*others, *features) if _varies(frame[name])]
-    found = {
+    repeated = {
         second: (first, "holds the same as column '{}' in every row")
         for first, second in _equal_pairs(frame, names)
     }
@@ -214,30 +214,30 @@ def find_duplicate_columns(
     left = [
         name
         for name in names
-        if name not in found and (read[name].dtype.is_numeric() or name == clock)
+        if name not in repeated and (read[name].dtype.is_numeric() or name == clock)
     ]
     for first, second in _suspects(read, left[:_MOST_NUMBERS]):
-        if second not in found:
+        if second not in repeated:
             correlation, rows = _correlation(read[first], read[second])
             if rows >= _ENOUGH and abs(correlation) > _SAME:
-                said = f"follows column '{{}}' (correlation {correlation:.5f} in {rows:,} rows)"
-                found[second] = (first, said)
+                text = f"follows column '{{}}' (correlation {correlation:.5f} in {rows:,} rows)"
+                repeated[second] = (first, text)
     for name in features:
-        if name in found:
-            first, said = found[name]
+        if name in repeated:
+            first, text = repeated[name]
             is_clock = first == clock and frame[name].dtype.is_numeric()
-            yield _twin(name, first, said, frame.height, is_clock=is_clock)
+            yield _twin(name, first, text, frame.height, is_clock=is_clock)
 
 
-def _twin(name: str, other: str, what: str, rows: int, *, is_clock: bool) -> Finding:
-    said = f"column '{name}' {what.format(other)}"
+def _twin(name: str, original: str, text: str, rows: int, *, is_clock: bool) -> Finding:
+    summary = f"column '{name}' {text.format(original)}"
     if is_clock:
         message = (
-            f"{said}, which is the time: a model learns dates from it that do not come again. Name "
-            "it under features.drop."
+            f"{summary}, which is the time: a model learns dates from it that do not come again. "
+            "Name it under features.drop."
         )
         return Finding("clock_column", name, "warning", rows, message)
-    message = f"{said}. One of the two is enough: name this one under features.drop."
+    message = f"{summary}. One of the two is enough: name this one under features.drop."
     return Finding("twin", name, "note", rows, message)
 
 
@@ -254,7 +254,14 @@ def _equal_pairs(frame: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[st
     for name in names:
         alike = _alike(frame[name])
         group = groups.setdefault((str(alike.dtype), _checksum(alike)), [])
-        first = next((one for one in group if _are_equal(_alike(frame[one]), alike)), None)
+        first = next(
+            (
+                name_of_group
+                for name_of_group in group
+                if _are_equal(_alike(frame[name_of_group]), alike)
+            ),
+            None,
+        )
         if first is None:
             group.append(name)
         else:
@@ -270,23 +277,23 @@ def _alike(column: pl.Series) -> pl.Series:
     return flat.cast(pl.Float64) if flat.dtype == pl.Float32 else flat
 
 
-def _are_equal(one: pl.Series, other: pl.Series) -> bool:
-    return bool(one.eq_missing(other).all())
+def _are_equal(left: pl.Series, right: pl.Series) -> bool:
+    return bool(left.eq_missing(right).all())
 
 
 def _checksum(column: pl.Series) -> int:
     """A number that depends on every value and on where it stands."""
-    place = pl.int_range(pl.len(), dtype=pl.UInt64) * 2 + 1
-    return int(column.alias("x").to_frame().select((pl.col("x").hash() * place).sum()).item())
+    weight = pl.int_range(pl.len(), dtype=pl.UInt64) * 2 + 1
+    return int(column.alias("x").to_frame().select((pl.col("x").hash() * weight).sum()).item())
 
 
 def _numbers(columns: Sequence[pl.Series]) -> NDArray[np.float64]:
     """Columns as numbers around 0 of spread 1, with NaN where they are missing."""
-    made = [column.to_physical().cast(pl.Float64).fill_nan(None) for column in columns]
-    values = np.column_stack([column.to_numpy() for column in made])
+    numbers = [column.to_physical().cast(pl.Float64).fill_nan(None) for column in columns]
+    values = np.column_stack([column.to_numpy() for column in numbers])
     # Known rows alone count, and a column without any is NaN throughout.
-    mean = np.array([column.mean() for column in made], dtype=np.float64)
-    spread = np.array([column.std() or np.nan for column in made], dtype=np.float64)
+    mean = np.array([column.mean() for column in numbers], dtype=np.float64)
+    spread = np.array([column.std() or np.nan for column in numbers], dtype=np.float64)
     return (values - mean) / spread
 
 
@@ -302,9 +309,9 @@ def _suspects(frame: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, 
         yield names[int(first)], names[int(second)]
 
 
-def _correlation(one: pl.Series, other: pl.Series) -> tuple[float, int]:
+def _correlation(left: pl.Series, right: pl.Series) -> tuple[float, int]:
     """The correlation of two columns on the rows that have both, and how many these are."""
-    values = _numbers([one, other])
+    values = _numbers([left, right])
     both = ~np.isnan(values).any(axis=1)
     return float(_correlations(values[both])[1, 0]), int(both.sum())
 
@@ -318,9 +325,9 @@ def _correlations(values: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         covariance = filled.T @ filled - total * total.T / count
         spread = square - total**2 / count
-        made = covariance / np.sqrt(spread * spread.T)
+        correlations = covariance / np.sqrt(spread * spread.T)
     varies = (spread > _NOTHING) & (spread.T > _NOTHING)
-    return np.where(varies & np.isfinite(made), made, 0.0)
+    return np.where(varies & np.isfinite(correlations), correlations, 0.0)
 
 
 _NOTHING = 1e-9

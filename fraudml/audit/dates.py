@@ -151,15 +151,15 @@ def _as_dates(column: pl.Series) -> pl.Series | None:
         return None
 
 
-def find_text_dates(found: Mapping[str, pl.Series | None]) -> Iterator[Finding]:
+def find_text_dates(columns: Mapping[str, pl.Series | None]) -> Iterator[Finding]:
     """Say which columns hold dates as text, which to a model are names.
 
     Parameters
     ----------
-    found : mapping
+    columns : mapping
         From `text_dates`.
     """
-    for name, dates in found.items():
+    for name, dates in columns.items():
         step = "as ISO 8601 (2026-05-31 23:59:00) or " if dates is None else ""
         message = (
             f"column '{name}' is text and looks like dates. Text is a name to a model, where a "

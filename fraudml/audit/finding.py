@@ -56,23 +56,27 @@ def downgrade_allowed(findings: Iterable[Finding], allowed: Collection[str]) -> 
         Columns, from `audit.allow`.
     """
     return [
-        replace(one, severity="note", message=f"Allowed by audit.allow: {one.message}")
-        if one.kind in AFTER_THE_FACT and one.column in allowed
-        else one
-        for one in findings
+        replace(finding, severity="note", message=f"Allowed by audit.allow: {finding.message}")
+        if finding.kind in AFTER_THE_FACT and finding.column in allowed
+        else finding
+        for finding in findings
     ]
 
 
 def drop_redundant(findings: Iterable[Finding]) -> list[Finding]:
     """Leave out what a worse finding on the same column says already."""
-    found = list(findings)
-    leaks = {one.column for one in found if one.kind == "leak"}
-    return [one for one in found if one.kind != "filled_for_frauds" or one.column not in leaks]
+    unique = list(findings)
+    leaks = {finding.column for finding in unique if finding.kind == "leak"}
+    return [
+        finding
+        for finding in unique
+        if finding.kind != "filled_for_frauds" or finding.column not in leaks
+    ]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Put findings in the order of their severity, and otherwise leave them as they were found."""
-    return sorted(findings, key=lambda one: SEVERITIES.index(one.severity))
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def percent(share: float) -> str:
@@ -98,8 +102,8 @@ def rows_of(count: int, rows: int, first: int | None = None) -> str:
     >>> rows_of(1200, 48000, first=17)
     '1,200 of 48,000 rows (2.5%; first at row 17)'
     """
-    where = "" if first is None else f"; first at row {first:,}"
-    return f"{count:,} of {rows:,} rows ({percent(count / max(rows, 1))}{where})"
+    first_row = "" if first is None else f"; first at row {first:,}"
+    return f"{count:,} of {rows:,} rows ({percent(count / max(rows, 1))}{first_row})"
 
 
 def plural(count: int, word: str) -> str:

@@ -54,16 +54,16 @@ def find_inconsistent_ids(frame: pl.DataFrame, id_column: str) -> Iterator[Findi
     """
     ids = frame[id_column]
     again = frame.filter(ids.is_duplicated() & ids.is_not_null())
-    others = [
+    columns = [
         name for name in frame.columns if name != id_column and not frame[name].dtype.is_nested()
     ]
-    if not again.height or not others:
+    if not again.height or not columns:
         return
-    varied = again.group_by(id_column).agg(pl.col(others).n_unique() > 1).select(others)
+    varied = again.group_by(id_column).agg(pl.col(columns).n_unique() > 1).select(columns)
     count = int(varied.select(pl.any_horizontal(pl.all())).to_series().sum())
     if not count:
         return
-    differing = {name: int(varied[name].sum()) for name in others if varied[name].any()}
+    differing = {name: int(varied[name].sum()) for name in columns if varied[name].any()}
     most_first = sorted(differing, key=differing.__getitem__, reverse=True)
     message = (
         f"column '{id_column}' is the id, and {plural(count, 'value')} of it stand on rows that "

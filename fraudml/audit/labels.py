@@ -94,12 +94,12 @@ def find_odd_weeks(label: pl.Series, time: pl.Series, schema: Schema) -> Iterato
         return
     starts = weeks["start"].to_list()
     shown = np.sort(far[np.argsort(chance[far], kind="stable")][:_SHOWN])
-    told = [_week(starts[i], int(frauds[i]), int(rows[i]), schema) for i in shown]
-    more = f" and {len(far) - len(told)} more" if len(far) > len(told) else ""
+    texts = [_week(starts[i], int(frauds[i]), int(rows[i]), schema) for i in shown]
+    more = f" and {len(far) - len(texts)} more" if len(far) > len(texts) else ""
     message = (
         f"{len(far)} of {weeks.height} weeks have a rate of fraud far from the overall "
-        f"{percent(overall)}: {'; '.join(told)}{more}. Probabilities and thresholds of one time do "
-        f"not hold in another. {_step(far, weeks.height, rate, overall)}"
+        f"{percent(overall)}: {'; '.join(texts)}{more}. Probabilities and thresholds of one time "
+        f"do not hold in another. {_step(far, weeks.height, rate, overall)}"
     )
     yield Finding("odd_weeks", None, "warning", len(far), message)
 

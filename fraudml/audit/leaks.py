@@ -109,10 +109,10 @@ def find_filled_for_frauds(
         return
     enough = max(_FEWEST_HITS, _LEAST_CAUGHT * frauds)
     for name in columns:
-        for what, marked in _marks(frame[name]):
+        for state, marked in _marks(frame[name]):
             rows, hits = int((marked & known).sum()), int((marked & fraud).sum())
             if hits >= enough and hits >= _ALMOST_ONLY * rows:
-                yield _filled(name, what, hits, rows, frauds)
+                yield _filled(name, state, hits, rows, frauds)
                 break
 
 
@@ -131,12 +131,12 @@ def _marks(column: pl.Series) -> Iterator[tuple[str, pl.Series]]:
     yield "missing", missing
 
 
-def _filled(name: str, what: str, hits: int, rows: int, frauds: int) -> Finding:
+def _filled(name: str, state: str, hits: int, rows: int, frauds: int) -> Finding:
     message = (
-        f"column '{name}' is {what} for frauds almost only: {hits:,} of the {rows:,} rows where it "
-        f"is {what} are frauds, {percent(hits / frauds)} of all frauds. What only frauds get is "
-        "mostly written after the fraud was found. Name it under data.columns.exclude, or, if it "
-        f"is known in time, set audit.allow=['{name}']."
+        f"column '{name}' is {state} for frauds almost only: {hits:,} of the {rows:,} rows where "
+        f"it is {state} are frauds, {percent(hits / frauds)} of all frauds. What only frauds get "
+        "is mostly written after the fraud was found. Name it under data.columns.exclude, or, if "
+        f"it is known in time, set audit.allow=['{name}']."
     )
     return Finding("filled_for_frauds", name, "warning", rows, message)
 
@@ -150,8 +150,8 @@ def _thinned(rows: Rows, label: NDArray[np.int8]) -> Rows:
     stride = max(1, len(rows) // _LOOK)
     every = np.zeros(len(rows), dtype=bool)
     every[::stride] = True
-    kept: Rows = rows[every | (label[rows] == 1)]
-    return kept
+    selected: Rows = rows[every | (label[rows] == 1)]
+    return selected
 
 
 def _alone(dataset: Dataset, name: str, blocks: Sequence[Rows]) -> list[float]:
@@ -191,6 +191,6 @@ def _fraud_share(values: pl.Series, label: NDArray[np.int8]) -> pl.DataFrame:
 
 
 def _ranks_by_share(values: pl.Series, fitted: pl.DataFrame) -> NDArray[np.float64]:
-    asked = pl.DataFrame({"value": values.cast(pl.String)})
-    joined = asked.join(fitted, on="value", how="left", nulls_equal=True, maintain_order="left")
+    table = pl.DataFrame({"value": values.cast(pl.String)})
+    joined = table.join(fitted, on="value", how="left", nulls_equal=True, maintain_order="left")
     return joined["share"].fill_null(0.0).to_numpy()

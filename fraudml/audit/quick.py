@@ -25,10 +25,12 @@ def quick_audit(dataset: Dataset, passed_over: Collection[str]) -> tuple[Finding
     passed_over : collection of str
         Columns that are no features, or that the user allowed.
     """
-    found = tuple(one for one in _findings(dataset, passed_over) if one.severity == "warning")
-    for finding in found:
+    warnings = tuple(
+        finding for finding in _findings(dataset, passed_over) if finding.severity == "warning"
+    )
+    for finding in warnings:
         _log.warning("%s", finding.message)
-    return found
+    return warnings
 
 
 def _findings(dataset: Dataset, passed_over: Collection[str]) -> Iterator[Finding]:

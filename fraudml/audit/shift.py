@@ -143,12 +143,12 @@ def _shift(
     for model, rows in zip(models, held_out, strict=True):
         margin[rows] = model.margin(matrix.take(rows))
     auc = roc_auc(matrix.y, margin)
-    said = (
+    summary = (
         f"A classifier that sees the columns alone tells the test block from the development "
         f"window with an AUC of {auc:.2f} (0.5 is no shift; {len(matrix):,} rows, out of fold)."
     )
     if auc < _WORTH_SHOWING:
-        return Finding("shift", None, "note", len(matrix), f"{said} Nothing to do.")
+        return Finding("shift", None, "note", len(matrix), f"{summary} Nothing to do.")
     moved = [
         _move(matrix, position, own[position]) for position in _heaviest(models, held_out, matrix)
     ]
@@ -159,7 +159,7 @@ def _shift(
         if auc > MOVED
         else "Scores of the test block may not tell the future: compare with backtest."
     )
-    message = f"{said} What moves most: {'; '.join(moved)}. {step}"
+    message = f"{summary} What moves most: {'; '.join(moved)}. {step}"
     return Finding("shift", None, severity, len(matrix), message)
 
 
@@ -194,7 +194,7 @@ def _moved_level(blocks: tuple[Floats, Floats], levels: tuple[str, ...]) -> str:
     shares = [np.bincount(block.astype(np.int64), minlength=codes) / len(block) for block in blocks]
     code = int(np.argmax(np.abs(shares[1] - shares[0])))
     if code >= FIRST_LEVEL_CODE:
-        what = f"'{levels[code - FIRST_LEVEL_CODE]}' in"
+        level = f"'{levels[code - FIRST_LEVEL_CODE]}' in"
     else:
-        what = "missing in" if code == MISSING_CODE else "a new value in"
-    return f"{what} {percent(shares[0][code])}, then {percent(shares[1][code])}"
+        level = "missing in" if code == MISSING_CODE else "a new value in"
+    return f"{level} {percent(shares[0][code])}, then {percent(shares[1][code])}"

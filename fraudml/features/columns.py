@@ -71,13 +71,13 @@ class ColumnFeature:
                 default=UNSEEN_CODE,
                 return_dtype=pl.Float64,
             )
-            made = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
+            values = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
         elif self.kind == "age":
             age = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds()
-            made = age.cast(pl.Float64) * _DAYS_A_MICROSECOND
+            values = age.cast(pl.Float64) * _DAYS_A_MICROSECOND
         else:
-            made = column.cast(pl.Float64).fill_nan(None)
-        return made.alias(self.name)
+            values = column.cast(pl.Float64).fill_nan(None)
+        return values.alias(self.name)
 
 
 def as_name(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -128,7 +128,7 @@ def with_moments(table: Dataset, features: Iterable[ColumnFeature]) -> pl.DataFr
     DataError
         A column that was a number in the fit is none here, or a date cannot be read.
     """
-    schema, kinds = table.schema, {made.column: made.kind for made in features}
+    schema, kinds = table.schema, {feature.column: feature.kind for feature in features}
     dates = [
         read_moments(table.frame[name], schema.time_unit, schema.time_format)
         for name, kind in kinds.items()
@@ -199,13 +199,14 @@ def free_name(name: str, taken: Iterable[str]) -> str:
 
 def _named_apart(features: tuple[ColumnFeature, ...]) -> tuple[ColumnFeature, ...]:
     """Rename what was made where a column of the table has that name already."""
-    taken = [made.name for made in features if made.kind != "age"]
-    apart = []
-    for made in features:
-        free = made if made.kind != "age" else replace(made, name=free_name(made.name, taken))
-        apart.append(free)
-        taken += [free.name] if made.kind == "age" else []
-    return tuple(apart)
+    taken = [feature.name for feature in features if feature.kind != "age"]
+    renamed = []
+    for feature in features:
+        if feature.kind == "age":
+            feature = replace(feature, name=free_name(feature.name, taken))  # noqa: PLW2901
+            taken.append(feature.name)
+        renamed.append(feature)
+    return tuple(renamed)
 
 
 def _feature(

@@ -73,27 +73,27 @@ class HistoryFeature:
         key, partner, column = f"the same {self.key}", self.partner, self.column
         match self.kind:
             case "aggregate":
-                what = "rows" if column is None else f"{column}, its {self.statistic},"
-                said = f"{what} of {key} over {days}{'' if self.present else ' before'}"
+                subject = "rows" if column is None else f"{column}, its {self.statistic},"
+                text = f"{subject} of {key} over {days}{'' if self.present else ' before'}"
             case "ratio":
-                said = f"{column} over its {self.statistic} of {key} in the {days} before"
+                text = f"{column} over its {self.statistic} of {key} in the {days} before"
             case "distinct":
-                said = f"different {partner} of {key} over {days}"
+                text = f"different {partner} of {key} over {days}"
             case "time_since":
                 pair = "" if partner is None else f" and {partner}"
-                said = f"days since the row before of {key}{pair}, up to {days}"
+                text = f"days since the row before of {key}{pair}, up to {days}"
             case "first_seen":
-                said = f"1 where {key} has not met this {partner} in the {days} before"
+                text = f"1 where {key} has not met this {partner} in the {days} before"
             case "fraud_rate":
-                what = _RISK_WORDS[str(self.statistic)]
-                said = f"{what} of {key}, of those labels that arrived over {days}"
+                subject = _RISK_WORDS[str(self.statistic)]
+                text = f"{subject} of {key}, of those labels that arrived over {days}"
             case "recent_labels":
-                said = f"share of frauds among the last {self.last} known labels of {key}"
+                text = f"share of frauds among the last {self.last} known labels of {key}"
             case "since_label":
-                said = f"days since the last {self.statistic} row of {key} that is known"
+                text = f"days since the last {self.statistic} row of {key} that is known"
             case "frequency":
-                said = f"share of all rows over {days} that are of {key}"
-        return said
+                text = f"share of all rows over {days} that are of {key}"
+        return text
 
 
 def in_words(length: int, *, joined: bool = False) -> str:
@@ -138,24 +138,24 @@ class HistoryPlan:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in order."""
-        return tuple(made.name for made in self.features)
+        return tuple(feature.name for feature in self.features)
 
     @property
     def columns(self) -> frozenset[str]:
         """The table's columns that they are made from, without the label's."""
-        named = {name for one in self.features for name in (one.key, one.partner)}
+        named = {name for feature in self.features for name in (feature.key, feature.partner)}
         return frozenset(name for name in named if name is not None) | self.numbers
 
     @property
     def numbers(self) -> frozenset[str]:
         """Those of the columns that statistics are made of."""
-        named = {one.column for one in self.features if one.column is not None}
+        named = {feature.column for feature in self.features if feature.column is not None}
         return frozenset(named - set(self.names))
 
     @property
     def uses_labels(self) -> bool:
         """Whether any is made of labels."""
-        return any(made.uses_labels for made in self.features)
+        return any(feature.uses_labels for feature in self.features)
 
     def needed(self, *, labels_have_times: bool) -> float:
         """Return how many seconds before a row its features look at.
@@ -167,15 +167,15 @@ class HistoryPlan:
         """
         reach: dict[str, int] = {}
         late = max(self.horizon, self.label_delay) if labels_have_times else self.label_delay
-        for made in self.features:
-            below = reach.get(made.column or "", 0)
-            reach[made.name] = made.window + (late if made.uses_labels else 0) + below
+        for feature in self.features:
+            below = reach.get(feature.column or "", 0)
+            reach[feature.name] = feature.window + (late if feature.uses_labels else 0) + below
         return max(reach.values(), default=0) / 1e6
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; `from_dict` is the way back."""
         return {
-            "features": [asdict(made) for made in self.features],
+            "features": [asdict(feature) for feature in self.features],
             "label_delay": self.label_delay,
             "horizon": self.horizon,
         }
@@ -183,7 +183,7 @@ class HistoryPlan:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> HistoryPlan:
         """Make a plan from what `to_dict` gave."""
-        features = tuple(HistoryFeature(**made) for made in content["features"])
+        features = tuple(HistoryFeature(**feature) for feature in content["features"])
         return cls(features, content["label_delay"], content["horizon"])
 
 
@@ -212,20 +212,20 @@ def plan_history(settings: FeatureSettings, schema: Schema, label_delay: timedel
             "features.history looks back in time, and data.columns.time is not set. Name the "
             "column, or set features=columns."
         )
-    features = tuple(made for look in looks for made in _spelt_out(look, settings))
-    names = [made.name for made in features]
+    features = tuple(feature for look in looks for feature in _spelt_out(look, settings))
+    names = [feature.name for feature in features]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"features.history makes {listing(twice)} twice. Leave one of the looks out."
         )
-    of_key = {made.name: made.key for made in features}
-    for position, made in enumerate(features):
-        if made.column in of_key and made.column not in [
-            one.name for one in features[:position] if one.key == made.key
+    of_key = {feature.name: feature.key for feature in features}
+    for position, feature in enumerate(features):
+        if feature.column in of_key and feature.column not in [
+            earlier.name for earlier in features[:position] if earlier.key == feature.key
         ]:
             raise ConfigError(
-                f"features.history makes '{made.name}' of the feature '{made.column}', which is of "
-                "another key or comes after it. Name a feature of the same key that stands before."
+                f"features.history makes '{feature.name}' of the feature '{feature.column}', which "
+                "is of another key or comes after it. Name an earlier feature of the same key."
             )
     horizon = parse_duration(settings.horizon, "features.horizon") // _MICROSECOND
     return HistoryPlan(features, label_delay // _MICROSECOND, horizon)
@@ -272,7 +272,7 @@ def default_looks(settings: FeatureSettings, schema: Schema) -> tuple[Aggregate,
 def _looks_at(
     key: str, keys: tuple[str, ...], amount: str | None, settings: FeatureSettings
 ) -> Iterator[Aggregate]:
-    others = tuple(other for other in keys if other != key)
+    partners = tuple(name for name in keys if name != key)
     longest = (settings.windows[-1],) if settings.windows else (settings.horizon,)
     whole = (settings.horizon,)
     yield Aggregate("aggregate", (key,))
@@ -285,9 +285,9 @@ def _looks_at(
         yield Aggregate("ratio", (key,), columns=(amount,), statistics=over, windows=whole)
         above = f"{amount} over median {settings.horizon} by {key}"
         yield Aggregate("aggregate", (key,), columns=(above,), statistics=("mean", "max"))
-    if others:
-        yield Aggregate("distinct", (key,), partners=others, windows=longest)
-        yield Aggregate("first_seen", (key,), partners=others)
+    if partners:
+        yield Aggregate("distinct", (key,), partners=partners, windows=longest)
+        yield Aggregate("first_seen", (key,), partners=partners)
     yield Aggregate("fraud_rate", (key,), statistics=("known", "frauds", "rate"), smoothing=10.0)
     yield Aggregate("recent_labels", (key,), lasts=(1, 2, 3, 5, 10))
     yield Aggregate("since_label", (key,))
@@ -297,11 +297,11 @@ def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFe
     """Every combination of what a look names, one feature each."""
     windows = _windows(look, settings)
     lasts = look.lasts if look.kind == "recent_labels" else (None,)
-    said = tuple(_said(look))
+    measures = tuple(_said(look))
     for key, window, partner, last in product(look.keys, windows, look.partners or (None,), lasts):
-        for statistic, column in said:
+        for statistic, column in measures:
             smoothed = look.kind == "fraud_rate" and statistic == "rate"
-            made = HistoryFeature(
+            feature = HistoryFeature(
                 name="",
                 kind=look.kind,
                 key=key,
@@ -314,7 +314,7 @@ def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFe
                 empty=look.empty if smoothed or look.kind == "recent_labels" else None,
                 present=look.present,
             )
-            yield replace(made, name=_name(made, window))
+            yield replace(feature, name=_name(feature, window))
 
 
 def _windows(look: Aggregate, settings: FeatureSettings) -> tuple[str, ...]:
@@ -336,29 +336,29 @@ def _said(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
             yield statistic, column
 
 
-def _name(made: HistoryFeature, window: str) -> str:
-    statistic, partner = made.statistic, made.partner
-    match made.kind:
+def _name(feature: HistoryFeature, window: str) -> str:
+    statistic, partner = feature.statistic, feature.partner
+    match feature.kind:
         case "aggregate":
-            what = statistic if made.column is None else f"{made.column} {statistic}"
-            said = f"{what} {window}{'' if made.present else ' before'}"
+            subject = statistic if feature.column is None else f"{feature.column} {statistic}"
+            text = f"{subject} {window}{'' if feature.present else ' before'}"
         case "ratio":
-            said = f"{made.column} over {statistic} {window}"
+            text = f"{feature.column} over {statistic} {window}"
         case "distinct":
-            said = f"distinct {partner} {window}"
+            text = f"distinct {partner} {window}"
         case "time_since":
-            said = "days since last" if partner is None else f"days since last {partner}"
+            text = "days since last" if partner is None else f"days since last {partner}"
         case "first_seen":
-            said = f"new {partner}"
+            text = f"new {partner}"
         case "fraud_rate":
-            said = f"{_RISK_WORDS[str(statistic)]} {window}"
+            text = f"{_RISK_WORDS[str(statistic)]} {window}"
         case "recent_labels":
-            said = f"fraud rate of last {made.last}"
+            text = f"fraud rate of last {feature.last}"
         case "since_label":
-            said = f"days since known {statistic}"
+            text = f"days since known {statistic}"
         case "frequency":
-            said = f"frequency {window}"
-    return f"{said} by {made.key}"
+            text = f"frequency {window}"
+    return f"{text} by {feature.key}"
 
 
 _OLD_KINDS = {
@@ -380,8 +380,8 @@ def upgrade_plan(old: dict[str, Any]) -> dict[str, Any]:
         What `FittedFeatures.to_dict` gave then; it is not changed.
     """
     features = [
-        one | {"kind": _OLD_KINDS.get(one["kind"], one["kind"])}
-        for one in old["history"]["features"]
+        feature | {"kind": _OLD_KINDS.get(feature["kind"], feature["kind"])}
+        for feature in old["history"]["features"]
     ]
     return old | {"history": old["history"] | {"features": features}}
 

@@ -70,20 +70,21 @@ class FittedFeatures:
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in order."""
-        made: list[str] = []
-        for name in (*(one.name for one in self.own), *self.time_parts, *self.history.names):
-            made.append(free_name(self.rename.get(name, name), made))
-        return tuple(made)
+        names: list[str] = []
+        own = (feature.name for feature in self.own)
+        for name in (*own, *self.time_parts, *self.history.names):
+            names.append(free_name(self.rename.get(name, name), names))
+        return tuple(names)
 
     @property
     def categorical(self) -> tuple[int, ...]:
         """Positions of the features that are codes."""
-        return tuple(i for i, made in enumerate(self.own) if made.kind == "category")
+        return tuple(i for i, feature in enumerate(self.own) if feature.kind == "category")
 
     @property
     def uses_time(self) -> bool:
         """Whether a row needs a time."""
-        ages = any(made.kind == "age" for made in self.own)
+        ages = any(feature.kind == "age" for feature in self.own)
         return bool(self.time_parts or self.history.features) or ages
 
     @property
@@ -94,10 +95,10 @@ class FittedFeatures:
     def explained(self) -> Iterator[tuple[str, str]]:
         """Name each feature, and say in words what it is made of."""
         kinds = {"number": "column {}", "category": "category {}", "age": "days from {} to the row"}
-        said = [kinds[one.kind].format(one.column) for one in self.own]
-        said += ["the row's time"] * len(self.time_parts)
-        said += [one.explained() for one in self.history.features]
-        yield from zip(self.names, said, strict=True)
+        texts = [kinds[feature.kind].format(feature.column) for feature in self.own]
+        texts += ["the row's time"] * len(self.time_parts)
+        texts += [feature.explained() for feature in self.history.features]
+        yield from zip(self.names, texts, strict=True)
 
     def transform(
         self,
@@ -135,11 +136,11 @@ class FittedFeatures:
             own = own.with_columns(_names_of(table, own, self.own))
         history_values = np.full((len(self.history.features), len(table)), np.nan)
         self._look_back(table, history, history_values.__setitem__, threads)
-        made = [
+        columns = [
             *own.iter_columns(),
             *(pl.Series(values).fill_nan(None) for values in history_values),
         ]
-        named = zip(self.names, made, strict=True)
+        named = zip(self.names, columns, strict=True)
         return pl.DataFrame([column.alias(name) for name, column in named])
 
     def matrix(
@@ -174,8 +175,8 @@ class FittedFeatures:
         first = len(self.own) + len(self.time_parts)
         for start in range(0, len(rows), _CHUNK):
             piece = rows[start : start + _CHUNK]
-            made = self._transform_own(_piece(table, piece))
-            values[start : start + len(piece), :first] = made.cast(pl.Float32).to_numpy()
+            own = self._transform_own(_piece(table, piece))
+            values[start : start + len(piece), :first] = own.cast(pl.Float32).to_numpy()
 
         def put(position: int, column: Floats) -> None:
             values[:, first + position] = column[rows]
@@ -213,9 +214,9 @@ class FittedFeatures:
 
     def _transform_own(self, table: Dataset) -> pl.DataFrame:
         source = with_moments(table, self.own)
-        made = [feature.expression(source.schema[feature.column]) for feature in self.own]
+        own = [feature.expression(source.schema[feature.column]) for feature in self.own]
         # Two of one name may meet here; `names` tells them apart.
-        columns = [*made, *(time_part(part) for part in self.time_parts)]
+        columns = [*own, *(time_part(part) for part in self.time_parts)]
         named = [column.alias(str(i)) for i, column in enumerate(columns)]
         return source.select(named) if named else pl.DataFrame(height=len(table))
 
@@ -239,7 +240,7 @@ class FittedFeatures:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; `from_dict` is the way back."""
         return {
-            "own": [asdict(made) | {"levels": list(made.levels)} for made in self.own],
+            "own": [asdict(feature) | {"levels": list(feature.levels)} for feature in self.own],
             "time_parts": list(self.time_parts),
             "history": self.history.to_dict(),
             "rename": dict(self.rename),
@@ -258,9 +259,10 @@ class FittedFeatures:
         ConfigError
             As `check_texts`.
         """
-        made = cls(
+        features = cls(
             tuple(
-                ColumnFeature(**{**one, "levels": tuple(one["levels"])}) for one in content["own"]
+                ColumnFeature(**{**feature, "levels": tuple(feature["levels"])})
+                for feature in content["own"]
             ),
             tuple(content["time_parts"]),
             HistoryPlan.from_dict(content["history"]),
@@ -268,11 +270,11 @@ class FittedFeatures:
             content["history_needed"],
             content.get("texts", {}),  # the first bundles have none
         )
-        _refuse_unknown((one.kind for one in made.own), Kind)
-        _refuse_unknown(made.time_parts, TimePart)
-        _refuse_unknown((one.kind for one in made.history.features), HistoryKind)
-        check_texts(made.texts, made.names)
-        return made
+        _refuse_unknown((feature.kind for feature in features.own), Kind)
+        _refuse_unknown(features.time_parts, TimePart)
+        _refuse_unknown((feature.kind for feature in features.history.features), HistoryKind)
+        check_texts(features.texts, features.names)
+        return features
 
 
 def _refuse_unknown(kinds: Iterable[str], known: Any) -> None:
@@ -281,15 +283,15 @@ def _refuse_unknown(kinds: Iterable[str], known: Any) -> None:
 
 
 def _names_of(
-    table: Dataset, made: pl.DataFrame, features: tuple[ColumnFeature, ...]
+    table: Dataset, codes: pl.DataFrame, features: tuple[ColumnFeature, ...]
 ) -> list[pl.Series]:
     """The names of categories in the place of their codes."""
     return [
-        table.frame.select(as_name(pl.col(one.column), table.frame[one.column].dtype))
+        table.frame.select(as_name(pl.col(feature.column), table.frame[feature.column].dtype))
         .to_series()
-        .alias(place)
-        for place, one in zip(made.columns, features, strict=False)
-        if one.kind == "category"
+        .alias(position)
+        for position, feature in zip(codes.columns, features, strict=False)
+        if feature.kind == "category"
     ]
 
 
@@ -304,13 +306,13 @@ def together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
         What is looked back on.
     """
     frames = [
-        one.frame.select(
+        rows.frame.select(
             pl.col(name).cast(pl.Float64)
             if name in plan.numbers
-            else as_name(pl.col(name), one.frame[name].dtype)
+            else as_name(pl.col(name), rows.frame[name].dtype)
             for name in sorted(plan.columns)
         )
-        for one in (history, table)
+        for rows in (history, table)
     ]
     facts = pl.concat([history.facts, table.facts.select(history.facts.columns)])
     return Dataset(pl.concat(frames), facts, table.schema)
@@ -375,8 +377,8 @@ def fit_features(
             f"value alone in the {len(rows):,} rows of the development window, or names every row. "
             "Bring columns that vary, or check data.columns and features.drop."
         )
-    told = schema.roles.label_time is not None
-    needed = history.needed(labels_have_times=told)
+    labels_have_times = schema.roles.label_time is not None
+    needed = history.needed(labels_have_times=labels_have_times)
     features = FittedFeatures(own, time_parts, history, settings.rename, needed, settings.texts)
     _check_renamed(features)
     check_texts(settings.texts, features.names)
@@ -417,11 +419,12 @@ def _check_named(settings: FeatureSettings, history: HistoryPlan, frame: pl.Data
 
 
 def _check_renamed(features: FittedFeatures) -> None:
-    made = {one.name for one in features.own} | {*features.time_parts, *features.history.names}
+    own = (feature.name for feature in features.own)
+    names = {*own, *features.time_parts, *features.history.names}
     problems = [
-        f"features.rename has '{name}', and no feature is called so. {nearest(name, made)}"
+        f"features.rename has '{name}', and no feature is called so. {nearest(name, names)}"
         for name in features.rename
-        if name not in made
+        if name not in names
     ]
     if problems:
         raise ConfigError(all_problems(f"{len(problems)} names are unknown.", problems))
@@ -432,7 +435,7 @@ def _say_what_is_short(dataset: Dataset, history: HistoryPlan) -> None:
         return
     first, last = dataset.facts["time"].min(), dataset.facts["time"].max()
     span = (last - first).total_seconds()  # type: ignore[operator, union-attr]
-    longest = max(made.window for made in history.features) / 1e6
+    longest = max(feature.window for feature in history.features) / 1e6
     if longest > span:
         _log.info(
             "The longest look back is %.3g days, and the table %.3g days long: no row sees more.",

@@ -118,21 +118,21 @@ class Aggregate:
             )
 
     def _problems(self) -> Iterator[str]:
-        where = f"features.history: a look of kind '{self.kind}'"
+        prefix = f"features.history: a look of kind '{self.kind}'"
         if not self.keys:
-            yield f"{where} has no keys. Name the columns whose past it looks at."
+            yield f"{prefix} has no keys. Name the columns whose past it looks at."
         for name, default in _DEFAULTS.items():
             used = _USES[self.kind]
             if getattr(self, name) != default and name not in used:
-                yield f"{where} has no use for '{name}'. It uses {listing(sorted(used))}."
+                yield f"{prefix} has no use for '{name}'. It uses {listing(sorted(used))}."
         needed = _NEEDS.get(self.kind)
         if needed and not getattr(self, needed):
-            yield f"{where} needs '{needed}'."
+            yield f"{prefix} needs '{needed}'."
         known = STATISTICS.get(self.kind, ())
-        if unknown := [one for one in self.statistics if one not in known]:
-            yield f"{where} has no statistic {listing(unknown)}. It has {listing(known, 10)}."
+        if unknown := [statistic for statistic in self.statistics if statistic not in known]:
+            yield f"{prefix} has no statistic {listing(unknown)}. It has {listing(known, 10)}."
         if self.kind == "aggregate" and set(self.statistics) - {"count"} and not self.columns:
-            yield f"{where} needs 'columns' for {listing(self.statistics)}."
+            yield f"{prefix} needs 'columns' for {listing(self.statistics)}."
         for window in self.windows:
             yield from _window_problems(window, "features.history.windows")
         if not self.lasts:

@@ -55,9 +55,9 @@ def _braces(text: str) -> Iterator[str]:
         return
     if "{{" in text or "}}" in text:
         yield "a brace"
-    for _, field, how, conversion in parts:
+    for _, field, spec, conversion in parts:
         if field is not None:
-            yield f"{field}:{how}" if how or conversion else field
+            yield f"{field}:{spec}" if spec or conversion else field
 
 
 def parse_template(text: str) -> tuple[str, list[str]]:

@@ -1,7 +1,7 @@
-"""The rows of a table on the clock, key by key: the values of a plan's history features.
+"""History features of a table's rows, key by key.
 
-Rows of one moment are together: none is before another. A row without a key has no values and is
-in nobody's past. A label is known from the moment it arrives on, and never at its row's own moment.
+Rows of one moment are simultaneous: none is before another. A row without a key has no values and
+is in nobody's past. A label is known from the moment it arrives on, never at its row's own moment.
 """
 
 from __future__ import annotations
@@ -22,15 +22,7 @@ _DAY = 86_400e6
 
 
 class Timeline:
-    """A table's rows by moment, while features are computed from them.
-
-    Parameters
-    ----------
-    table : Dataset
-        With a clock; all rows that may be looked at, in any order.
-    plan : HistoryPlan
-        What to compute, and how long labels take.
-    """
+    """All rows that may be looked at, in any order, while a plan's features are computed."""
 
     def __init__(self, table: Dataset, plan: HistoryPlan) -> None:
         self._table = table
@@ -39,18 +31,11 @@ class Timeline:
         self.moment = _microseconds(table.facts["time"])
 
     def compute(self, put: Callable[[int, Floats], None], threads: int = 1) -> None:
-        """Compute the features one by one, keys side by side.
+        """Compute the features and pass each to `put`: its position in the plan, its values.
 
-        Costs a sort a key and a few passes over the rows a feature; what a key needed is let go
-        when the next begins.
-
-        Parameters
-        ----------
-        put : callable
-            Called with a feature's position in the plan and its values, float64 in the order of the
-            table; NaN is missing.
-        threads : int
-            How many keys at a time.
+        Values are float64 in the order of the table, NaN where missing. Keys are computed side by
+        side; each costs a sort and a few passes per feature, and its memory is freed before the
+        next begins.
         """
         features = list(enumerate(self._plan.features))
         made_of = frozenset(feature.column for _, feature in features)
@@ -66,7 +51,7 @@ class Timeline:
             list(pool.map(of_key, keys))
 
     def codes(self, column: str) -> Ints:
-        """Return a whole number from 0 for each value of a column; `NO_KEY` where it is null."""
+        """Return an integer code from 0 for each value of a column; `NO_KEY` where it is null."""
         values = self._table.frame[column]
         if values.dtype.is_float():
             values = values.fill_nan(None)
@@ -77,7 +62,7 @@ class Timeline:
 
     def numbers(self, column: str) -> Floats:
         """Return a column of the table as float64; NaN is missing."""
-        # A zero is added to make −0 and 0 one, for the extreme of both is whichever came first.
+        # Adding 0 turns −0 into 0: of the two, an extreme would be whichever came first.
         return self._table.frame[column].cast(pl.Float64).to_numpy() + 0.0
 
     @cached_property
@@ -87,21 +72,22 @@ class Timeline:
 
     @cached_property
     def fraud(self) -> NDArray[np.bool_]:
-        """Whether a row is known to be a fraud, by whenever."""
+        """Whether a row's label is fraud, whenever it arrives."""
         fraud: NDArray[np.bool_] = self._table.label == 1
         return fraud
 
     @cached_property
     def arrival(self) -> Ints:
         """When each label arrives; never at the row's own moment."""
-        told = _microseconds(self._table.facts["label_time"].fill_null(strategy="zero"))
-        is_told = self._table.facts["label_time"].is_not_null().to_numpy()
-        arrival = np.where(is_told, told, self.moment + self._plan.label_delay)
+        label_time = _microseconds(self._table.facts["label_time"].fill_null(strategy="zero"))
+        has_label_time = self._table.facts["label_time"].is_not_null().to_numpy()
+        # A label never informs its own row, even if it is said to have arrived at once.
+        arrival = np.where(has_label_time, label_time, self.moment + self._plan.label_delay)
         return np.maximum(arrival, self.moment + 1)
 
     @cached_property
     def labelled(self) -> Ints:
-        """Rows with a label that arrives within the horizon; in one order, whatever the table's."""
+        """Rows with a label that arrives within the horizon, in an order of their own."""
         label = self._table.label
         rows = np.flatnonzero((label >= 0) & (self.arrival - self.moment <= self._reach))
         return rows[np.lexsort((label[rows], self.moment[rows]))]
@@ -137,44 +123,44 @@ def _microseconds(moments: pl.Series) -> Ints:
 
 
 class _Past:
-    """The trail of one key, and what several of its features share."""
+    """The events of one key, and what several of its features share."""
 
-    def __init__(self, timeline: Timeline, key: str, kept: frozenset[str | None]) -> None:
+    def __init__(self, timeline: Timeline, key: str, cached_columns: frozenset[str | None]) -> None:
         self.timeline = timeline
         self.code = timeline.codes(key)
-        self.trail = EventIndex.of(self.code, timeline.moment)
-        self._kept = kept
-        self._made: dict[str, Floats] = {}
+        self.events = EventIndex.of(self.code, timeline.moment)
+        self._cached_columns = cached_columns
+        self._cached: dict[str, Floats] = {}
         self._windows: dict[tuple[int, bool], Windows] = {}
         self._label_windows: dict[int, Windows] = {}
 
     def values(self, feature: HistoryFeature) -> Floats:
         """Compute a feature, in the order of the table."""
-        made = _KINDS[feature.kind](self, feature)
-        if feature.name in self._kept:
-            self._made[feature.name] = made
-        return self._spread(self.trail, made)
+        values = _KINDS[feature.kind](self, feature)
+        if feature.name in self._cached_columns:
+            self._cached[feature.name] = values
+        return self._spread(self.events, values)
 
     def numbers(self, feature: HistoryFeature) -> Floats:
-        """The column, or earlier feature, that a feature is made of, in the order of the trail."""
+        """The column, or earlier feature, that a feature is made of, event by event."""
         assert feature.column is not None
-        if feature.column in self._made:
-            return self._made[feature.column]
-        return self.timeline.numbers(feature.column)[self.trail.rows]
+        if feature.column in self._cached:
+            return self._cached[feature.column]
+        return self.timeline.numbers(feature.column)[self.events.rows]
 
     @cached_property
     def _upto_now(self) -> Ints:
-        return self.trail.until(self.trail, inclusive=True)
+        return self.events.until(self.events, inclusive=True)
 
     @cached_property
     def _upto_before(self) -> Ints:
-        return self.trail.until(self.trail, inclusive=False)
+        return self.events.until(self.events, inclusive=False)
 
     def windows(self, length: int, *, present: bool = True) -> Windows:
         """The windows of every row over the key's events."""
         if (length, present) not in self._windows:
             end = self._upto_now if present else self._upto_before
-            self._windows[length, present] = Windows.over(self.trail, self.trail, length, end)
+            self._windows[length, present] = Windows.over(self.events, self.events, length, end)
         return self._windows[length, present]
 
     @cached_property
@@ -184,13 +170,13 @@ class _Past:
 
     @cached_property
     def _upto_known(self) -> Ints:
-        return self.labels.until(self.trail, inclusive=True)
+        return self.labels.until(self.events, inclusive=True)
 
     def label_windows(self, length: int) -> Windows:
         """The windows of every row over the labels that arrived."""
         if length not in self._label_windows:
             end = self._upto_known
-            self._label_windows[length] = Windows.over(self.labels, self.trail, length, end)
+            self._label_windows[length] = Windows.over(self.labels, self.events, length, end)
         return self._label_windows[length]
 
     @cached_property
@@ -199,19 +185,20 @@ class _Past:
         return self.timeline.fraud[self.labels.rows]
 
     def pairs(self, partner: str | None) -> EventIndex:
-        """The trail of the key together with a partner; rows without one have no part in it."""
-        other = self.timeline.codes(str(partner))
-        both = self.code * (other.max(initial=0) + 1) + other
-        both[(self.code == NO_KEY) | (other == NO_KEY)] = NO_KEY
+        """The events of the key together with a partner; rows without one have no part in it."""
+        partner_code = self.timeline.codes(str(partner))
+        # One code per pair: the key's, shifted beyond the highest code of a partner.
+        both = self.code * (partner_code.max(initial=0) + 1) + partner_code
+        both[(self.code == NO_KEY) | (partner_code == NO_KEY)] = NO_KEY
         return EventIndex.of(both, self.timeline.moment)
 
-    def in_order(self, trail: EventIndex, values: Floats) -> Floats:
-        """Put the values of another trail over the same table in the order of the key's own."""
-        return self._spread(trail, values)[self.trail.rows]
+    def in_order(self, index: EventIndex, values: Floats) -> Floats:
+        """Put the values of another index of the same table in the order of the key's events."""
+        return self._spread(index, values)[self.events.rows]
 
-    def _spread(self, trail: EventIndex, values: Floats) -> Floats:
+    def _spread(self, index: EventIndex, values: Floats) -> Floats:
         spread = np.full(len(self.code), np.nan)
-        spread[trail.rows] = values
+        spread[index.rows] = values
         return spread
 
 
@@ -219,7 +206,7 @@ def _aggregate(past: _Past, feature: HistoryFeature) -> Floats:
     if feature.statistic in ("max", "min", "median"):
         values = past.numbers(feature)
         return extreme(
-            past.trail, values, feature.window, feature.statistic, present=feature.present
+            past.events, values, feature.window, feature.statistic, present=feature.present
         )
     windows = past.windows(feature.window, present=feature.present)
     if feature.statistic == "count":
@@ -227,12 +214,12 @@ def _aggregate(past: _Past, feature: HistoryFeature) -> Floats:
     values = past.numbers(feature)
     if feature.statistic == "std":
         count, _, squares = windows.moments(values)
-        return np.sqrt(_divided(squares, count - 1.0, where=count > 1))
+        return np.sqrt(_divided(squares, count - 1.0, mask=count > 1))
     known = windows.count(~np.isnan(values))
     total = windows.total(values)
     if feature.statistic == "sum":
         return np.where(known > 0, total, np.nan)
-    return _divided(total, known, where=known > 0)
+    return _divided(total, known, mask=known > 0)
 
 
 def _ratio(past: _Past, feature: HistoryFeature) -> Floats:
@@ -240,45 +227,45 @@ def _ratio(past: _Past, feature: HistoryFeature) -> Floats:
     if feature.statistic == "mean":
         windows = past.windows(feature.window, present=False)
         known = windows.count(~np.isnan(values))
-        usual = _divided(windows.total(values), known, where=known > 0)
+        usual = _divided(windows.total(values), known, mask=known > 0)
     else:
         assert feature.statistic is not None
-        usual = extreme(past.trail, values, feature.window, feature.statistic, present=False)
-    return _divided(values, usual, where=usual > 0)
+        usual = extreme(past.events, values, feature.window, feature.statistic, present=False)
+    return _divided(values, usual, mask=usual > 0)
 
 
 def _distinct(past: _Past, feature: HistoryFeature) -> Floats:
-    partner = past.timeline.codes(str(feature.partner))[past.trail.rows]
-    return distinct(past.trail, partner, feature.window).astype(np.float64)
+    partner = past.timeline.codes(str(feature.partner))[past.events.rows]
+    return distinct(past.events, partner, feature.window).astype(np.float64)
 
 
 def _time_since(past: _Past, feature: HistoryFeature) -> Floats:
     if feature.partner is None:
-        return _days_since_last(past.trail, feature.window)
-    trail = past.pairs(feature.partner)
-    return past.in_order(trail, _days_since_last(trail, feature.window))
+        return _days_since_last(past.events, feature.window)
+    index = past.pairs(feature.partner)
+    return past.in_order(index, _days_since_last(index, feature.window))
 
 
 def _first_seen(past: _Past, feature: HistoryFeature) -> Floats:
-    trail = past.pairs(feature.partner)
-    met = ~np.isnan(_days_since_last(trail, feature.window))
-    return past.in_order(trail, (~met).astype(np.float64))
+    index = past.pairs(feature.partner)
+    met = ~np.isnan(_days_since_last(index, feature.window))
+    return past.in_order(index, (~met).astype(np.float64))
 
 
-def _days_since_last(trail: EventIndex, window: int) -> Floats:
-    """Days since the last event of an earlier moment, of each event of a trail."""
-    return _days_since(trail, trail, trail.moment, window=window, inclusive=False)
+def _days_since_last(index: EventIndex, window: int) -> Floats:
+    """Days since the last event of an earlier moment, of each event of an index."""
+    return _days_since(index, index, index.moment, window=window, inclusive=False)
 
 
 def _days_since(
-    asked: EventIndex, trail: EventIndex, happened: Ints, *, window: int, inclusive: bool
+    queries: EventIndex, index: EventIndex, happened: Ints, *, window: int, inclusive: bool
 ) -> Floats:
-    """Days from what happened at the last event of a trail up to now, where that is in reach."""
-    last = trail.until(asked, inclusive=inclusive) - 1
+    """Days from what happened at the last event of an index up to now, where that is in reach."""
+    last = index.until(queries, inclusive=inclusive) - 1
     at = np.maximum(last, 0)
-    since = asked.moment - happened[at]
-    found = (last >= 0) & (trail.key[at] == asked.key) & (since < window)
-    return np.where(found, since / _DAY, np.nan)
+    since = queries.moment - happened[at]
+    in_reach = (last >= 0) & (index.key[at] == queries.key) & (since < window)
+    return np.where(in_reach, since / _DAY, np.nan)
 
 
 def _fraud_rate(past: _Past, feature: HistoryFeature) -> Floats:
@@ -291,7 +278,7 @@ def _fraud_rate(past: _Past, feature: HistoryFeature) -> Floats:
     rate = _share(frauds, windows.count(), empty=feature.empty)
     if not feature.smoothing:
         return rate
-    usual = past.timeline.share_of_frauds(feature.window)[past.trail.rows]
+    usual = past.timeline.share_of_frauds(feature.window)[past.events.rows]
     mixed = (frauds + feature.smoothing * usual) / (windows.count() + feature.smoothing)
     return np.where(np.isnan(usual), rate, mixed)
 
@@ -308,27 +295,28 @@ def _since_label(past: _Past, feature: HistoryFeature) -> Floats:
     """Days since the latest row of a class whose label has arrived, in whatever order they came."""
     timeline = past.timeline
     of_class = timeline.fraud[timeline.labelled] == (feature.statistic == "fraud")
-    trail = EventIndex.of(past.code, timeline.arrival, timeline.labelled[of_class])
-    if not len(trail):
-        return np.full(len(past.trail), np.nan)
-    moments, rank = np.unique(timeline.moment[trail.rows], return_inverse=True)
-    # Keys come one after the other, so that what is highest so far never belongs to another key.
-    highest = np.maximum.accumulate(trail.key * len(moments) + rank) - trail.key * len(moments)
-    return _days_since(past.trail, trail, moments[highest], window=feature.window, inclusive=True)
+    index = EventIndex.of(past.code, timeline.arrival, timeline.labelled[of_class])
+    if not len(index):
+        return np.full(len(past.events), np.nan)
+    moments, rank = np.unique(timeline.moment[index.rows], return_inverse=True)
+    # Keys are ascending and weigh more than any rank, so that a running maximum never carries the
+    # latest row of one key over into the next.
+    highest = np.maximum.accumulate(index.key * len(moments) + rank) - index.key * len(moments)
+    return _days_since(past.events, index, moments[highest], window=feature.window, inclusive=True)
 
 
 def _frequency(past: _Past, feature: HistoryFeature) -> Floats:
-    rows = past.timeline.rows_within(feature.window)[past.trail.rows]
+    rows = past.timeline.rows_within(feature.window)[past.events.rows]
     return past.windows(feature.window).count() / rows
 
 
 def _share(part: Ints, whole: Ints, *, empty: float | None = None) -> Floats:
-    share = _divided(part.astype(np.float64), whole, where=whole > 0)
+    share = _divided(part.astype(np.float64), whole, mask=whole > 0)
     return share if empty is None else np.where(whole > 0, share, empty)
 
 
-def _divided(part: Floats, whole: NDArray[np.generic], *, where: NDArray[np.bool_]) -> Floats:
-    divided: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=where)
+def _divided(part: Floats, whole: NDArray[np.generic], *, mask: NDArray[np.bool_]) -> Floats:
+    divided: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=mask)
     return divided
 
 

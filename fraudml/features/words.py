@@ -69,32 +69,34 @@ def reason_templates(
     amount : str, optional
         The column that is written as money.
     """
-    own = [_of_column(one, amount) for one in features.own]
+    own = [_of_column(feature, amount) for feature in features.own]
     clock = [_of_clock(part) for part in features.time_parts]
-    made = frozenset(features.history.names)
-    past = [_of_past(one, amount, made) for one in features.history.features]
+    derived = frozenset(features.history.names)
+    past = [_of_past(feature, amount, derived) for feature in features.history.features]
     return tuple(
-        _reworded(replace(fact, feature=name), features.texts.get(name))
-        for name, fact in zip(features.names, (*own, *clock, *past), strict=True)
+        _reworded(replace(template, feature=name), features.texts.get(name))
+        for name, template in zip(features.names, (*own, *clock, *past), strict=True)
     )
 
 
-def _reworded(fact: ReasonTemplate, text: str | None) -> ReasonTemplate:
+def _reworded(template: ReasonTemplate, text: str | None) -> ReasonTemplate:
     if text is None:
-        return fact
+        return template
     missing = text.replace("{value}", "missing")
-    return replace(fact, text=text, missing=missing, otherwise=None, column=None)
+    return replace(template, text=text, missing=missing, otherwise=None, column=None)
 
 
-def _of_column(one: ColumnFeature, amount: str | None) -> ReasonTemplate:
-    name = one.column
+def _of_column(feature: ColumnFeature, amount: str | None) -> ReasonTemplate:
+    name = feature.column
     missing = f"{name} is missing"
-    match one.kind:
+    match feature.kind:
         case "category":
-            said = f"{name} is {{value}}"
-            return ReasonTemplate(name, name, said, missing, "category", levels=one.levels)
+            text = f"{name} is {{value}}"
+            return ReasonTemplate(name, name, text, missing, "category", levels=feature.levels)
         case "age":
-            return ReasonTemplate(one.name, one.name, f"{{value}} days since {name}", missing)
+            return ReasonTemplate(
+                feature.name, feature.name, f"{{value}} days since {name}", missing
+            )
         case "number":
             reading: Reading = "money" if name == amount else "number"
             return ReasonTemplate(name, name, f"{name} is {{value}}", missing, reading)
@@ -105,7 +107,7 @@ _DAY, _WEEK = "time of day", "day of the week"
 
 def _of_clock(part: TimePart) -> ReasonTemplate:
     missing = "the time is missing"
-    facts: dict[TimePart, ReasonTemplate] = {
+    templates: dict[TimePart, ReasonTemplate] = {
         "hour": ReasonTemplate(part, _DAY, "the time is {value}", missing, "hour"),
         "night": ReasonTemplate(part, _DAY, "it is night", missing, "flag", "it is not night"),
         "hour_sin": ReasonTemplate(part, _DAY, "the time of day", missing),
@@ -120,60 +122,67 @@ def _of_clock(part: TimePart) -> ReasonTemplate:
             part, "day of the month", "the day of the month is {value}", missing
         ),
     }
-    return facts[part]
+    return templates[part]
 
 
-def _of_past(one: HistoryFeature, amount: str | None, made: frozenset[str]) -> ReasonTemplate:
-    what = one.column or one.partner
-    group = f"{one.kind.replace('_', ' ')}{'' if what is None else f' {what}'} by {one.key}"
-    text, missing = _past_in_words(one)
-    fact = ReasonTemplate(one.name, group, text, missing)
-    match one.kind:
+def _of_past(
+    feature: HistoryFeature, amount: str | None, derived: frozenset[str]
+) -> ReasonTemplate:
+    subject = feature.column or feature.partner
+    of_subject = "" if subject is None else f" {subject}"
+    group = f"{feature.kind.replace('_', ' ')}{of_subject} by {feature.key}"
+    text, missing = _past_in_words(feature)
+    template = ReasonTemplate(feature.name, group, text, missing)
+    match feature.kind:
         case "first_seen":
-            met = f"this {one.key} has met this {one.partner} before"
-            return replace(fact, reading="flag", otherwise=met)
+            met = f"this {feature.key} has met this {feature.partner} before"
+            return replace(template, reading="flag", otherwise=met)
         case "fraud_rate" | "recent_labels" | "frequency":
-            shares = one.kind != "fraud_rate" or one.statistic == "rate"
-            return replace(fact, reading="share" if shares else "number")
-        case "ratio" if one.column not in made:
-            said = f"{one.column} {{own}} is{text.removeprefix(f'{one.column} is')}"
-            return replace(fact, text=said, column=one.column, money=one.column == amount)
+            shares = feature.kind != "fraud_rate" or feature.statistic == "rate"
+            return replace(template, reading="share" if shares else "number")
+        case "ratio" if feature.column not in derived:
+            with_value = f"{feature.column} {{own}} is{text.removeprefix(f'{feature.column} is')}"
+            return replace(
+                template, text=with_value, column=feature.column, money=feature.column == amount
+            )
         case "aggregate":
-            return replace(fact, reading="money" if one.column == amount is not None else "number")
+            return replace(
+                template, reading="money" if feature.column == amount is not None else "number"
+            )
         case _:
-            return fact
+            return template
 
 
-def _past_in_words(one: HistoryFeature) -> tuple[str, str]:
+def _past_in_words(feature: HistoryFeature) -> tuple[str, str]:
     """What a look back says of a row, and what it says where there is nothing to look at."""
-    span, key, whose = in_words(one.window), f"this {one.key}", f"this {one.key}'s"
-    column, partner, statistic = one.column, one.partner, one.statistic
+    span, key, owner = in_words(feature.window), f"this {feature.key}", f"this {feature.key}'s"
+    column, partner, statistic = feature.column, feature.partner, feature.statistic
     text, missing = "", f"no earlier row of {key} in {span}"
-    match one.kind:
+    match feature.kind:
         case "aggregate":
-            over = f"over {span}" if one.present else f"in the {span} before"
-            what = "rows" if column is None else f"{statistic} of {column}"
-            text = f"{whose} {what} {over}: {{value}}"
+            over = f"over {span}" if feature.present else f"in the {span} before"
+            subject = "rows" if column is None else f"{statistic} of {column}"
+            text = f"{owner} {subject} {over}: {{value}}"
         case "ratio":
-            period = in_words(one.window, joined=True)
-            text = f"{column} is {{value}} × {whose} {period} {statistic}"
+            period = in_words(feature.window, joined=True)
+            text = f"{column} is {{value}} × {owner} {period} {statistic}"
         case "distinct":
             text = f"different {partner} of {key} over {span}: {{value}}"
         case "time_since":
             pair = "" if partner is None else f" with this {partner}"
-            text = f"{{value}} days since {whose} last row{pair}"
+            text = f"{{value}} days since {owner} last row{pair}"
             missing = f"no row of {key}{pair} in the {span} before"
         case "first_seen":
             text = f"{key} has not met this {partner} in the {span} before"
             missing = f"{key} or this {partner} is missing"
         case "fraud_rate":
-            text = f"{whose} {_RISKS[str(statistic)]} over {span}: {{value}}"
+            text = f"{owner} {_RISKS[str(statistic)]} over {span}: {{value}}"
             missing = f"no label of {key} arrived over {span}"
         case "recent_labels":
-            text = f"{{value}} of {whose} last {one.last} known labels are fraud"
+            text = f"{{value}} of {owner} last {feature.last} known labels are fraud"
             missing = f"no label of {key} is known"
         case "since_label":
-            text = f"{{value}} days since {whose} last row that is known as {statistic}"
+            text = f"{{value}} days since {owner} last row that is known as {statistic}"
             missing = f"no row of {key} is known as {statistic}"
         case "frequency":
             text = f"{key} is {{value}} of all rows over {span}"

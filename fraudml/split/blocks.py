@@ -174,10 +174,10 @@ def split_blocks(dataset: Dataset, settings: SplitSettings, data: DataSettings, 
     known_at = entry_moments(dataset, settings.delay)
     usable = usable_rows(dataset, known_at, data)
 
-    def cut_as(asked: SplitSettings) -> Split:
+    def cut_as(proposal: SplitSettings) -> Split:
         if kind == "time":
-            return _by_time(dataset, known_at, usable, asked)
-        return _stratified(dataset, usable, asked, seed)
+            return _by_time(dataset, known_at, usable, proposal)
+        return _stratified(dataset, usable, proposal, seed)
 
     cut = cut_as(settings)
     if (problem := too_few(dataset, cut.development, cut.test, cut.folds)) is not None:
@@ -326,9 +326,9 @@ def _stratified(dataset: Dataset, usable: Rows, settings: SplitSettings, seed: i
         development, test = _rows_at_random(usable, label, settings, seed)
     else:
         generator = child_generator(seed if settings.seed is None else settings.seed, "test block")
-        place = _deal(entity[usable], label, generator)
-        test = usable[place < settings.test_share]
-        development = usable[place >= settings.test_share]
+        position = _deal(entity[usable], label, generator)
+        test = usable[position < settings.test_share]
+        development = usable[position >= settings.test_share]
     return Split(
         "stratified",
         block_of("development", dataset, development),
@@ -353,8 +353,8 @@ def random_steps(
     """
     entity = dataset.entity_codes()
     names = np.arange(len(dataset)) if entity is None else entity
-    place = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
-    part = np.minimum((place * (settings.oof_folds + 1)).astype(np.int64), settings.oof_folds)
+    position = _deal(names[development], dataset.label[development], child_generator(seed, "folds"))
+    part = np.minimum((position * (settings.oof_folds + 1)).astype(np.int64), settings.oof_folds)
     return tuple(
         Fold(development[part != k], development[part == k]) for k in range(settings.oof_folds + 1)
     )
@@ -385,11 +385,11 @@ def _deal(
     """Give each entity a place in [0, 1), evenly among those with and those without a fraud."""
     names, inverse = np.unique(entity, return_inverse=True)
     fraud = np.bincount(inverse, weights=label == 1, minlength=len(names)) > 0
-    place = np.empty(len(names))
+    position = np.empty(len(names))
     for stratum in (fraud, ~fraud):
         count = int(stratum.sum())
-        place[stratum] = (generator.permutation(count) + 0.5) / max(count, 1)
-    return place[inverse]
+        position[stratum] = (generator.permutation(count) + 0.5) / max(count, 1)
+    return position[inverse]
 
 
 def block_of(name: str, dataset: Dataset, rows: Rows) -> Block:

@@ -50,10 +50,10 @@ def test_a_trail_is_sorted_by_key_and_moment_without_the_keyless() -> None:
 
 
 def test_a_place_is_one_number_for_key_and_moment() -> None:
-    place = trail().place
-    assert place[2] == place[3]
-    assert np.unique(place).size == 5
-    assert (np.diff(place) >= 0).all()
+    rank = trail().rank
+    assert rank[2] == rank[3]
+    assert np.unique(rank).size == 5
+    assert (np.diff(rank) >= 0).all()
 
 
 def test_a_trail_of_some_rows_keeps_their_order_among_equals() -> None:
