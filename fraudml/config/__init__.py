@@ -82,10 +82,11 @@ def read_settings(plain: dict[str, object]) -> Settings:
     """Read a composed, plain config into settings, with every part checked and complete."""
     from fraudml.config.checks import check_tree
     from fraudml.config.parse import parse
+    from fraudml.config.renamed import current_keys
     from fraudml.config.settings import Settings
     from fraudml.config.targets import ALLOWED
 
-    settings = parse(Settings, plain)
+    settings = parse(Settings, current_keys(plain))
     allowed = getattr(getattr(settings, "components", None), "allowed", ALLOWED)
     return check_tree(settings, allowed, {"resampling": _samplers, "learner": _learner})
 

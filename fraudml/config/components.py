@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fraudml.config.parse import KeyPath, Problems, dump, read_section
+from fraudml.config.renamed import current_arguments, current_target
 from fraudml.config.shape import shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
 from fraudml.errors import ConfigError, all_problems, nearest
@@ -44,6 +45,9 @@ class Component:
 
     def __post_init__(self) -> None:
         frozen = {name: _freeze(value) for name, value in self.arguments.items()}
+        if isinstance(self.target, str):
+            object.__setattr__(self, "target", current_target(self.target))
+            frozen = current_arguments(self.target, frozen)
         object.__setattr__(self, "arguments", frozen)
 
     def __bool__(self) -> bool:

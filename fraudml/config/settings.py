@@ -242,11 +242,11 @@ class Settings:
             raise ConfigError(
                 f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
             )
-        for other in self.sweep.beside:
+        for other in self.sweep.secondary_objectives:
             if other == self.objective or other not in (*OBJECTIVES, "roc_auc"):
                 raise ConfigError(
-                    f"sweep.beside names '{other}'. Choose others than the objective, of "
-                    f"{', '.join(OBJECTIVES)}, roc_auc."
+                    f"sweep.secondary_objectives names '{other}'. Choose others than the "
+                    f"objective, of {', '.join(OBJECTIVES)}, roc_auc."
                 )
         if (self.from_run is None) != (self.refit is None):
             raise ConfigError(

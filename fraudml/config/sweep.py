@@ -23,13 +23,13 @@ class SweepSettings:
     folds_end : str, optional
         With `blocks=folds`, where the last of these folds ends; its labels must have arrived when
         the test folds, of which the last ends at `backtest.end`, begin.
-    beside : tuple of str
+    secondary_objectives : tuple of str
         More metrics that trials should do well in. The sweep then looks for trials that no other
         one beats in all of them (the Pareto front), and takes the one of these whose worst
         shortfall, as a share of what the front spans, is least. Nothing is pruned.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
-    startup : int
+    startup_trials : int
         Random trials before `tpe` learns from them.
     pruner : {'median', 'wilcoxon', 'none'}
         Which trials are ended early: whose mean over the blocks so far is below the median of the
@@ -45,7 +45,7 @@ class SweepSettings:
     storage : str, optional
         A database for the trials, as `sqlite:///trials.db` or `postgresql+psycopg://…`; by default
         a journal file in the run folder. Never with a password: PGPASSWORD is for that.
-    name : str, optional
+    study_name : str, optional
         The name of the study in the storage; by default that of the run folder.
     trial_seconds : float
         A trial is ended after this long.
@@ -56,20 +56,20 @@ class SweepSettings:
     space: tuple[str, ...] = ()
     blocks: Literal["steps", "folds"] = "steps"
     folds_end: str | None = None
-    beside: tuple[str, ...] = ()
+    secondary_objectives: tuple[str, ...] = ()
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    startup: int = 10
+    startup_trials: int = 10
     pruner: Literal["median", "wilcoxon", "none"] = "median"
     choose: Literal["mean", "lower_bound"] = "mean"
     patience: int = 40
     workers: int = 1
     storage: str | None = None
-    name: str | None = None
+    study_name: str | None = None
     trial_seconds: float = 600.0
     trial_memory_mb: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"startup": 1, "patience": 0, "workers": 1}
+        least = {"startup_trials": 1, "patience": 0, "workers": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"sweep.{name} is {getattr(self, name)}. It is at least {low}.")
@@ -86,4 +86,4 @@ class SweepSettings:
 
     def objectives(self, first: str) -> tuple[str, ...]:
         """Return all that trials should do well in; `first` is the run's objective."""
-        return (first, *self.beside)
+        return (first, *self.secondary_objectives)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
+from fraudml.config.renamed import current_target
 from fraudml.errors import ConfigError, MachineError, nearest
 
 TARGET = "_target_"
@@ -30,19 +31,13 @@ EXTRAS = {
 """Which extra of fraudml brings a library."""
 
 
-RENAMED: Mapping[str, str] = {
-    "fraudml.weighting.Stakes": "fraudml.weighting.ExampleCost",
-}
-"""Targets that have moved: the configs of earlier runs name them by the left name."""
-
-
 def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
     """Import what a dotted path names.
 
     Parameters
     ----------
     path : str
-        A module, a dot, and a name in it; an old name in `RENAMED` stands for the new one.
+        A module, a dot, and a name in it; an old name stands for the new one.
     where : str
         The component's dotted path in the config, for messages.
     allowed : collection of str
@@ -59,6 +54,7 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
     key = f"{where}.{TARGET}"
     if not isinstance(path, str):
         raise ConfigError(f"{key} is {path!r}. It is a dotted path, or null.")
+    path = current_target(path)
     roots = tuple(prefix.rstrip(".") + "." for prefix in allowed)
     if not path.startswith(roots):
         begins = ", ".join(f"'{root}'" for root in roots)
@@ -66,7 +62,6 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
             f"{key} is '{path}'. It begins with one of {begins}; add to them by "
             f"components.allow=[{path.partition('.')[0]}]."
         )
-    path = RENAMED.get(path, path)
     module_name, _, name = path.rpartition(".")
     module = _import(module_name, key, path)
     try:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fraudml.sweep.stop import IntermediateResult
+from fraudml.sweep.intermediate import IntermediateResult
 
 _WATCH_SECONDS = 0.2
 """How often memory is looked at."""
 
 
-Ended = Literal["done", "pruned", "failed", "out of time", "out of memory", "over"]
+Ended = Literal["done", "pruned", "failed", "out of time", "out of memory", "budget_exhausted"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Outcome:
 
     Parameters
     ----------
-    state : {'done', 'pruned', 'failed', 'out of time', 'out of memory', 'over'}
-        `over` where the sweep's own time ended.
+    state : {'done', 'pruned', 'failed', 'out of time', 'out of memory', 'budget_exhausted'}
+        `budget_exhausted` where the sweep's own time ended.
     stops : tuple of IntermediateResult
         What it said of itself.
     values : tuple of tuple of float
@@ -95,7 +95,7 @@ class Worker:
         seconds_left : callable
             How long the sweep still lasts.
         should_continue : callable
-            Asked at each stop whether to go on.
+            Asked after each intermediate result whether to go on.
         heartbeat : callable
             Called now and again while the trial runs.
         """
@@ -155,7 +155,7 @@ class Worker:
         self, process: subprocess.Popen[bytes], started: float, left: Callable[[], float]
     ) -> Ended | None:
         if left() <= 0:
-            return "over"
+            return "budget_exhausted"
         if time.monotonic() - started > self._seconds:
             return "out of time"
         return "out of memory" if _memory_mb(process.pid) > self._memory_mb else None

@@ -41,7 +41,7 @@ def sweep_record(
             "blocks": best.user_attrs["values"],
             "overrides": list(overrides),
         },
-        "front": [
+        "pareto_front": [
             {
                 "trial": one.number,
                 "values": dict(zip(objectives, one.values, strict=True)),
@@ -62,7 +62,7 @@ def sweep_table(record: dict[str, Any], folder: str) -> tuple[str, list[tuple[st
     spent = f"{record['spent']['seconds']:.0f} s"
     if record["spent"]["money"] is not None:
         spent += f", {record['spent']['money']:.2f} in money"
-    guard, pareto_front = record["guard"], len(record["front"])
+    guard, pareto_front = record["guard"], len(record["pareto_front"])
     rows = [
         ("trials", counts),
         ("chosen", " ".join(best["overrides"])),

@@ -129,7 +129,7 @@ def _pruner(settings: SweepSettings) -> BasePruner:
 
     if settings.pruner == "median":
         # The first quarter of the rounds tells too little.
-        return MedianPruner(n_startup_trials=settings.startup, n_warmup_steps=1)
+        return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=1)
     return WilcoxonPruner() if settings.pruner == "wilcoxon" else NopPruner()
 
 
@@ -149,7 +149,7 @@ def _check_identity(study: Study, identity: Mapping[str, Any]) -> None:
         )
         raise ConfigError(
             f"The study '{study.study_name}' is one of another config or of other data: {shown}. "
-            "Set another output_dir (and sweep.name), or run the command as it was."
+            "Set another output_dir (and sweep.study_name), or run the command as it was."
         )
 
 

@@ -21,8 +21,8 @@ from fraudml.pipeline.components import Components
 from fraudml.recipe import FittedRecipe
 from fraudml.split import Fold
 from fraudml.sweep.blocks import COSTS, SweepRows
+from fraudml.sweep.intermediate import SHARES, IntermediateResult
 from fraudml.sweep.margins import KeptMargins
-from fraudml.sweep.stop import SHARES, IntermediateResult
 
 Floats = NDArray[np.float64]
 

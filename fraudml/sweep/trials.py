@@ -14,9 +14,9 @@ from fraudml.config.dimensions import Dimension, draw_overrides
 from fraudml.config.sweep import SweepSettings
 from fraudml.errors import BudgetError
 from fraudml.seeds import child_seed
+from fraudml.sweep.intermediate import IntermediateResult, learning_curve
 from fraudml.sweep.owner import claim, is_alive
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.stop import IntermediateResult, learning_curve
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -183,7 +183,7 @@ class Trials:
             worth = self._worth(np.array(outcome.values))
             self.study.tell(trial, worth)
             return worth
-        if outcome.state == "over":
+        if outcome.state == "budget_exhausted":
             trial.set_user_attr(ORPHAN, True)  # it is no result: a later run may try it
         said = outcome.error or ("no block could be scored" if outcome.state == "done" else None)
         trial.set_user_attr(_REASON, said or outcome.state)
@@ -199,7 +199,7 @@ class Trials:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row a trial that counts: how it ended, its values, blocks, curve, settings."""
-        names = ("value", *self.settings.beside)
+        names = ("value", *self.settings.secondary_objectives)
         return [
             {
                 "trial": one.number,
@@ -266,7 +266,7 @@ def _sampler(settings: SweepSettings, seed: int) -> BaseSampler:
         # `group` is called experimental: it is what draws conditional parts together.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
-            n_startup_trials=settings.startup,
+            n_startup_trials=settings.startup_trials,
             multivariate=True,
             group=True,
             constant_liar=settings.workers > 1,

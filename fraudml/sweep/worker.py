@@ -33,8 +33,8 @@ from fraudml.learners.watch import BinStore
 from fraudml.pipeline.components import Components, build_components
 from fraudml.pipeline.fit import resolve_device
 from fraudml.sweep.blocks import read_rows
+from fraudml.sweep.intermediate import IntermediateResult
 from fraudml.sweep.margins import MARGINS, KeptMargins, searched_rounds
-from fraudml.sweep.stop import IntermediateResult
 from fraudml.sweep.trial import trial_values
 
 _SHARE_OF_BINS = 16

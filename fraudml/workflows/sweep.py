@@ -122,7 +122,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
             settings.sweep,
             space,
             folder,
-            name=settings.sweep.name or final.name,
+            name=settings.sweep.study_name or final.name,
             seed=settings.seed,
             directions=[_direction(one) for one in settings.sweep.objectives(settings.objective)],
             identity=identity,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import pkgutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import pytest
 from fraudml.config.checks import check, check_tree
 from fraudml.config.components import Component, ComponentSettings, build
 from fraudml.config.parse import dump, parse
-from fraudml.config.targets import ALLOWED, RENAMED, find_target
+from fraudml.config.targets import ALLOWED, find_target
 from fraudml.errors import ConfigError, MachineError
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -205,14 +204,6 @@ def test_a_name_that_is_not_there_is_named_with_the_nearest() -> None:
     message = refusal("imblearn.oversampling.SMOTE")
     assert "imblearn has no module 'oversampling'. Did you mean 'over_sampling' or" in message
     assert "'VALUE'" not in message
-
-
-@pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_a_target_that_has_moved_is_found_by_its_old_name(old: str, new: str) -> None:
-    assert new not in RENAMED, "the table names the present target, not one in between"
-    with pytest.raises((ImportError, AttributeError)):
-        pkgutil.resolve_name(old)
-    assert find_target(old, "part") is pkgutil.resolve_name(new)
 
 
 def test_what_cannot_be_called_is_refused(library: str) -> None:

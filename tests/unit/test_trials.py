@@ -11,9 +11,9 @@ import pytest
 
 from fraudml.config.dimensions import Choice
 from fraudml.config.sweep import SweepSettings
+from fraudml.sweep.intermediate import IntermediateResult, learning_curve
 from fraudml.sweep.owner import claim, is_alive, unclaimed
 from fraudml.sweep.process import Outcome
-from fraudml.sweep.stop import IntermediateResult, learning_curve
 from fraudml.sweep.trials import Trials
 
 SPACE = (Choice("learner.num_leaves", ("4", "8")),)
@@ -32,7 +32,7 @@ def told(trials: Trials, *worth: tuple[float, ...]) -> list[float] | None:
 
 
 def test_the_front_is_what_no_other_beats_and_its_middle_is_chosen() -> None:
-    trials = trials_of("maximize", "minimize", pruner="none", beside=("log_loss",))
+    trials = trials_of("maximize", "minimize", pruner="none", secondary_objectives=("log_loss",))
     for worth in ((0.9, 9.0), (0.5, 1.0), (0.8, 3.0), (0.7, 4.0), (0.8, 3.0)):
         told(trials, worth)
     # Shortfalls: 1 at either end; (0.1 / 0.4, 2 / 8) in the middle, twice, the first one first.

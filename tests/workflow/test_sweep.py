@@ -139,7 +139,7 @@ def test_money_is_an_objective(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
     space = "sweep.space=['learner.learning_rate=choice(0.1,1e-06)']"
-    words = (space, "sweep.sampler=random", "sweep.startup=2", "budget.trials=8", "seed=3")
+    words = (space, "sweep.sampler=random", "sweep.startup_trials=2", "budget.trials=8", "seed=3")
     record = swept(tmp_path / "sweep", *words)
     trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
     pruned = trials.filter(pl.col("state") == "pruned")
@@ -155,7 +155,11 @@ def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
 def test_several_objectives_keep_a_front(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (LEAVES, "sweep.beside=[roc_auc,card_precision_at_100]", "budget.trials=6")
+    words = (
+        LEAVES,
+        "sweep.secondary_objectives=[roc_auc,card_precision_at_100]",
+        "budget.trials=6",
+    )
     record = swept(tmp_path / "sweep", *words)
     trials = pl.read_parquet(tmp_path / "sweep" / "trials.parquet")
     worth = trials["value", "roc_auc", "card_precision_at_100"].to_numpy()
@@ -164,8 +168,8 @@ def test_several_objectives_keep_a_front(
         for number, one in enumerate(worth)
         if not any((other >= one).all() and (other > one).any() for other in worth)
     ]
-    assert sorted(one["trial"] for one in record["front"]) == unbeaten
-    assert record["best"]["trial"] == record["front"][0]["trial"]
+    assert sorted(one["trial"] for one in record["pareto_front"]) == unbeaten
+    assert record["best"]["trial"] == record["pareto_front"][0]["trial"]
     assert record["best"]["values"]["roc_auc"] in trials["roc_auc"]
     assert "trials that none beats" in " ".join(capsys.readouterr().out.split())
 
@@ -275,8 +279,11 @@ def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
         ((LEAVES, "objective=roc_auc"), "roc_auc"),
         ((LEAVES, "budget.max_money=3"), "price_per_hour"),
         ((LEAVES, "sweep.workers=0"), "sweep.workers is 0"),
-        ((LEAVES, "sweep.beside=[accuracy]"), "sweep.beside names 'accuracy'"),
-        ((LEAVES, "sweep.beside=[average_precision]"), "others than the objective"),
+        (
+            (LEAVES, "sweep.secondary_objectives=[accuracy]"),
+            "sweep.secondary_objectives names 'accuracy'",
+        ),
+        ((LEAVES, "sweep.secondary_objectives=[average_precision]"), "others than the objective"),
         ((LEAVES, "sweep.storage='postgresql://me:secret@host/db'"), "holds a password"),
     ],
 )
@@ -307,7 +314,7 @@ def postgres() -> Iterator[str]:
         server.cleanup()
 
 
-COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup=3")
+COMMAND = (sys.executable, "-m", "fraudml", "sweep", *SMALL, LEAVES, "sweep.startup_trials=3")
 
 
 @pytest.mark.slow
@@ -335,7 +342,7 @@ def test_two_machines_make_so_many_trials_together(
 ) -> None:
     addresses = {"sqlite": f"sqlite:///{tmp_path}/trials.db"}
     address = addresses[storage] if storage in addresses else request.getfixturevalue("postgres")
-    shared = [*COMMAND, "budget.trials=11", f"sweep.storage='{address}'", "sweep.name=shared"]
+    shared = [*COMMAND, "budget.trials=11", f"sweep.storage='{address}'", "sweep.study_name=shared"]
     folders = [tmp_path / "first", tmp_path / "second"]
     both = [subprocess.Popen([*shared, f"output_dir={folder}"]) for folder in folders]
     assert [one.wait() for one in both] == [0, 0]
