@@ -18,6 +18,7 @@ from fraudml.learners.protocol import FitContext, FittedLearner, Learner
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, DesignMatrix
 from fraudml.metrics import roc_auc
 from fraudml.seeds import child_generator, child_seed
+from fraudml.shift import MISSING_GAP
 from fraudml.split import Split
 
 Rows = NDArray[np.int64]
@@ -32,7 +33,6 @@ _FEWEST_ROWS = 30
 _FOLDS = 3
 _EXPLAINED = 500
 _SHOWN, _WORTH_SHOWING = 5, 0.6
-_GAP = 0.05
 _COUNTS = 0.25
 
 
@@ -182,7 +182,7 @@ def _move(matrix: DesignMatrix, position: int, feature: ColumnFeature) -> str:
     if feature.kind == "category":
         return f"'{feature.name}' ({_moved_level(blocks, feature.levels)})"
     gaps = [float(np.isnan(block).mean()) for block in blocks]
-    if abs(gaps[1] - gaps[0]) > _GAP:
+    if abs(gaps[1] - gaps[0]) > MISSING_GAP:
         return f"'{feature.name}' (missing in {percent(gaps[0])}, then {percent(gaps[1])})"
     means = [float(np.mean(block[~np.isnan(block)])) for block in blocks]
     return f"'{feature.name}' (mean {means[0]:.4g}, then {means[1]:.4g})"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.bundle.shift import TrainingSpread
 from fraudml.data.schema import Dataset, Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import CostModel, check_amounts
@@ -16,6 +15,7 @@ from fraudml.decisions.policies import TunedPolicy
 from fraudml.features.plan import FittedFeatures
 from fraudml.learners.protocol import FittedLearner
 from fraudml.matrix import DesignMatrix
+from fraudml.shift import ReferenceDistribution
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class DecisionBundle:
         From probability and costs to the alert.
     record : dict
         What it was trained on and what it reached; for people.
-    spread : TrainingSpread, optional
-        How features and scores were spread in training; a bundle may be without.
+    reference_distribution : ReferenceDistribution, optional
+        The distribution of features and scores in training; the first bundles have none.
     """
 
     schema: Schema
@@ -70,7 +70,7 @@ class DecisionBundle:
     costs: CostModel
     policy: TunedPolicy
     record: dict[str, Any] = field(default_factory=dict)
-    spread: TrainingSpread | None = None
+    reference_distribution: ReferenceDistribution | None = None
 
     @property
     def needs_amount(self) -> bool:

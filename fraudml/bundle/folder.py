@@ -3,8 +3,8 @@
 Nothing in it is executed, and nothing that it names is imported. Every file is hashed, so that
 damage is found; a forger who rewrites the hashes too is not: sign bundles outside of fraudml.
 
-`FORMAT_VERSION` is raised when a reader of the old number could misread the new bundle; the readers
-of all older numbers stay.
+`FORMAT_VERSION` is raised when a reader of the old number could misread the new bundle; manifests
+of all older numbers are brought to the present one by `upgrade`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from fraudml.bundle.decision import DecisionBundle
-from fraudml.bundle.shift import TrainingSpread
+from fraudml.bundle.upgrade import FORMAT_VERSION, upgrade
 from fraudml.data.schema import Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import BundleError, ConfigError, listing, nearest
-from fraudml.features.history import upgrade_plan
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
 from fraudml.learners import load_learner
+from fraudml.shift import ReferenceDistribution
 from fraudml.version import __version__
-
-FORMAT_VERSION = 1
-"""The format that this fraudml writes, and the highest that it reads."""
 
 _MANIFEST, _DIGEST, _LEARNER = "manifest.json", "manifest.sha256", "learner"
 
@@ -45,18 +42,19 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
     """
     folder.mkdir(parents=True)
     (folder / _LEARNER).mkdir()
-    facts = bundle.learner.save(folder / _LEARNER)
+    metadata = bundle.learner.save(folder / _LEARNER)
+    reference = bundle.reference_distribution
     manifest = {
         "format_version": FORMAT_VERSION,
         "fraudml": __version__,
         "schema": bundle.schema.to_dict(),
         "features": bundle.features.to_dict(),
-        "learner": {"kind": bundle.learner.kind, "facts": facts, "offset": bundle.offset},
+        "learner": {"kind": bundle.learner.kind, "metadata": metadata, "offset": bundle.offset},
         "calibrator": bundle.calibrator.to_dict(),
         "costs": describe(bundle.costs),
         "policy": bundle.policy.to_dict(),
         "record": bundle.record,
-        "spread": None if bundle.spread is None else bundle.spread.to_dict(),
+        "reference_distribution": None if reference is None else reference.to_dict(),
         "files": {
             path.relative_to(folder).as_posix(): sha256(path)
             for path in sorted((folder / _LEARNER).rglob("*"))
@@ -87,25 +85,31 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
     manifest = _checked_manifest(folder)
     _check_files(folder, manifest)
     try:
-        learner = manifest["learner"]
-        return DecisionBundle(
-            schema=Schema.from_dict(manifest["schema"]),
-            features=FittedFeatures.from_dict(upgrade_plan(manifest["features"])),
-            learner=load_learner(
-                learner["kind"], folder / _LEARNER, learner["facts"], threads=threads
-            ),
-            offset=float(learner["offset"]),
-            calibrator=FittedCalibrator.from_dict(manifest["calibrator"]),
-            costs=_costs(manifest["costs"]),
-            policy=TunedPolicy.from_dict(manifest["policy"]),
-            record=manifest["record"],
-            spread=_spread(manifest.get("spread"), manifest["features"]),
-        )
+        return _from_manifest(upgrade(manifest), folder, threads)
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
-            f"'{folder / _MANIFEST}' is not laid out as format {FORMAT_VERSION} is: {error!r}. "
-            "Train again to get a bundle that this fraudml reads."
+            f"'{folder / _MANIFEST}' does not have the layout of format "
+            f"{manifest['format_version']}: {error!r}. Train again to get a bundle that this "
+            "fraudml reads."
         ) from error
+
+
+def _from_manifest(manifest: Mapping[str, Any], folder: Path, threads: int) -> DecisionBundle:
+    learner = manifest["learner"]
+    features = FittedFeatures.from_dict(manifest["features"])
+    return DecisionBundle(
+        schema=Schema.from_dict(manifest["schema"]),
+        features=features,
+        learner=load_learner(
+            learner["kind"], folder / _LEARNER, learner["metadata"], threads=threads
+        ),
+        offset=float(learner["offset"]),
+        calibrator=FittedCalibrator.from_dict(manifest["calibrator"]),
+        costs=_costs(manifest["costs"]),
+        policy=TunedPolicy.from_dict(manifest["policy"]),
+        record=manifest["record"],
+        reference_distribution=_reference(manifest["reference_distribution"], len(features.names)),
+    )
 
 
 def bundle_digest(folder: str | Path) -> str:
@@ -120,25 +124,26 @@ def bundle_files(folder: str | Path) -> dict[str, int]:
 
 
 def written_by(folder: str | Path) -> str:
-    """Return the version of fraudml that wrote a bundle, once it has been read."""
+    """Return the version of fraudml that wrote a bundle, and in which format, once it was read."""
     manifest = json.loads((Path(folder) / _MANIFEST).read_text(encoding="utf-8"))
-    return str(manifest["fraudml"])
+    return f"fraudml {manifest['fraudml']}, bundle format {manifest['format_version']}"
 
 
 def _checked_manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise BundleError(
-            f"'{folder}' is no folder. Expected a bundle, as a run's folder holds it."
+            f"'{folder}' is not a folder. Expected a bundle: the folder 'bundle' of a run."
         )
     for name in (_MANIFEST, _DIGEST):
         path = folder / name
         if path.is_symlink() or not path.is_file():
             raise BundleError(
-                f"'{path}' is not there, or is a link. '{folder}' is no whole bundle."
+                f"'{path}' is missing or is a link: '{folder}' is not a complete bundle. Copy it "
+                "again from the run that wrote it."
             )
     try:
-        told = (folder / _DIGEST).read_bytes()
-        same = told == f"{sha256(folder / _MANIFEST)}\n".encode()
+        digest = (folder / _DIGEST).read_bytes()
+        same = digest == f"{sha256(folder / _MANIFEST)}\n".encode()
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8")) if same else None
     except (OSError, ValueError) as error:
         raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
@@ -148,37 +153,37 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
             "Copy the bundle again from the run that wrote it."
         )
     number = manifest.get("format_version")
-    if number != FORMAT_VERSION:
+    if type(number) is not int or not 1 <= number <= FORMAT_VERSION:
         raise BundleError(
             f"'{folder}' is of format {number}, written by fraudml {manifest.get('fraudml')}; this "
-            f"is fraudml {__version__} and reads format {FORMAT_VERSION}. Install the "
+            f"is fraudml {__version__} and reads formats 1 to {FORMAT_VERSION}. Install the "
             "version that wrote it, or train again."
         )
     return manifest
 
 
 def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    told = manifest.get("files")
-    if not isinstance(told, dict):
-        raise BundleError(f"'{folder / _MANIFEST}' lists no files.")
-    there = {
+    listed = manifest.get("files")
+    if not isinstance(listed, dict):
+        raise BundleError(f"'{folder / _MANIFEST}' lists no files. Train again.")
+    present = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    links = [name for name, path in there.items() if path.is_symlink()]
-    missing = sorted(set(told) - set(there))
-    extra = sorted(set(there) - set(told) - {_MANIFEST, _DIGEST})
+    links = [name for name, path in present.items() if path.is_symlink()]
+    missing = sorted(set(listed) - set(present))
+    extra = sorted(set(present) - set(listed) - {_MANIFEST, _DIGEST})
     try:
         changed = [
             name
-            for name in sorted(set(told) & set(there) - set(links))
-            if sha256(there[name]) != told[name]
+            for name in sorted(set(listed) & set(present) - set(links))
+            if sha256(present[name]) != listed[name]
         ]
     except OSError as error:
         raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
     findings = {"links": links, "missing": missing, "not listed": extra, "changed": changed}
-    wrong = [f"{what}: {listing(names)}" for what, names in findings.items() if names]
+    wrong = [f"{kind}: {listing(names)}" for kind, names in findings.items() if names]
     if wrong:
         raise BundleError(
             f"The files of '{folder}' are not those of its manifest; {'; '.join(wrong)}. "
@@ -186,17 +191,16 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def _spread(
-    content: Mapping[str, Any] | None, features: Mapping[str, Any]
-) -> TrainingSpread | None:
-    """Read the spread, which the first bundles of this format do not have."""
+def _reference(content: Mapping[str, Any] | None, features: int) -> ReferenceDistribution | None:
+    """Read the reference distribution, which the first bundles of format 1 do not have."""
     if content is None:
         return None
-    spread = TrainingSpread.from_dict(content)
-    wanted = len(FittedFeatures.from_dict(upgrade_plan(dict(features))).names)
-    if len(spread.features) != wanted:
-        raise ValueError(f"the spread is of {len(spread.features)} features, not of {wanted}")
-    return spread
+    reference = ReferenceDistribution.from_dict(content)
+    if len(reference.features) != features:
+        raise ValueError(
+            f"the reference distribution has {len(reference.features)} features, not {features}"
+        )
+    return reference
 
 
 def _costs(content: Mapping[str, Any]) -> CostModel:

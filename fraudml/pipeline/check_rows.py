@@ -105,10 +105,10 @@ def _of_input(
     how = ScoreSettings(allow_short_history=True, chunk_rows=settings.chunk_rows)
     job = open_job(bundle, (path, settings.history), settings.data.csv, how, threads)
     seen = 0
-    for piece in job.pieces():
-        table = piece.table.take(np.arange(min(len(piece.table), MOST_ROWS - seen)))
+    for chunk in job.chunks():
+        table = chunk.table.take(np.arange(min(len(chunk.table), MOST_ROWS - seen)))
         if len(table):
-            X = bundle.features.matrix(table, history=piece.history, threads=threads)
+            X = bundle.features.matrix(table, history=chunk.history, threads=threads)
             yield X, bundle.decide(table, X)
         seen += len(table)
         if seen >= MOST_ROWS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.bundle import DecisionBundle, spread_of
+from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.decisions.policies import TuningRows
 from fraudml.evaluation.guard import Verdict
@@ -22,6 +22,7 @@ from fraudml.pipeline.components import Components
 from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.prepare import Prepared, Rows
 from fraudml.progress import Deadline, Progress
+from fraudml.shift import reference_distribution
 from fraudml.split import Fold
 
 
@@ -92,7 +93,7 @@ def fit_bundle(
         calibrator=calibrator,
         costs=parts.costs,
         policy=tuned,
-        spread=spread_of(window, p_fraud),
+        reference_distribution=reference_distribution(window, p_fraud),
     )
     return bundle, scores
 
@@ -118,11 +119,13 @@ def attach_record(
 ) -> DecisionBundle | None:
     """Give a bundle what a run found about it; None where the guard refused the model.
 
-    Scores that are shifted are told by those of the rows that the model was tested on: the models
-    of the out-of-fold steps saw less, and their scores are spread otherwise.
+    The reference of the score is that of the test block: the models of the out-of-fold steps saw
+    fewer rows, and their scores are distributed differently.
     """
-    spread = bundle.spread
-    if spread is not None and tested is not None:
-        spread = spread.with_score(tested.table["score"].to_numpy())
+    reference = bundle.reference_distribution
+    if reference is not None and tested is not None:
+        reference = reference.with_score(tested.table["score"].to_numpy())
     recorded = {name: metrics[name] for name in ("data", "test", "policy", "guard")}
-    return replace(bundle, record=recorded, spread=spread) if verdict.passed else None
+    if not verdict.passed:
+        return None
+    return replace(bundle, record=recorded, reference_distribution=reference)

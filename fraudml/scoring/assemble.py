@@ -1,4 +1,4 @@
-"""The finished pieces of a job put together, in memory that does not grow with the rows."""
+"""The finished chunks of a job put together, in memory that does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -18,29 +18,14 @@ ROWS_A_GROUP = 125_000
 """How many rows a group of a Parquet file, or a batch of an Arrow file, has at most."""
 
 DAY, ENTITY = "\x00day", "\x00entity"
-"""Kept with the scores of a piece where alerts are chosen by day."""
+"""Stored with the scores of a chunk where alerts are chosen by day."""
 
 _IDS_AT_A_TIME = 2_000_000
 
 
-def write_whole(table: pl.LazyFrame, path: Path, suffix: str) -> None:
-    """Write a table in the format of a suffix, the same bytes however it comes in pieces.
-
-    Parameters
-    ----------
-    table : LazyFrame
-        The rows, in their order.
-    path : Path
-        A file inside the folder of parts.
-    suffix : str
-        One of `FORMATS`.
-
-    Raises
-    ------
-    MachineError
-        It cannot be written.
-    """
-    with _writing(path):
+def write_output(table: pl.LazyFrame, path: Path, suffix: str) -> None:
+    """Write rows in the format of a suffix; the bytes do not depend on the chunks."""
+    with _write_errors(path):
         if suffix == ".csv":
             table.sink_csv(path, engine="streaming")
         elif suffix == ".parquet":
@@ -50,47 +35,35 @@ def write_whole(table: pl.LazyFrame, path: Path, suffix: str) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        message = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MachineError(
-            f"Cannot write '{path}': {said}. Free some space or choose another place, then run the "
-            "same command again: it goes on from the rows that are scored."
+            f"Cannot write '{path}': {message}. Free some space or choose another folder, then run "
+            "the same command again: it resumes from the rows that are scored."
         ) from error
 
 
-def daily_alerts(parts: Checkpoint, k: int, *, by_entity: bool) -> pl.Series:
-    """Choose the alerts of all pieces by day; takes 32 bytes of memory a row.
-
-    Parameters
-    ----------
-    parts, k, by_entity
-        As in `best_of_days`.
-    """
+def daily_alerts(checkpoint: Checkpoint, k: int, *, by_entity: bool) -> pl.Series:
+    """Choose the alerts of all chunks by day; takes 32 bytes of memory a row."""
     columns = ["score", "threshold", DAY, *([ENTITY] if by_entity else [])]
-    scored = parts.frames("scored").select(columns).collect(engine="streaming")
+    scored = checkpoint.frames("scored").select(columns).collect(engine="streaming")
     return pl.Series("alert", best_of_days(scored, k, by_entity=by_entity))
 
 
 def best_of_days(scored: pl.DataFrame, k: int, *, by_entity: bool) -> NDArray[np.bool_]:
-    """Say which rows are the best cases of their days.
+    """Mark the rows that are among the `k` best cases of their days.
 
-    Parameters
-    ----------
-    scored : DataFrame
-        With `score`, `threshold`, `DAY` and, where alerts are by entity, `ENTITY`.
-    k : int
-        How many cases a day.
-    by_entity : bool
-        Whether a case is an entity, rather than a row.
+    `scored` has `score`, `threshold`, `DAY` and, where a case is an entity rather than a row,
+    `ENTITY`; a row without an entity is a case of its own.
     """
     entity = None
     if by_entity:
         codes = scored[ENTITY].rank("dense").cast(pl.Int64) - 1
-        alone = pl.int_range(len(codes), eager=True) + len(codes)
-        entity = codes.fill_null(alone).to_numpy()
+        own = pl.int_range(len(codes), eager=True) + len(codes)
+        entity = codes.fill_null(own).to_numpy()
     return daily_top_k(
         scored["score"].to_numpy(),
         scored[DAY].to_numpy(),
@@ -100,12 +73,12 @@ def best_of_days(scored: pl.DataFrame, k: int, *, by_entity: bool) -> NDArray[np
     )
 
 
-def count_repeated(parts: Checkpoint, name: str) -> int:
+def count_repeated(checkpoint: Checkpoint, name: str) -> int:
     """Count the rows whose id an earlier row has; two million ids are in memory at a time."""
-    passes = max(1, -(-parts.tally.scored // _IDS_AT_A_TIME))
+    passes = max(1, -(-checkpoint.counts.scored // _IDS_AT_A_TIME))
     repeated = 0
     for share in range(passes):
-        hashed = parts.frames("scored").select(pl.col(name).hash(seed=0).alias("hash"))
+        hashed = checkpoint.frames("scored").select(pl.col(name).hash(seed=0).alias("hash"))
         some = hashed.filter(pl.col("hash") % passes == share).collect(engine="streaming")
         repeated += some.height - some["hash"].n_unique()
     return repeated

@@ -1,4 +1,4 @@
-"""Which columns a bundle wants of a table, and whether a table has them in the right types.
+"""The columns that a bundle requires of a table, and whether a table has them in the right types.
 
 This is decided once, by the names and types of a file, before any row is read. What a single row
 lacks is the business of `rows`.
@@ -22,27 +22,26 @@ Kind = Literal["number", "category", "date", "name", "label"]
 
 @dataclass(frozen=True)
 class RequiredColumn:
-    """A column that scoring reads, and what it must be.
+    """A column that scoring reads, and what its values must be.
 
     Parameters
     ----------
-    column : str
-        Its name.
+    name : str
+        The column.
     kind : str
         `number`, `category` (of known levels), `date` (a moment), `name` (any single value) or
         `label`.
     missing : str, optional
-        What is said of a row that has nothing there, where that row cannot be scored; None where a
-        gap is a value like others.
+        Why a row without a value cannot be scored; None where it can.
     finite : bool
-        Whether an infinite number makes the row one that cannot be scored.
+        Whether a row with an infinite number cannot be scored.
     levels : tuple of str
         The levels that a category was trained with.
     optional : bool
         Whether a table may be without the column.
     """
 
-    column: str
+    name: str
     kind: Kind
     missing: str | None = None
     finite: bool = True
@@ -51,64 +50,52 @@ class RequiredColumn:
 
 
 def required_columns(bundle: DecisionBundle, *, by_day: bool = False) -> tuple[RequiredColumn, ...]:
-    """Return what the rows of an input must have, each column once.
+    """Return the columns that an input must have, each once.
 
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What will score them.
-    by_day : bool
-        Whether alerts are chosen by day, which takes the time and, where there is one, the entity.
+    With `by_day`, alerts are chosen by day, which takes the time and, where there is one, the
+    entity.
     """
+    required: dict[str, RequiredColumn] = {}
+    for column in _input_columns(bundle, by_day):
+        first = required.setdefault(column.name, column)
+        required[column.name] = replace(first, missing=first.missing or column.missing)
+    return tuple(required.values())
+
+
+def _input_columns(bundle: DecisionBundle, by_day: bool) -> Iterator[RequiredColumn]:
     roles, features, history = bundle.schema.roles, bundle.features, bundle.features.history
-    wants: dict[str, RequiredColumn] = {}
-
-    def want(one: RequiredColumn) -> None:
-        known = wants.setdefault(one.column, one)
-        wants[one.column] = replace(known, missing=known.missing or one.missing)
-
     if roles.time and (features.uses_time or by_day):
-        want(RequiredColumn(roles.time, "date", f"no time in '{roles.time}'"))
+        yield RequiredColumn(roles.time, "date", f"no time in '{roles.time}'")
     if roles.amount and bundle.needs_amount:
-        want(RequiredColumn(roles.amount, "number", f"no amount in '{roles.amount}'"))
+        yield RequiredColumn(roles.amount, "number", f"no amount in '{roles.amount}'")
     for name in bundle.costs.columns:
-        want(RequiredColumn(name, "number", f"no cost in '{name}'"))
-    for one in features.own:
-        kind: Kind = "date" if one.kind == "age" else one.kind
-        want(RequiredColumn(one.column, kind, levels=one.levels))
+        yield RequiredColumn(name, "number", f"no cost in '{name}'")
+    for feature in features.own:
+        kind: Kind = "date" if feature.kind == "age" else feature.kind
+        yield RequiredColumn(feature.column, kind, levels=feature.levels)
     for name in sorted(history.numbers):
-        want(RequiredColumn(name, "number"))
-    for name in sorted({one.key for one in history.features}):
-        want(
-            RequiredColumn(
-                name, "name", None if name in roles.categorical else f"no key in '{name}'"
-            )
-        )
-    for name in sorted(history.columns):
-        want(RequiredColumn(name, "name"))
-    if by_day and roles.entity:
-        want(RequiredColumn(roles.entity, "name"))
-    if roles.id is not None:
-        want(RequiredColumn(roles.id, "name"))
-    for one_more in _label_wants(bundle):
-        want(replace(one_more, optional=True))
-    return tuple(wants.values())
+        yield RequiredColumn(name, "number")
+    for name in sorted({feature.key for feature in history.features}):
+        missing = None if name in roles.categorical else f"no key in '{name}'"
+        yield RequiredColumn(name, "name", missing)
+    names = [*sorted(history.columns), roles.entity if by_day else None, roles.id]
+    yield from (RequiredColumn(name, "name") for name in names if name is not None)
+    yield from (replace(column, optional=True) for column in _label_columns(bundle))
 
 
 def required_history(bundle: DecisionBundle) -> tuple[RequiredColumn, ...]:
-    """Return what earlier rows must have; a row without a time is in nobody's past."""
+    """Return the columns that earlier rows must have; a row without a time is in nobody's past."""
     time, history = bundle.schema.roles.time, bundle.features.history
-    numbers = history.numbers
-    wants = [
-        RequiredColumn(name, "number" if name in numbers else "name", finite=False)
+    columns = [
+        RequiredColumn(name, "number" if name in history.numbers else "name", finite=False)
         for name in sorted(bundle.needed_history & history.columns)
     ]
     if time is not None:
-        wants.append(RequiredColumn(time, "date", f"no time in '{time}'"))
-    return (*wants, *_label_wants(bundle))
+        columns.append(RequiredColumn(time, "date", f"no time in '{time}'"))
+    return (*columns, *_label_columns(bundle))
 
 
-def _label_wants(bundle: DecisionBundle) -> Iterator[RequiredColumn]:
+def _label_columns(bundle: DecisionBundle) -> Iterator[RequiredColumn]:
     roles = bundle.schema.roles
     if bundle.features.history.uses_labels:
         yield RequiredColumn(roles.label, "label")
@@ -117,71 +104,64 @@ def _label_wants(bundle: DecisionBundle) -> Iterator[RequiredColumn]:
 
 
 def check_columns(
-    wants: Sequence[RequiredColumn],
-    found: Mapping[str, pl.DataType],
+    required: Sequence[RequiredColumn],
+    types: Mapping[str, pl.DataType],
     schema: Schema,
-    where: str,
+    table: str,
     *,
     text: bool,
 ) -> tuple[RequiredColumn, ...]:
-    """Refuse a table whose columns are missing, renamed or of another type; all are named at once.
+    """Return the required columns that a table has; refuse it where others than optional ones lack.
 
     Parameters
     ----------
-    wants : sequence of RequiredColumn
-        What must be there.
-    found : mapping of str to polars DataType
-        What is there.
+    required : sequence of RequiredColumn
+        The columns of the bundle.
+    types : mapping of str to polars DataType
+        The columns of the table.
     schema : Schema
         The bundle's.
-    where : str
-        What the message calls the table.
+    table : str
+        The table, in messages.
     text : bool
         Whether it is delimited text, whose columns are all text before their values are read.
-
-    Returns
-    -------
-    tuple of RequiredColumn
-        Those that are there: all but optional ones.
 
     Raises
     ------
     DataError
-        Anything is missing or of another type.
+        Columns are missing or of another type; all are named at once.
     """
     problems = [
-        f"column '{want.column}' is not in {where}. {nearest(want.column, found)}"
-        for want in wants
-        if want.column not in found and not want.optional
+        f"column '{column.name}' is not in {table}. {nearest(column.name, types)}"
+        for column in required
+        if column.name not in types and not column.optional
     ]
-    there = tuple(want for want in wants if want.column in found)
-    for want in there:
-        wrong = None if text else _wrong_type(want, found[want.column], schema)
+    present = tuple(column for column in required if column.name in types)
+    for column in present:
+        wrong = None if text else _wrong_type(column, types[column.name], schema)
         if wrong is not None:
-            problems.append(
-                f"column '{want.column}' is of type {found[want.column]} in {where}. {wrong}"
-            )
+            problems.append(f"column '{column.name}' is {types[column.name]} in {table}. {wrong}")
     if problems:
-        heading = f"{len(problems)} columns are not those that the model was trained with."
+        heading = f"{len(problems)} columns differ from those that the model was trained with."
         raise DataError(all_problems(heading, problems))
-    return there
+    return present
 
 
-def _wrong_type(want: RequiredColumn, dtype: pl.DataType, schema: Schema) -> str | None:
-    """Say what a column should have been; None where it is that."""
+def _wrong_type(required: RequiredColumn, dtype: pl.DataType, schema: Schema) -> str | None:
+    """What a column should have been; None where it is that."""
     if dtype == pl.Null:
         return None
     single = not dtype.is_nested() and dtype not in (pl.Object, pl.Binary)
     number = dtype.is_numeric() or dtype == pl.Boolean
-    if want.kind == "number" and not number:
+    if required.kind == "number" and not number:
         return "The model was trained with a number. Convert it."
-    if want.kind == "date":
-        numeric = want.column == schema.roles.time and schema.numeric_time
+    if required.kind == "date":
+        numeric = required.name == schema.roles.time and schema.numeric_time
         if numeric != dtype.is_numeric() or not (numeric or _is_moment(dtype)):
             return f"The model was trained with a {'number' if numeric else 'date'}. Convert it."
-    if want.kind == "category" and not (single and _can_be_level(dtype, want.levels)):
-        return "The model was trained with names that such values never are. Convert it."
-    if want.kind in ("name", "label") and not single:
+    if required.kind == "category" and not (single and _can_be_level(dtype, required.levels)):
+        return "The model was trained with names that such values cannot have. Convert it."
+    if required.kind in ("name", "label") and not single:
         return "Expected one value a row. Convert it."
     return None
 

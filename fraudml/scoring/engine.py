@@ -1,4 +1,4 @@
-"""What computes the margins of a job: the learner's own library, or a graph in onnxruntime."""
+"""The engines that compute the margins of a job: the learner's own library, or onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,69 +21,36 @@ _CHECKED_ROWS = 5_000
 
 @dataclass
 class GraphCheck:
-    """Holds a graph against the learner that it was made of, on the first rows of a job.
+    """Compares a graph with the learner that it was exported from, on the first rows of a job.
 
-    Parameters
-    ----------
-    native : DecisionBundle
-        Decides by the learner's own library.
-    tolerance : float
-        How far a probability may be.
-    found : Agreement, optional
-        What was found; None until rows were seen.
+    `native` decides by the learner's own library; `result` is None until rows were compared.
     """
 
     native: DecisionBundle
     tolerance: float
-    found: Agreement | None = field(default=None)
+    result: Agreement | None = field(default=None)
 
-    def look(self, table: Dataset, X: DesignMatrix, made: Decisions) -> None:
-        """Compare the first rows that come, once.
+    def compare(self, table: Dataset, X: DesignMatrix, decisions: Decisions) -> None:
+        """Compare the graph's decisions on the first rows with the native ones, once.
 
-        Parameters
-        ----------
-        table : Dataset
-            Some rows.
-        X : DesignMatrix
-            Their features.
-        made : Decisions
-            What the graph says of them.
-
-        Raises
-        ------
-        RefusedError
-            The graph differs by more than it may, or decides otherwise.
+        Raises a `RefusedError` where probabilities differ by more than `tolerance`, or any alert.
         """
-        if self.found is not None or not len(table):
+        if self.result is not None or not len(table):
             return
         first = min(_CHECKED_ROWS, len(table))
         values = replace(X, values=X.values[:first])
-        decided = self.native.decide(table.take(np.arange(first)), values)
-        found = compare(decided, made.margin[:first], made.p[:first], self.tolerance)
-        found.refuse("engine=onnx", "Score by engine=native, and report it.")
-        self.found = found
+        native = self.native.decide(table.take(np.arange(first)), values)
+        result = compare(native, decisions.margin[:first], decisions.p[:first], self.tolerance)
+        result.refuse("engine=onnx", "Score by engine=native, and report it.")
+        self.result = result
 
 
 def open_engine(
     name: Engine, bundle: DecisionBundle, tolerance: float, threads: int
 ) -> tuple[DecisionBundle, GraphCheck | None]:
-    """Return a bundle that scores by an engine, and what checks it on the way.
+    """Return a bundle that scores by an engine (`native` or `onnx`), and the check of the latter.
 
-    Parameters
-    ----------
-    name : str
-        `native` or `onnx`.
-    bundle : DecisionBundle
-        As it was read.
-    tolerance : float
-        How far a probability may be from the native one.
-    threads : int
-        How many to score with.
-
-    Raises
-    ------
-    ConfigError
-        The extra `onnx` is not installed, or the learner is of a kind without a graph.
+    Raises a `ConfigError` where the extra `onnx` is not installed, or the learner has no graph.
     """
     if name == "native":
         return bundle, None
@@ -94,4 +61,8 @@ def open_engine(
 
 def engine_versions(name: Engine) -> dict[str, str]:
     """Return the versions that the scores of an engine depend on besides fraudml's own."""
-    return {} if name == "native" else {one: version(one) for one in ("onnx", "onnxruntime")}
+    return (
+        {}
+        if name == "native"
+        else {library: version(library) for library in ("onnx", "onnxruntime")}
+    )

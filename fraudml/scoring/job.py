@@ -1,4 +1,4 @@
-"""A job that scores a table on disk: opened and checked, scored piece by piece, put together."""
+"""A job that scores a table on disk: checked, then scored chunk by chunk."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.assemble import DAY, ENTITY, best_of_days
 from fraudml.scoring.checkpoint import Checkpoint
+from fraudml.scoring.chunks import Chunk, KnownPast, Past, check_past, iter_chunks, read_past
 from fraudml.scoring.columns import required_columns, required_history
+from fraudml.scoring.counts import ScoreCounts, count_chunk
 from fraudml.scoring.engine import GraphCheck
-from fraudml.scoring.pieces import Chunk, KnownPast, Past, check_past, iter_chunks, read_past
 from fraudml.scoring.reasons import check_reasons, reason_columns, reason_names
 from fraudml.scoring.rows import REASON, ROW
 from fraudml.scoring.settings import ScoreSettings
 from fraudml.scoring.source import Source, Span, open_source, span_of
 from fraudml.scoring.staging import Query
-from fraudml.scoring.tally import ScoreCounts, count_chunk
 
 _log = logging.getLogger(__name__)
 
@@ -42,28 +42,9 @@ _ALL = 1 << 62
 class Job:
     """An input that is ready to be scored.
 
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What scores it.
-    source : Source
-        The input.
-    history : Source, optional
-        Earlier rows.
-    settings : ScoreSettings
-        How.
-    rows : int
-        How many the input has.
-    span : Span, optional
-        Its clock, where features look back.
-    past : KnownPast
-        What is known before it.
-    gap : float, optional
-        Seconds from the history's end to the input's start.
-    threads : int
-        How many to use.
-    check : GraphCheck, optional
-        What holds the first rows against the native engine, where another one scores.
+    `rows` counts those of the input; `span` is its clock, where features look back; `past` the rows
+    before it; `gap` the seconds between the history's end and the input's start; `check` compares
+    the first rows with the native engine, where another one scores.
     """
 
     bundle: DecisionBundle
@@ -79,12 +60,12 @@ class Job:
 
     @property
     def engine(self) -> str:
-        """What computes the margins."""
+        """The engine that computes the margins."""
         return "native" if self.check is None else "onnx"
 
     @property
     def id_name(self) -> str:
-        """What the first column of the output is called."""
+        """The name of the first column of the output."""
         return self.bundle.schema.roles.id or "row"
 
     @property
@@ -94,11 +75,11 @@ class Job:
 
     @property
     def by_entity(self) -> bool:
-        """Whether such alerts are of entities, rather than of rows."""
+        """Whether such alerts count entities, rather than rows."""
         return self.by_day and self.bundle.schema.roles.entity is not None
 
-    def pieces(self) -> Iterator[Chunk]:
-        """Cut the input into pieces."""
+    def chunks(self) -> Iterator[Chunk]:
+        """Cut the input into chunks."""
         size = self.settings.chunk_rows
         frames = self.source.frames(size)
         if self.span is None:
@@ -115,29 +96,10 @@ def open_job(
     settings: ScoreSettings,
     threads: int,
 ) -> Job:
-    """Find and check everything that a job reads, before any row is scored.
+    """Find and check all that a job reads, before any row is scored; `paths`: input and history.
 
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What scores.
-    paths : tuple
-        The input's path, or what a database is asked for it; the history's.
-    csv : CsvSettings
-        How they are written, where they are text.
-    settings : ScoreSettings
-        How to score.
-    threads : int
-        How many to use.
-
-    Raises
-    ------
-    ConfigError
-        The bundle has no time, and alerts are to be chosen by day; or its learner has no reasons.
-    DataError
-        Columns are missing or of another type, or the history starts too late.
-    MachineError
-        A database cannot be reached, or went away.
+    Raises a `ConfigError` where the bundle cannot do what the settings ask for, and a `DataError`
+    where columns are missing or of another type, or the history starts too late.
     """
     schema, features = bundle.schema, bundle.features
     by_day = settings.daily_top_k is not None
@@ -153,7 +115,7 @@ def open_job(
     source = open_source("input", paths[0], required_columns(bundle, by_day=by_day), schema, csv)
     looks_back = bool(features.history.features)
     if paths[1] is not None and not looks_back:
-        _log.info("The features do not look back: history is not read.")
+        _log.info("The features do not look back: the history is not read.")
     history = (
         open_source("history", paths[1], required_history(bundle), schema, csv)
         if paths[1] is not None and looks_back
@@ -161,15 +123,15 @@ def open_job(
     )
     rows = source.count()
     if not rows:
-        _log.warning("input '%s' has no rows: so has the output.", paths[0])
+        _log.warning("input '%s' has no rows: the output has none.", paths[0])
     span, known, gap = None, KnownPast(), None
     if looks_back:
         assert schema.roles.time is not None
         span = span_of(source, schema.roles.time)
         if not span.in_order:
             _log.warning(
-                "The input is not in the order of '%s': its %s rows are read and scored at once, "
-                "in memory that grows with them. Sort it by time to score it in pieces.",
+                "The input is not in the order of '%s': its %s rows are scored at once, in memory "
+                "that grows with them. Sort it by time to score it in chunks.",
                 schema.roles.time,
                 f"{rows:,}",
             )
@@ -178,61 +140,45 @@ def open_job(
     return Job(bundle, source, history, settings, rows, span, known, gap, threads)
 
 
-def score_pieces(job: Job, parts: Checkpoint, progress: Progress) -> int:
-    """Score what is not scored yet; return how many rows that was.
+def score_chunks(job: Job, checkpoint: Checkpoint, progress: Progress) -> int:
+    """Score the rows that are not in the checkpoint yet; return how many.
 
-    Parameters
-    ----------
-    job : Job
-        What to score.
-    parts : Checkpoint
-        What is scored already, and where to keep the rest.
-    progress : Progress
-        Whom to tell where it is.
-
-    Raises
-    ------
-    DataError
-        More rows cannot be scored than may be.
+    Raises a `DataError` where more rows than `max_rejected` cannot be scored.
     """
-    started = said = time.monotonic()
+    started = logged = time.monotonic()
     new = 0
     progress("score", 0.0)
-    for piece in job.pieces():
-        if not parts.holds(piece.number):
-            parts.add(piece.number, *_score(job, piece))
-            new += piece.rows
-        _refuse_rejects(parts.tally, job)
-        progress("score", parts.tally.rows / max(job.rows, 1))
-        if time.monotonic() - said > _SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
-            _log.info(
-                "%s of %s rows, %s rows a second",
-                f"{parts.tally.rows:,}",
-                f"{job.rows:,}",
-                f"{new / (said - started):,.0f}",
-            )
+    for chunk in job.chunks():
+        if not checkpoint.holds(chunk.number):
+            checkpoint.add(chunk.number, *_score(job, chunk))
+            new += chunk.rows
+        rows = checkpoint.counts.rows
+        _refuse_rejects(checkpoint.counts, job)
+        progress("score", rows / max(job.rows, 1))
+        if time.monotonic() - logged > _SECONDS_BETWEEN_LINES:
+            logged = time.monotonic()
+            speed = f"{new / (logged - started):,.0f}"
+            _log.info("%s of %s rows, %s rows a second", f"{rows:,}", f"{job.rows:,}", speed)
     progress("score", 1.0)
     return new
 
 
-def _score(job: Job, piece: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCounts]:
-    """Score a piece: its rows of the output, its rejects, its counts."""
-    table, bundle = piece.table, job.bundle
+def _score(job: Job, chunk: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCounts]:
+    """Score a chunk; return its rows of the output, its rejects and its counts."""
+    table, bundle = chunk.table, job.bundle
     if len(table):
-        X = bundle.features.matrix(table, history=piece.history, threads=job.threads)
-        made = bundle.decide(table, X)
+        X = bundle.features.matrix(table, history=chunk.history, threads=job.threads)
+        decisions = bundle.decide(table, X)
         if job.check is not None:
-            job.check.look(table, X, made)
+            job.check.compare(table, X, decisions)
     else:
-        X, made = _nothing(bundle)
+        X, decisions = _no_decisions(bundle)
     roles, row = bundle.schema.roles, table.facts["row"]
-    named = row if roles.id is None else table.frame[roles.id]
     columns = {
-        job.id_name: named,
-        "score": made.p,
-        "alert": made.alert,
-        "threshold": made.threshold,
+        job.id_name: row if roles.id is None else table.frame[roles.id],
+        "score": decisions.p,
+        "alert": decisions.alert,
+        "threshold": decisions.threshold,
     }
     if job.by_day:
         columns[DAY] = table.facts["time"].dt.epoch("d").cast(pl.Int64)
@@ -242,21 +188,23 @@ def _score(job: Job, piece: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCou
             hashed = named.hash(seed=0)
             columns[ENTITY] = pl.select(pl.when(named.is_not_null()).then(hashed)).to_series()
     if job.settings.reasons:
-        chosen = _may_alert(job, columns, made)
-        columns |= reason_columns(bundle, table, X, chosen, job.settings.reasons)
-    refused = piece.refused
+        alerts = _possible_alerts(job, columns, decisions)
+        columns |= reason_columns(bundle, table, X, alerts, job.settings.reasons)
+    refused = chunk.refused
     rejects = {"row": refused[ROW]}
     if roles.id is not None:
         rejects[roles.id] = refused[roles.id]
     rejects["reason"] = refused[REASON]
-    tally = count_chunk(bundle, piece, X, made)
-    return pl.DataFrame(columns), pl.DataFrame(rejects), tally
+    counts = count_chunk(bundle, chunk, X, decisions)
+    return pl.DataFrame(columns), pl.DataFrame(rejects), counts
 
 
-def _may_alert(job: Job, columns: Mapping[str, Any], made: Decisions) -> NDArray[np.bool_]:
-    """Say which rows of a piece may be alerted in the end: the best of a day are its best too."""
+def _possible_alerts(
+    job: Job, columns: Mapping[str, Any], decisions: Decisions
+) -> NDArray[np.bool_]:
+    """Mark the rows that may be alerted in the end: the best of a day are its chunk's best too."""
     if job.settings.daily_top_k is None:
-        return made.alert
+        return decisions.alert
     return best_of_days(pl.DataFrame(columns), job.settings.daily_top_k, by_entity=job.by_entity)
 
 
@@ -267,32 +215,29 @@ def output_schema(job: Job) -> pl.Schema:
     return pl.Schema({k: v for k, v in scored.schema.items() if k not in (DAY, ENTITY)})
 
 
-def _nothing(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:
-    names = bundle.features.names
+def _no_decisions(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:
+    names, empty = bundle.features.names, np.empty(0)
     values = np.empty((0, len(names)), dtype=np.float32)
-    none = np.empty(0)
-    return (
-        DesignMatrix(values, names, bundle.features.categorical),
-        Decisions(none, none, none, none.astype(bool)),
-    )
+    X = DesignMatrix(values, names, bundle.features.categorical)
+    return X, Decisions(empty, empty, empty, empty.astype(bool))
 
 
-def _refuse_rejects(tally: ScoreCounts, job: Job) -> None:
-    """End the job as soon as it is certain that too many rows cannot be scored."""
+def _refuse_rejects(counts: ScoreCounts, job: Job) -> None:
+    """Refuse the input as soon as it is certain that too many rows cannot be scored."""
     allowed = job.settings.max_rejected
-    if tally.rejected <= allowed * job.rows:
+    if counts.rejected <= allowed * job.rows:
         return
-    reasons = [f"{count:,} rows: {reason}" for reason, count in sorted(tally.rejects.items())]
+    reasons = [f"{count:,} rows: {reason}" for reason, count in sorted(counts.rejects.items())]
     heading = (
-        f"input: {tally.rejected:,} of the first {tally.rows:,} rows cannot be scored; of the "
-        f"{job.rows:,} that there are max_rejected={allowed:g} allows {int(allowed * job.rows):,}. "
+        f"input: {counts.rejected:,} of the first {counts.rows:,} rows cannot be scored; "
+        f"max_rejected={allowed:g} allows {int(allowed * job.rows):,} of all {job.rows:,}. "
         "Nothing is written. Correct the input, or raise max_rejected."
     )
     raise DataError("\n  - ".join([heading, *reasons]))
 
 
 def job_key(job: Job, bundle_fingerprint: str, versions: dict[str, str]) -> dict[str, Any]:
-    """Return all that the scores of a job follow from, as fingerprints."""
+    """Return all that the scores of a job depend on, as fingerprints."""
     return {
         "bundle": bundle_fingerprint,
         "input": job.source.fingerprint(),

@@ -1,4 +1,4 @@
-"""Where a scoring job writes: the output, its rejects and its record, and what they must not be."""
+"""Where a scoring job writes its output, rejects and record, and what they must not overwrite."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ from fraudml.errors import ConfigError
 from fraudml.scoring.checkpoint import was_moving
 
 FORMATS = (".parquet", ".csv", ".arrow", ".ipc", ".feather")
-"""How the name of an output may end, which is its format."""
+"""The endings of an output's name, which are its format."""
 
 
 @dataclass(frozen=True)
-class Places:
-    """What a job writes: files beside each other, or tables of a database and a record.
+class OutputPaths:
+    """The files of a job beside each other, or the tables of a database and a record.
 
-    Parameters
-    ----------
-    output : Path
-        The scores; of a database the record, beside which unfinished work is kept.
-    table : RunTable, optional
-        Where the scores go instead.
+    `output` holds the scores, or, where these go to a `table`, the record.
     """
 
     output: Path
@@ -32,12 +27,12 @@ class Places:
 
     @property
     def shown(self) -> str:
-        """Where the scores are, for people."""
+        """The scores, for people."""
         return str(self.output) if self.table is None else self.table.shown
 
     @property
     def shown_rejects(self) -> str:
-        """Where the rejects are, for people."""
+        """The rejects, for people."""
         return str(self.rejects) if self.table is None else self.rejects_table.shown
 
     @property
@@ -48,73 +43,49 @@ class Places:
 
     @property
     def rejects(self) -> Path:
-        """The rows that cannot be scored; there only where there are any."""
+        """The file of the rows that cannot be scored; written only where there are any."""
         return self.output.with_name(f"{self.output.stem}.rejects{self.output.suffix}")
 
     @property
     def record(self) -> Path:
-        """What an operator looks at first."""
+        """The file that an operator reads first."""
         if self.table is not None:
             return self.output
         return self.output.with_name(f"{self.output.name}.json")
 
 
-def output_places(
+def output_paths(
     output: str | None, sources: Iterable[tuple[str, str | None]], *, overwrite: bool
-) -> Places:
-    """Check where a job is to write, before any work is done.
+) -> OutputPaths:
+    """Check the config's `output` before any work is done.
 
-    Parameters
-    ----------
-    output : str, optional
-        The config's `output`.
-    sources : iterable of (str, str)
-        The keys of what is read, with their paths.
-    overwrite : bool
-        Whether it may replace a file that exists.
-
-    Raises
-    ------
-    ConfigError
-        It is not set, has an ending that is not known, exists, or is or would become a part of
-        what is read.
+    `sources` are the keys of what is read, with their paths. Raises a `ConfigError` where the
+    output is not set, has an unknown ending, exists, or would be read as a part of a source.
     """
     if output is None:
         raise ConfigError("output is not set. Say where to write, as output=scores.parquet.")
     path = Path(output).expanduser()
     if path.suffix not in FORMATS:
         raise ConfigError(
-            f"output is '{path}'. Its name ends with {', '.join(FORMATS)}, which is the format."
+            f"output is '{path}'. The format is the ending of its name: {', '.join(FORMATS)}."
         )
     for key, source in sources:
         if source is not None and _is_part_of(path.resolve(), Path(source).expanduser()):
             raise ConfigError(
                 f"output: '{path}' is {key} '{source}', or would be read as a part of it. Choose "
-                "another place."
+                "another path."
             )
     if path.is_dir():
         raise ConfigError(f"output: '{path}' is a folder. Expected the name of a file.")
     if path.exists() and not overwrite and not was_moving(path):
         raise ConfigError(f"output: '{path}' exists. Set overwrite=true, or choose another name.")
-    return Places(path)
+    return OutputPaths(path)
 
 
-def database_places(output: str, table: str | None, record: str | None) -> Places:
-    """Check where a job writes whose scores go into a database.
+def database_paths(output: str, table: str | None, record: str | None) -> OutputPaths:
+    """Check `output`, `output_table` and `record` of a job whose scores go into a database.
 
-    Parameters
-    ----------
-    output : str
-        The config's `output`, an address.
-    table : str, optional
-        Its `output_table`.
-    record : str, optional
-        Its `record`: a file on this machine, which is replaced, as the rows of the run are.
-
-    Raises
-    ------
-    ConfigError
-        One of them is not set, or is no name of a table or of a record.
+    The record is a file on this machine; it is replaced, as the rows of the run are.
     """
     if table is None or record is None:
         missing = [k for k, v in {"output_table": table, "record": record}.items() if v is None]
@@ -125,7 +96,7 @@ def database_places(output: str, table: str | None, record: str | None) -> Place
     path = Path(record).expanduser()
     if path.suffix != ".json" or path.is_dir():
         raise ConfigError(f"record is '{path}'. Expected the name of a file that ends with .json.")
-    return Places(path, RunTable(output, table))
+    return OutputPaths(path, RunTable(output, table))
 
 
 def _is_part_of(output: Path, source: Path) -> bool:

@@ -1,33 +1,29 @@
-"""What a job says about itself: the content of `<output>.json`, and the lines for the log."""
+"""The record of a scoring job: the content of `<output>.json`, and the warnings for the log."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fraudml.bundle import DecisionBundle
 from fraudml.machine import peak_memory_mb, versions
+from fraudml.scoring.counts import ScoreCounts
 from fraudml.scoring.job import Job
-from fraudml.scoring.shift import population_stability
-from fraudml.scoring.tally import ScoreCounts
+from fraudml.shift import MISSING_GAP, PSI_WARNING, Bins, population_stability
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a reader of the record would misread it."""
 
-MOVED = 0.25
-"""The stability index from which a feature is said to have moved, where chance does not reach."""
-
-_GAP = 0.05
 _SHOWN = 5
 _DAY = 86_400.0
 
 
 def score_record(
     job: Job,
-    tally: ScoreCounts,
+    counts: ScoreCounts,
     *,
     key: Mapping[str, Any],
     repeated: int,
@@ -35,24 +31,10 @@ def score_record(
     seconds: float,
     run: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the content of the record; times, memory, versions and paths stand under `run` only.
+    """Return the content of the record; times, memory, versions and paths are under `run` only.
 
-    Parameters
-    ----------
-    job : Job
-        What was scored.
-    tally : ScoreCounts
-        Its counts.
-    key : mapping
-        The fingerprints, as `job_key` has them.
-    repeated : int
-        Rows whose id an earlier row has.
-    new_rows : int
-        How many rows this process scored; the others an earlier one that was killed.
-    seconds : float
-        Wall clock of this process.
-    run : mapping
-        Paths.
+    `repeated` counts rows whose id an earlier row has; `new_rows` those that this process scored,
+    the others an earlier one that was killed.
     """
     span, policy = job.span, job.bundle.policy
     return {
@@ -61,7 +43,7 @@ def score_record(
             **run,
             "seconds": round(seconds, 3),
             "rows_per_second": round(new_rows / seconds, 1) if seconds > 0 else None,
-            "rows_of_an_earlier_run": tally.rows - new_rows,
+            "rows_of_an_earlier_run": counts.rows - new_rows,
             "peak_memory_mb": peak_memory_mb(),
             "threads": job.threads,
             "engine_check": _engine_check(job),
@@ -76,26 +58,26 @@ def score_record(
             "in_order": None if span is None else span.in_order,
         },
         "history": _history(job, key),
-        "rows": tally.rows,
-        "scored": tally.scored,
-        "rejected": tally.rejected,
-        "rejects": dict(sorted(tally.rejects.items())),
+        "rows": counts.rows,
+        "scored": counts.scored,
+        "rejected": counts.rejected,
+        "rejects": dict(sorted(counts.rejects.items())),
         "duplicate_ids": repeated,
-        "refunds": tally.refunds,
-        "alerts": tally.alerts,
-        "alert_rate": tally.alerts / tally.scored if tally.scored else None,
+        "refunds": counts.refunds,
+        "alerts": counts.alerts,
+        "alert_rate": counts.alerts / counts.scored if counts.scored else None,
         "policy": {
             "kind": policy.kind if job.settings.daily_top_k is None else "daily_top_k",
             "threshold": policy.threshold,
             "daily_top_k": job.settings.daily_top_k,
         },
-        "shift": _shift(job.bundle, tally),
+        "shift": _shift(job.bundle, counts),
     }
 
 
 def _engine_check(job: Job) -> dict[str, Any] | None:
-    """What another engine than the native one came to; None where this process scored no row."""
-    return None if job.check is None or job.check.found is None else job.check.found.to_dict()
+    """The check against the native engine; None where there is none, or no row was scored."""
+    return None if job.check is None or job.check.result is None else job.check.result.to_dict()
 
 
 def _history(job: Job, key: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -109,89 +91,90 @@ def _history(job: Job, key: Mapping[str, Any]) -> dict[str, Any] | None:
         "first": None if past.first is None else str(past.first),
         "last": None if past.last is None else str(past.last),
         "gap_days": None if job.gap is None else job.gap / _DAY,
-        "rows_without_time": past.left_out,
+        "rows_without_time": past.without_time,
     }
 
 
-def _shift(bundle: DecisionBundle, tally: ScoreCounts) -> dict[str, Any]:
-    spread = bundle.spread
-    if spread is None:
-        reason = "the bundle was written before bundles had the bins of their training"
-        return {"score": None, "features": {}, "reason": reason}
-    empty = [0] * len(spread.features)
+def _shift(bundle: DecisionBundle, counts: ScoreCounts) -> dict[str, Any]:
+    reference, names = bundle.reference_distribution, bundle.features.names
+    nothing = [None] * len(names)
     features = {
         name: {
-            **population_stability(bins.counts, counts or [0] * len(bins.counts)),
-            "missing": missing,
-            "unseen": unseen if bins.kind == "category" else None,
-            "missing_in_training": bins.counts[0] / max(sum(bins.counts), 1),
+            **_stability(bins, now),
+            "missing": missing or 0,
+            "unseen": (unseen or 0) if position in bundle.features.categorical else None,
+            "missing_in_training": None if bins is None else bins.missing_share,
         }
-        for name, bins, counts, missing, unseen in zip(
-            bundle.features.names,
-            spread.features,
-            tally.features or [()] * len(empty),
-            tally.missing or empty,
-            tally.unseen or empty,
-            strict=True,
+        for position, (name, bins, now, missing, unseen) in enumerate(
+            zip(
+                names,
+                nothing if reference is None else reference.features,
+                counts.features or nothing,
+                counts.missing or nothing,
+                counts.unseen or nothing,
+                strict=True,
+            )
         )
     }
-    score = population_stability(spread.score.counts, tally.score or [0] * len(spread.score.counts))
-    return {"score": score, "features": features, "reason": None}
+    score = None if reference is None else _stability(reference.score, counts.score)
+    reason = None if score else "the bundle was written before there were reference distributions"
+    return {"score": score, "features": features, "reason": reason}
 
 
-def log_drift(bundle: DecisionBundle, tally: ScoreCounts, repeated: int) -> None:
-    """Log what an operator should look at: rejects, unseen categories, gaps, shift, copies.
+def _stability(bins: Bins | None, now: Sequence[int] | None) -> dict[str, Any]:
+    training = () if bins is None else bins.counts
+    return population_stability(training, now or [0] * len(training))
 
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What scored.
-    tally : ScoreCounts
-        The counts.
-    repeated : int
-        Rows whose id an earlier row has.
-    """
-    for reason, count in sorted(tally.rejects.items()):
+
+def log_drift(record: Mapping[str, Any]) -> None:
+    """Log what an operator should look at: rejects, unseen categories, gaps, shift, copies."""
+    for reason, count in record["rejects"].items():
         _log.warning("%s rows cannot be scored: %s.", f"{count:,}", reason)
-    if repeated:
+    if repeated := record["duplicate_ids"]:
         _log.warning("%s rows have the id of an earlier row; all are scored.", f"{repeated:,}")
-    if tally.refunds:
-        _log.info("%s rows are refunds (at most 0) and are scored.", f"{tally.refunds:,}")
-    scored = max(tally.scored, 1)
-    unseen = [
-        f"'{name}' in {count:,} rows ({count / scored:.2%})"
-        for name, count in zip(bundle.features.names, tally.unseen, strict=False)
-        if count
-    ]
-    _say("Values that the training did not have, to the model one unknown value", unseen)
-    if bundle.spread is None or not tally.scored:
-        return
-    everything = zip(
-        bundle.features.names, bundle.spread.features, tally.features, tally.missing, strict=True
+    if refunds := record["refunds"]:
+        _log.info("%s rows are refunds (amount at most 0) and are scored.", f"{refunds:,}")
+    features, score = record["shift"]["features"], record["shift"]["score"]
+    scored = max(record["scored"], 1)
+    unseen = {name: of["unseen"] for name, of in features.items() if of["unseen"]}
+    _warn(
+        "Categories that were not in the training (the model reads each as 'unseen')",
+        (f"'{name}' in {count:,} rows ({count / scored:.2%})" for name, count in unseen.items()),
     )
-    moved, gaps = list[tuple[float, str]](), list[tuple[float, str]]()
-    for name, bins, counts, missing in everything:
-        found = population_stability(bins.counts, counts)
-        before, now = bins.counts[0] / max(sum(bins.counts), 1), missing / scored
-        if found["psi"] <= found["chance"]:
-            continue
-        if abs(now - before) > _GAP:
-            gaps.append((abs(now - before), f"'{name}' in {now:.1%}, before in {before:.1%}"))
-        elif found["trusted"] and found["psi"] > MOVED:
-            moved.append((found["psi"], f"'{name}' ({found['psi']:.2f})"))
-    score = population_stability(bundle.spread.score.counts, tally.score)
-    if score["trusted"] and score["psi"] > max(MOVED, score["chance"]):
-        _log.warning("The scores are spread otherwise than on the test block (%.2f).", score["psi"])
-    _say("Missing more or less often than in training", _largest(gaps))
-    _say(f"Spread otherwise than in training (stability index above {MOVED})", _largest(moved))
+    if score and score["trusted"] and score["psi"] > max(PSI_WARNING, score["null_95"]):
+        _log.warning("Score distribution has drifted from the test block (PSI %.2f).", score["psi"])
+    _warn("Missing more or less often than in training", _gaps(features, scored))
+    _warn(f"Drifted from training (PSI above {PSI_WARNING})", _drifted(features, scored))
 
 
-def _largest(found: list[tuple[float, str]]) -> list[str]:
-    return [text for _, text in sorted(found, key=lambda one: -one[0])]
+def _gap(feature: Mapping[str, Any], scored: int) -> float:
+    return float(abs(feature["missing"] / scored - feature["missing_in_training"]))
 
 
-def _say(what: str, found: list[str]) -> None:
-    """Warn of what was found in one line; the record has the rest."""
-    if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        _log.warning("%s: %s%s.", what, "; ".join(found[:_SHOWN]), more)
+def _changed(features: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    known = {name: of for name, of in features.items() if of["psi"] is not None}
+    return {name: of for name, of in known.items() if of["psi"] > of["null_95"]}
+
+
+def _gaps(features: Mapping[str, Any], scored: int) -> Iterator[str]:
+    """The features with another share of missing values, largest difference first."""
+    changed = {n: f for n, f in _changed(features).items() if _gap(f, scored) > MISSING_GAP}
+    for name, feature in sorted(changed.items(), key=lambda item: -_gap(item[1], scored)):
+        before, now = feature["missing_in_training"], feature["missing"] / scored
+        yield f"'{name}' in {now:.1%}, before in {before:.1%}"
+
+
+def _drifted(features: Mapping[str, Any], scored: int) -> Iterator[str]:
+    """The features whose values have drifted, largest index first."""
+    for name, feature in sorted(_changed(features).items(), key=lambda item: -item[1]["psi"]):
+        drifted = feature["trusted"] and feature["psi"] > PSI_WARNING
+        if drifted and _gap(feature, scored) <= MISSING_GAP:
+            yield f"'{name}' ({feature['psi']:.2f})"
+
+
+def _warn(subject: str, items: Iterable[str]) -> None:
+    """Warn in one line, of the first few; the record has the rest."""
+    listed = list(items)
+    if listed:
+        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+        _log.warning("%s: %s%s.", subject, "; ".join(listed[:_SHOWN]), more)

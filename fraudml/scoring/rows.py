@@ -1,6 +1,6 @@
 """Rows that can be scored, and those that cannot, with the reason.
 
-Each row is judged by itself, so that it does not matter in which pieces a table comes.
+Each row is judged by itself, whatever the chunks that a table comes in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fraudml.data.settings import CsvSettings
 from fraudml.scoring.columns import RequiredColumn
 
 ROW, REASON, MOMENT = "\x00row", "\x00reason", "\x00moment"
-"""Beside a table's own columns: the position in the input, why a row cannot be scored, its time."""
+"""Columns that are added: the position in the input, why a row cannot be scored, its time."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 _TRUTH = {"true": 1.0, "false": 0.0}
@@ -26,74 +26,57 @@ _LABELS = {"true": "1", "false": "0", "1.0": "1", "0.0": "0"}
 
 @dataclass(frozen=True)
 class RowValidator:
-    """Reads the values of a table as the bundle wants them, and says which rows it cannot use.
+    """Reads the values of a table as a bundle requires them, and says which rows cannot be scored.
 
-    Parameters
-    ----------
-    wants : sequence of RequiredColumn
-        The columns that are there.
-    schema : Schema
-        The bundle's.
-    csv : CsvSettings, optional
-        How delimited text is written; None where columns have types.
+    `csv` says how delimited text is written; None where columns have types.
     """
 
-    wants: Sequence[RequiredColumn]
+    required: Sequence[RequiredColumn]
     schema: Schema
     csv: CsvSettings | None = None
 
     @property
     def columns(self) -> list[str]:
         """The columns that are read."""
-        return [want.column for want in self.wants]
+        return [column.name for column in self.required]
 
     def read(self, frame: pl.DataFrame, first: int = 0) -> pl.DataFrame:
-        """Read the values of some rows.
+        """Read some rows, of which the first has the position `first` in the whole table.
 
-        Parameters
-        ----------
-        frame : DataFrame
-            The columns that are wanted.
-        first : int
-            The position of the first row in the whole table.
-
-        Returns
-        -------
-        DataFrame
-            The same rows with moments as Datetime, numbers as numbers, and besides `ROW`, `MOMENT`
-            (null without a clock) and `REASON` (null where the row can be scored).
+        Moments become Datetime and text numbers. Adds `ROW`, `MOMENT` (null without a clock) and
+        `REASON` (null where the row can be scored).
         """
         columns, reasons = list[pl.Series](), list[pl.Series]()
         moment = pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, frame.height)
-        for want in self.wants:
-            given = frame[want.column]
-            made, read = self._value(want, given)
-            columns.append(made.alias(want.column))
-            reasons += _reasons(want, given, read)
-            if want.column == self.schema.roles.time and want.kind == "date":
-                moment = read
+        for column in self.required:
+            given = frame[column.name]
+            value, understood = self._value(column, given)
+            columns.append(value.alias(column.name))
+            reasons += _reasons(column, given, understood)
+            if column.name == self.schema.roles.time and column.kind == "date":
+                moment = understood
         number = pl.int_range(first, first + frame.height, eager=True)
-        why = _first_reason(reasons, frame.height)
+        reason = _first_reason(reasons, frame.height)
         return pl.DataFrame(
-            [*columns, number.alias(ROW), moment.alias(MOMENT), why.alias(REASON)],
+            [*columns, number.alias(ROW), moment.alias(MOMENT), reason.alias(REASON)],
         )
 
-    def _value(self, want: RequiredColumn, given: pl.Series) -> tuple[pl.Series, pl.Series]:
+    def _value(self, column: RequiredColumn, given: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return a column as the features take it, and as it was understood."""
-        if want.kind == "date":
-            numeric = want.column == self.schema.roles.time and self.schema.numeric_time
+        if column.kind == "date":
+            numeric = column.name == self.schema.roles.time and self.schema.numeric_time
             if numeric:
                 value = self._number(given)
                 return value, try_moments(value, self.schema.time_unit)
             written = self.schema.time_format
             if self.csv is not None and self.csv.time_format is not None:
                 written = self.csv.time_format
-            read = try_moments(given, self.schema.time_unit, written)
-            return read, read
-        if want.kind == "number":
+            moments = try_moments(given, self.schema.time_unit, written)
+            return moments, moments
+        if column.kind == "number":
             value = self._number(given)
             return value, value
-        if want.kind == "label" and self.csv is not None and self.schema.positive is None:
+        if column.kind == "label" and self.csv is not None and self.schema.positive is None:
             value = given.str.strip_chars().str.to_lowercase().replace(_LABELS)
             return value, value
         return given, given
@@ -116,19 +99,19 @@ class RowValidator:
         return number
 
 
-def _reasons(want: RequiredColumn, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
-    """Say what is wrong with the values of a column, row by row; null where nothing is."""
-    may_fail = want.kind == "date" or (want.kind == "number" and given.dtype == pl.String)
-    if may_fail or want.missing is not None:
+def _reasons(column: RequiredColumn, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
+    """Why rows cannot be scored by their value in a column; null where they can."""
+    may_fail = column.kind == "date" or (column.kind == "number" and given.dtype == pl.String)
+    if may_fail or column.missing is not None:
         empty = _empty(given)
         if may_fail:
-            what = "number" if want.kind == "number" else "time"
-            yield _said(read.is_null() & ~empty, f"'{want.column}' is no {what}")
-        if want.missing is not None:
-            yield _said(empty, want.missing)
-    if want.kind == "number" and want.finite and read.dtype.is_float() and _is_beyond(read):
+            kind = "number" if column.kind == "number" else "time"
+            yield _reason(read.is_null() & ~empty, f"'{column.name}' is not a {kind}")
+        if column.missing is not None:
+            yield _reason(empty, column.missing)
+    if column.kind == "number" and column.finite and read.dtype.is_float() and _is_beyond(read):
         endless = read.is_not_nan() & (read.abs() > _LARGEST)
-        yield _said(endless, f"'{want.column}' is infinite or beyond 3.4e38")
+        yield _reason(endless, f"'{column.name}' is infinite or beyond 3.4e38")
 
 
 def _empty(given: pl.Series) -> pl.Series:
@@ -139,21 +122,20 @@ def _empty(given: pl.Series) -> pl.Series:
 
 
 def _is_beyond(numbers: pl.Series) -> bool:
-    """Whether any number is; cheaper than asking row by row, and nearly always no."""
-    least, most = numbers.min(), numbers.max()
-    if not isinstance(least, float) or not isinstance(most, float):
-        return False
-    return bool(least < -_LARGEST or most > _LARGEST)
+    """Whether any number is infinite; cheaper than row by row, and nearly always no."""
+    low, high = numbers.min(), numbers.max()
+    below = isinstance(low, float) and low < -_LARGEST
+    return below or (isinstance(high, float) and high > _LARGEST)
 
 
-def _said(mask: pl.Series, text: str) -> pl.Series:
+def _reason(mask: pl.Series, text: str) -> pl.Series:
     if not mask.any():
         return pl.Series([None], dtype=pl.String)
     return pl.select(pl.when(mask).then(pl.lit(text))).to_series()
 
 
 def _first_reason(reasons: Sequence[pl.Series], height: int) -> pl.Series:
-    found = [one for one in reasons if one.null_count() < len(one)]
-    if not found:
+    given = [reason for reason in reasons if reason.null_count() < len(reason)]
+    if not given:
         return pl.Series([None], dtype=pl.String).new_from_index(0, height)
-    return pl.select(pl.coalesce(found)).to_series()
+    return pl.select(pl.coalesce(given)).to_series()

@@ -18,7 +18,7 @@ from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.matrix import DesignMatrix
 from fraudml.scoring.reasons import check_reasons, explain_rows, reason_columns
-from fraudml.scoring.single_row import OneRow
+from fraudml.scoring.single_row import SingleRow
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Scorer:
         ----------
         frame : polars or pandas DataFrame
             The columns that the model was trained on, by name. Labels are not needed; where they
-            stand in the table, features that look at known labels see those that had arrived.
+            are in the table, features that look at known labels see those that had arrived.
         history : polars or pandas DataFrame, optional
             Earlier rows for features that look back, with their labels as far as they are known,
             null elsewhere; `bundle.features.history_needed` seconds of it are enough. Rows of
-            the table itself are in each other's past already, and must not stand here too.
+            the table itself are in each other's past already, and must not be here too.
         reasons : int
             How many reasons an alert is given.
 
@@ -53,8 +53,8 @@ class Scorer:
         DataFrame
             The id column under its own name (without one `row`, from 0), `score` (Float64, the
             calibrated probability), `alert` (Boolean), `threshold` (Float64; infinite where an
-            alert cannot pay), and `reason_1` and on (String; null without an alert, and where no
-            more facts push towards fraud).
+            alert cannot pay), and `reason_1` and on (String; null without an alert, and where
+            nothing more contributes to fraud).
 
         Raises
         ------
@@ -65,16 +65,19 @@ class Scorer:
             named as a column of the scores.
         """
         bundle, (table, X) = self.bundle, self._read(frame, history)
-        made = bundle.decide(table, X)
-        scores = {"score": made.p, "alert": made.alert, "threshold": made.threshold}
-        told = reason_columns(bundle, table, X, made.alert, reasons) if reasons else {}
-        named = self._named(table)
-        if named.name in (*scores, *told):
+        decisions = bundle.decide(table, X)
+        alert = decisions.alert
+        scores = {"score": decisions.p, "alert": alert, "threshold": decisions.threshold}
+        columns: dict[str, Any] = dict(scores)
+        if reasons:
+            columns |= reason_columns(bundle, table, X, alert, reasons)
+        ids = self._ids(table)
+        if ids.name in columns:
             raise DataError(
-                f"column '{named.name}' is the id, and a column of the scores has that name. "
+                f"column '{ids.name}' is the id, and a column of the scores has that name. "
                 "Rename it before training and scoring."
             )
-        return pl.DataFrame({named.name: named, **scores, **told})
+        return pl.DataFrame({ids.name: ids, **columns})
 
     def explain(
         self,
@@ -84,7 +87,7 @@ class Scorer:
         rows: Sequence[int] | None = None,
         most: int = 3,
     ) -> pl.DataFrame:
-        """Say which facts pushed rows most towards fraud; costs about a hundred scores a row.
+        """Return what contributes most to fraud, row by row; takes as long as a hundred scores.
 
         Parameters
         ----------
@@ -93,15 +96,15 @@ class Scorer:
         rows : sequence of int, optional
             Positions in the table, each once; by default the alerts.
         most : int
-            How many facts a row at most.
+            How many reasons a row at most.
 
         Returns
         -------
         DataFrame
             One row a reason: the id under its own name (without one `row`), `rank` (from 1),
-            `group` (the fact), `feature` (the one of the group that pushed most), `value` (as
-            people write it, null where missing), `contribution` (of the group, in log-odds, above
-            0) and `text`.
+            `group` (of features), `feature` (the one of the group that contributes most), `value`
+            (as people write it, null where missing), `contribution` (of the group, in log-odds,
+            above 0) and `text`.
 
         Raises
         ------
@@ -121,9 +124,9 @@ class Scorer:
                     f"rows are {listing(rows)}. Expected positions from 0 to {len(X) - 1}, each "
                     "once."
                 )
-        told = explain_rows(bundle, table, X, chosen, most)
-        named = self._named(table)
-        return told.with_columns(named.gather(told["row"]).alias("row")).rename({"row": named.name})
+        reasons, ids = explain_rows(bundle, table, X, chosen, most), self._ids(table)
+        named = reasons.with_columns(ids.gather(reasons["row"]).alias("row"))
+        return named.rename({"row": ids.name})
 
     def _read(self, frame: Any, history: Any) -> tuple[Dataset, DesignMatrix]:
         rows, bundle = as_polars(frame), self.bundle
@@ -137,7 +140,7 @@ class Scorer:
             )
         return table, bundle.features.matrix(table, history=earlier)
 
-    def _named(self, table: Dataset) -> pl.Series:
+    def _ids(self, table: Dataset) -> pl.Series:
         name = table.schema.roles.id
         return table.facts["row"] if name is None else table.frame[name]
 
@@ -145,8 +148,7 @@ class Scorer:
         """Score one row for a service: the same bits as in a table, on one thread.
 
         Plain values (numbers, names, date-times, ISO 8601) and features of the row alone take some
-        tenths of a millisecond; everything else takes the way of tables. Threads may share a
-        scorer.
+        tenths of a millisecond; everything else is scored as a table. Threads may share a scorer.
 
         Parameters
         ----------
@@ -165,26 +167,27 @@ class Scorer:
         DataError
             As `score`.
         """
-        made = None
+        decision = None
         if self.bundle.needed_columns <= row.keys():
-            made = self._one.decide(row)
-        if made is None:
+            decision = self._single_row.decide(row)
+        if decision is None:
             frame = pl.DataFrame({name: [value] for name, value in row.items()})
             scored = self.score(frame, history).row(0, named=True)
             if self.bundle.schema.roles.id is None:
                 del scored["row"]
             return scored
         name = self.bundle.schema.roles.id
+        score, alert, threshold = decision
         named = {name: row[name]} if name is not None and name in row else {}
-        return {**named, "score": made[0], "alert": made[1], "threshold": made[2]}
+        return {**named, "score": score, "alert": alert, "threshold": threshold}
 
     @cached_property
-    def _one(self) -> OneRow:
-        return OneRow(self.bundle)
+    def _single_row(self) -> SingleRow:
+        return SingleRow(self.bundle)
 
 
 def load_bundle(path: str | Path, threads: int = 1) -> Scorer:
-    """Read a bundle, check every byte of it, and return what scores with it.
+    """Read a bundle, check every byte of it, and return its scorer.
 
     Parameters
     ----------

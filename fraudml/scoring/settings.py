@@ -1,4 +1,4 @@
-"""What a user says about a job that scores a table."""
+"""Settings of a job that scores a table."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One row at a time, for a service: the same bits as a table's, without a table.
+"""One row at a time, for a service: the same bits as in a table, without a table.
 
-What is plain is computed here in Python: numbers, names, date-times, ISO 8601. Anything else (text
-in a format of its own, odd floats as names, features that look back) takes the way of tables, which
-is some twenty times slower and gives the same.
+Plain values are computed here in Python: numbers, names, date-times, ISO 8601. Anything else (text
+in a format of its own, odd floats as names, features that look back) is scored as a table, which
+takes some twenty times longer and gives the same.
 """
 
 from __future__ import annotations
@@ -31,37 +31,31 @@ _ISO = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1)
 _FARTHEST = 6e16  # microseconds from 1970, within the years that a clock may show
-_ONE = pl.DataFrame({"row": [0]})
+_NO_COSTS = pl.DataFrame({"row": [0]})
 
 Value = Callable[[Any], float]
 
 
 class _NotPlainError(Exception):
-    """A value that the way of tables must read."""
+    """A value that only a table can read."""
 
 
-class OneRow:
-    """The way of a bundle's rows from a mapping to a decision.
-
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What decides. It has no state that scoring changes, so that threads may share it.
-    """
+class SingleRow:
+    """Decides single rows by a bundle; scoring changes no state, so that threads may share it."""
 
     def __init__(self, bundle: DecisionBundle) -> None:
         features, schema = bundle.features, bundle.schema
         self._bundle = bundle
         self._names = features.names
         self._categorical = features.categorical
-        self._own = [(one.column, _maker(one), one.kind == "age") for one in features.own]
+        self._own = [(own.column, _converter(own), own.kind == "age") for own in features.own]
         self._parts = [_PARTS[part] for part in features.time_parts]
         self._time = schema.roles.time if features.uses_time else None
         self._unit = MICROSECONDS[schema.time_unit]
         self._plain = not features.history.features and schema.time_format is None
 
     def decide(self, row: Mapping[str, Any]) -> tuple[float, bool, float] | None:
-        """Return score, alert and threshold of a row; None where it takes the way of tables."""
+        """Return score, alert and threshold of a row; None where it takes a table."""
         if not self._plain:
             return None
         try:
@@ -76,7 +70,7 @@ class OneRow:
             threshold = policy.threshold
         else:
             columns = bundle.costs.columns
-            frame = pl.DataFrame({name: [row[name]] for name in columns}) if columns else _ONE
+            frame = pl.DataFrame({name: [row[name]] for name in columns}) if columns else _NO_COSTS
             costs = bundle.costs.costs(frame, amount)
             threshold = float(policy.thresholds(costs, amount)[0])
         score = float(p[0])
@@ -85,30 +79,26 @@ class OneRow:
     def _values(self, row: Mapping[str, Any]) -> NDArray[np.float32]:
         values = np.empty((1, len(self._names)), dtype=np.float32)
         now = 0 if self._time is None else _microseconds(row[self._time], self._unit)
-        position = 0
-        for column, make, is_age in self._own:
-            made = make(row[column])
-            values[0, position] = (now - made) * _DAYS_A_MICROSECOND if is_age else made
-            position += 1
+        for position, (column, convert, is_age) in enumerate(self._own):
+            value = convert(row[column])
+            values[0, position] = (now - value) * _DAYS_A_MICROSECOND if is_age else value
         if self._parts:
             moment = _EPOCH + timedelta(microseconds=now)
-            for part in self._parts:
-                values[0, position] = part(moment)
-                position += 1
+            values[0, len(self._own) :] = [part(moment) for part in self._parts]
         return values
 
     def _amount(self, row: Mapping[str, Any]) -> NDArray[np.float64] | None:
-        """Return the amount where it counts, as the costs take it."""
+        """Return the amount where it is needed, as the costs take it."""
         name = self._bundle.schema.roles.amount
         if name is None or not self._bundle.needs_amount:
             return None
         value = _number(row[name])
         if math.isnan(value):
-            raise _NotPlainError  # the way of tables says what is wrong
+            raise _NotPlainError  # a table says what is wrong
         return np.array([max(value, 0.0)])
 
 
-def _maker(feature: ColumnFeature) -> Value:
+def _converter(feature: ColumnFeature) -> Value:
     if feature.kind == "number":
         return _number
     if feature.kind == "age":

@@ -1,4 +1,4 @@
-"""The tables that scoring reads, in pieces of bounded memory."""
+"""The tables that scoring reads, in frames of bounded memory."""
 
 from __future__ import annotations
 
@@ -19,90 +19,75 @@ from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.scoring.columns import RequiredColumn, check_columns
 from fraudml.scoring.rows import MOMENT, REASON, RowValidator
-from fraudml.scoring.staging import Query, land
+from fraudml.scoring.staging import Query, stage
+
+_SLICE = 125_000
+_ROWS = 100_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table on disk whose columns are those that a bundle wants.
+    """A table on disk that has the columns of a bundle.
 
-    Parameters
-    ----------
-    key : str
-        The config key that names it.
-    settings : DataSettings
-        Where it is, and how text is written.
-    files : sequence of Path
-        What it is made of.
-    scan : LazyFrame
-        Its columns.
-    sorter : RowValidator
-        What reads its values.
-    landed : str, optional
-        The fingerprint of its values, where it was landed from a database.
+    `key` is the config key that names it; `staged` the fingerprint of its values, where it was
+    staged from a database.
     """
 
     key: str
     settings: DataSettings
     files: Sequence[Path]
     scan: pl.LazyFrame
-    sorter: RowValidator
-    landed: str | None = None
+    validator: RowValidator
+    staged: str | None = None
 
     def count(self) -> int:
         """Return how many rows there are."""
-        with in_words_of(self.key), reading(self.settings):
-            counted = self.scan.select(pl.len()).collect(engine="streaming")
-        return int(counted.item())
+        with errors_name(self.key), reading(self.settings):
+            return int(self.scan.select(pl.len()).collect(engine="streaming").item())
 
     def fingerprint(self) -> str:
-        """Hash the bytes of the files, or, of a database, the values that it gave."""
-        return self.landed or fingerprint_files(self.files)
+        """Return the hash of the files, or of the values of a database query."""
+        return self.staged or fingerprint_files(self.files)
 
     def frames(
         self, rows: int, columns: Sequence[RequiredColumn] | None = None
     ) -> Iterator[pl.DataFrame]:
-        """Read the values, some rows at a time, in their order; at least one frame, perhaps empty.
+        """Read the values in order, about `rows` at a time; at least one frame, perhaps empty.
 
-        Parameters
-        ----------
-        rows : int
-            About how many rows a frame has.
-        columns : sequence of RequiredColumn, optional
-            Which columns; all by default.
+        `columns` selects some of the columns; all by default.
         """
-        sorter = self.sorter if columns is None else replace(self.sorter, wants=columns)
-        with in_words_of(self.key), reading(self.settings):
-            first, given = 0, False
-            for frame in self._batches(sorter.columns, rows):
-                yield sorter.read(frame, first)
-                first, given = first + frame.height, True
-        if not given:
-            yield sorter.read(self.scan.select(sorter.columns).head(0).collect())
+        validator = self.validator
+        if columns is not None:
+            validator = replace(validator, required=columns)
+        first = -1
+        with errors_name(self.key), reading(self.settings):
+            for frame in self._batches(validator.columns, rows):
+                first = max(first, 0)
+                yield validator.read(frame, first)
+                first += frame.height
+        if first < 0:
+            yield validator.read(self.scan.select(validator.columns).head(0).collect())
 
     def _batches(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Read some rows at a time; polars' own batches run ahead of whoever is slower than it."""
-        if self.sorter.csv is not None:  # text cannot be entered in the middle
-            opened = [TextFile.open(path, self.settings.csv) for path in self.files]
-            for frame in read_text(opened, self.scan.collect_schema().names()):
+        """Read some rows at a time; polars' own batches run ahead of a slower consumer."""
+        if self.validator.csv is not None:  # text cannot be entered in the middle
+            files = [TextFile.open(path, self.settings.csv) for path in self.files]
+            for frame in read_text(files, self.scan.collect_schema().names()):
                 yield frame.select(columns)
             return
         scan = self.scan.select(columns)
         step = max(rows, _SLICE)
         for start in itertools.count(0, step):
-            piece = scan.slice(start, step).collect(engine="streaming")
-            for first in range(0, piece.height, rows):
-                yield piece[first : first + rows]
-            if piece.height < step:
+            part = scan.slice(start, step).collect(engine="streaming")
+            for first in range(0, part.height, rows):
+                yield part[first : first + rows]
+            if part.height < step:
                 return
 
 
-_SLICE = 125_000
-
-
 @contextmanager
-def in_words_of(key: str) -> Iterator[None]:
-    """Let an error speak of the key that names the table, where reading says `data.path`."""
+def errors_name(key: str) -> Iterator[None]:
+    """Let errors name the config key of the table instead of `data.path`."""
     try:
         yield
     except (ConfigError, DataError) as error:
@@ -110,82 +95,48 @@ def in_words_of(key: str) -> Iterator[None]:
 
 
 def open_source(
-    key: str, path: str | Query, wants: Sequence[RequiredColumn], schema: Schema, csv: CsvSettings
+    key: str,
+    path: str | Query,
+    required: Sequence[RequiredColumn],
+    schema: Schema,
+    csv: CsvSettings,
 ) -> Source:
-    """Find a table, and check that it has the columns that are wanted; land it from a database.
-
-    Parameters
-    ----------
-    key : str
-        The config key that names it.
-    path : str or Query
-        A file, a folder or a glob, or what a database is asked.
-    wants : sequence of RequiredColumn
-        What it must have.
-    schema : Schema
-        The bundle's.
-    csv : CsvSettings
-        How it is written, where it is text.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As in `table_files`, `scan_table`, `check_columns` and `land`.
-    MachineError
-        As in `land`.
-    """
-    landed = None
+    """Find a table, staging it where it is a query, and check its columns."""
+    staged = None
     if isinstance(path, Query):
-        landed = land(key, path, wants, schema)
+        staged = stage(key, path, required, schema)
         path = str(path.folder)
     excluded = ColumnRoles(label=schema.roles.label, exclude=schema.roles.exclude)
     settings = DataSettings(path=path, columns=excluded, csv=csv)
-    with in_words_of(key):
+    with errors_name(key):
         files = table_files(settings)
         scan = scan_table(settings, (), as_text=True)
         text = holds_text(files)
         with reading(settings):
-            found = scan.collect_schema()
-        there = check_columns(wants, found, schema, f"{key} '{path}'", text=text)
-    return Source(
-        key, settings, files, scan, RowValidator(there, schema, csv if text else None), landed
-    )
+            types = scan.collect_schema()
+        present = check_columns(required, types, schema, f"{key} '{path}'", text=text)
+    validator = RowValidator(present, schema, csv if text else None)
+    return Source(key, settings, files, scan, validator, staged)
 
 
 @dataclass(frozen=True)
 class Span:
-    """The clock of a table.
-
-    Parameters
-    ----------
-    first, last : datetime, optional
-        The earliest and the latest time; None where no row has one.
-    in_order : bool
-        Whether no row is earlier than one before it.
-    """
+    """The earliest and the latest time of a table, and whether its rows are in order of time."""
 
     first: datetime | None
     last: datetime | None
     in_order: bool
 
 
-_LOOK = 100_000
-
-
 def span_of(source: Source, time: str) -> Span:
-    """Look over the times of a table: when it starts, when it ends, and whether it is in order."""
-    clock = [want for want in source.sorter.wants if want.column == time]
-    first: datetime | None = None
-    last: datetime | None = None
+    """Read the times of a table: when it starts, when it ends, and whether it is in order."""
+    clock = [column for column in source.validator.required if column.name == time]
+    moments = list[datetime]()
     in_order = True
-    for frame in source.frames(_LOOK, clock):
-        moments = frame.filter(pl.col(REASON).is_null())[MOMENT].drop_nulls()
-        if not len(moments):
-            continue
-        in_order = in_order and moments.is_sorted() and (last is None or moments[0] >= last)
-        ends = (moments.min(), moments.max())
-        assert isinstance(ends[0], datetime)
-        assert isinstance(ends[1], datetime)
-        first = ends[0] if first is None else min(first, ends[0])
-        last = ends[1] if last is None else max(last, ends[1])
-    return Span(first, last, in_order)
+    for frame in source.frames(_ROWS, clock):
+        times = frame.filter(pl.col(REASON).is_null())[MOMENT].drop_nulls()
+        if len(times):
+            in_order = in_order and times.is_sorted() and (not moments or times[0] >= moments[1])
+            moments += [times.min(), times.max()]  # type: ignore[list-item]
+            moments = [min(moments), max(moments)]
+    return Span(moments[0], moments[1], in_order) if moments else Span(None, None, in_order)

@@ -1,7 +1,7 @@
-"""What a query of a database gives, landed beside the output and then scored as any file is.
+"""The result of a database query, staged as files beside the output and then scored as files are.
 
-It is read anew by each process: pieces that an earlier one scored are used where the rows are the
-same, by their values, and not where the database has others by now.
+Each process queries anew: chunks that an earlier one scored are used where the rows have the same
+values, and not where the database has changed.
 """
 
 from __future__ import annotations
@@ -23,17 +23,7 @@ from fraudml.scoring.columns import RequiredColumn, check_columns
 
 @dataclass(frozen=True)
 class Query:
-    """A table that a database gives.
-
-    Parameters
-    ----------
-    uri : str
-        `postgresql://host/database`.
-    sql : str, optional
-        The SELECT; refused where it is not set.
-    folder : Path
-        Where its rows are landed.
-    """
+    """A table of a database: its address, the SELECT (refused where None), where it is staged."""
 
     uri: str
     sql: str | None
@@ -44,22 +34,9 @@ class Query:
 
 
 @contextmanager
-def landing(beside: Path) -> Iterator[Path]:
-    """Give a folder for what is landed; it is gone when the block ends.
-
-    Parameters
-    ----------
-    beside : Path
-        What the job writes.
-
-    Raises
-    ------
-    ConfigError
-        Another process is using it.
-    MachineError
-        The place cannot be written.
-    """
-    folder = beside.with_name(beside.name + ".landing")
+def staging_folder(output: Path) -> Iterator[Path]:
+    """Lock a folder beside the output for staged rows; it is removed when the block ends."""
+    folder = output.with_name(output.name + ".staging")
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -69,35 +46,21 @@ def landing(beside: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def land(key: str, query: Query, wants: Sequence[RequiredColumn], schema: Schema) -> str:
-    """Read what a bundle wants of a query into files, and return the fingerprint of its values.
+def stage(key: str, query: Query, columns: Sequence[RequiredColumn], schema: Schema) -> str:
+    """Write the required columns of a query into files; return the fingerprint of their values.
 
-    Parameters
-    ----------
-    key : str
-        The config key of the address; that of the query is `<key>_query`.
-    query : Query
-        What to read, and where to.
-    wants : sequence of RequiredColumn
-        What it must have; other columns stay in the database.
-    schema : Schema
-        The bundle's.
-
-    Raises
-    ------
-    ConfigError, DataError, MachineError
-        As `asked` and `check_columns`; the disk is full.
+    `key` is the config key of the address; that of the query is `<key>_query`.
     """
     digest = hashlib.sha256()
     with asked(query.uri, query.sql, schema.roles, (key, f"{key}_query")) as answer:
-        there = [want.column for want in wants if want.column in answer.schema]
-        answer.check(there)
-        found = {name: dtype for name, dtype in answer.schema.items() if dtype is not None}
-        check_columns(wants, found, schema, f"{key} {answer.place}", text=False)
+        names = [column.name for column in columns if column.name in answer.schema]
+        answer.check(names)
+        types = {name: dtype for name, dtype in answer.schema.items() if dtype is not None}
+        check_columns(columns, types, schema, f"{key} {answer.place}", text=False)
         with machine_errors(query.folder):
             shutil.rmtree(query.folder, ignore_errors=True)
             query.folder.mkdir()
-            for number, frame in enumerate(answer.frames(there)):
+            for number, frame in enumerate(answer.frames(names)):
                 digest.update(fingerprint(frame).encode())
                 frame.write_parquet(query.folder / f"{number:08d}.parquet")
     return f"sha256:{digest.hexdigest()}"

@@ -112,13 +112,15 @@ def refit_latest(
     }
     if not verdict.passed:
         return Refitted({**metrics, "guard": verdict.to_dict()}, verdict, None)
-    spread = bundle.spread
-    if spread is not None and judged.bundle.spread is not None:
+    reference = bundle.reference_distribution
+    judged_reference = judged.bundle.reference_distribution
+    if reference is not None and judged_reference is not None:
         # The scores of rows that a model of these settings had not seen: its test block's.
-        spread = replace(spread, score=judged.bundle.spread.score)
+        reference = replace(reference, score=judged_reference.score)
     kept = ("data", "test", "policy", "guard", "refit")
     recorded = {name: metrics[name] for name in kept}
-    return Refitted(metrics, verdict, replace(bundle, record=recorded, spread=spread))
+    bundle = replace(bundle, record=recorded, reference_distribution=reference)
+    return Refitted(metrics, verdict, bundle)
 
 
 def _judged_run(folder: Path) -> Judged:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fraudml.bundle import DecisionBundle, read_bundle
-from fraudml.bundle.folder import FORMAT_VERSION, bundle_files, bundle_folder, written_by
+from fraudml.bundle.folder import bundle_files, bundle_folder, written_by
 from fraudml.config.settings import Settings
 from fraudml.decisions.costs import describe
 from fraudml.decisions.policies import Constraint
@@ -84,7 +84,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Shown:
     made = datetime.fromtimestamp((folder / "manifest.json").stat().st_mtime)
     rows = [
         ("folder", str(folder)),
-        ("written", f"{made:%Y-%m-%d %H:%M} by fraudml {written_by(folder)}, {_format()}"),
+        ("written", f"{made:%Y-%m-%d %H:%M} by {written_by(folder)}"),
         *_trained_on(bundle.record),
         *_refitted(bundle.record),
         *_numbers(bundle.record),
@@ -94,10 +94,6 @@ def run(settings: Settings, *, progress: Progress = silent) -> Shown:
         *((f"file {name}", f"{size:,} bytes") for name, size in bundle_files(folder).items()),
     ]
     return Shown(f"A {_learner(bundle)} model with its features, calibration and policy", rows)
-
-
-def _format() -> str:
-    return f"bundle format {FORMAT_VERSION}"
 
 
 def _refused_run(folder: Path, metrics: Mapping[str, Any]) -> Shown:

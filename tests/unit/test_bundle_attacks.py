@@ -287,9 +287,9 @@ def _with_digest(archive: Path) -> Callable[[dict[str, Any]], Any]:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
 
     def change(manifest: dict[str, Any]) -> None:
-        facts = manifest["learner"]["facts"]
-        for name, value in facts.items():
+        metadata = manifest["learner"]["metadata"]
+        for name, value in metadata.items():
             if isinstance(value, str) and len(value.removeprefix("sha256:")) == 64:
-                facts[name] = value.replace(value.removeprefix("sha256:"), digest)
+                metadata[name] = value.replace(value.removeprefix("sha256:"), digest)
 
     return change

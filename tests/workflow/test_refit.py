@@ -68,10 +68,10 @@ def test_it_fits_all_rows_and_keeps_the_numbers_of_its_run(run: Path, tmp_path: 
     assert not (tmp_path / "live" / "test_scores.parquet").exists()
     one, other = (read_bundle(folder / "bundle") for folder in (run, tmp_path / "live"))
     assert other.record["refit"] == after["refit"]
-    assert other.spread is not None
-    assert one.spread is not None
-    assert other.spread.score == one.spread.score
-    assert other.spread.features != one.spread.features
+    assert other.reference_distribution is not None
+    assert one.reference_distribution is not None
+    assert other.reference_distribution.score == one.reference_distribution.score
+    assert other.reference_distribution.features != one.reference_distribution.features
     manifest = (tmp_path / "live" / "bundle" / "manifest.json").read_text()
     assert str(run.parent) not in manifest
 

@@ -25,7 +25,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.decisions.policies import Constraint, TunedPolicy
-from fraudml.scoring.checkpoint import parts_folder
+from fraudml.scoring.checkpoint import checkpoint_folder
 from fraudml.workflows.score import score_settings
 
 CapSys = pytest.CaptureFixture[str]
@@ -377,7 +377,7 @@ def test_reasons_of_a_learner_without_them_are_refused_before_anything_is_scored
     assert "no reasons for RandomForestClassifier" in capsys.readouterr().err
     assert score(run, source, output, "reasons=-1") == 2
     assert not output.exists()
-    assert not parts_folder(output).exists()
+    assert not checkpoint_folder(output).exists()
 
 
 def test_true_takes_the_budget_of_the_policy(
@@ -425,11 +425,11 @@ def test_a_job_that_is_killed_goes_on_and_gives_the_same_bytes(
             job.send_signal(signal.SIGKILL)
         told += job.communicate(timeout=120)[1]
         assert not output.exists() or output.read_bytes() == unbroken.read_bytes()
-        if output.exists() and not parts_folder(output).exists():
+        if output.exists() and not checkpoint_folder(output).exists():
             break
     assert b"Going on with what an earlier run" in told
     assert output.read_bytes() == unbroken.read_bytes()
-    assert not parts_folder(output).exists()
+    assert not checkpoint_folder(output).exists()
 
 
 @POSIX
@@ -456,7 +456,7 @@ def test_twenty_kills_at_random_points_never_show(
         kills += ended(job) == -signal.SIGKILL
         if output.exists():
             assert output.read_bytes() == unbroken.read_bytes()
-            if not parts_folder(output).exists():
+            if not checkpoint_folder(output).exists():
                 output.unlink()  # the next one begins anew
     assert ended(interrupted(run, source, output, *more, "overwrite=true")) == 0
     assert output.read_bytes() == unbroken.read_bytes()
@@ -476,7 +476,7 @@ def ended(job: subprocess.Popen[bytes]) -> int:
 
 
 def done(output: Path) -> int:
-    return len(list(parts_folder(output).glob("0*.json")))
+    return len(list(checkpoint_folder(output).glob("0*.json")))
 
 
 def wait_for(happened: Callable[[], bool], job: subprocess.Popen[bytes]) -> None:
@@ -493,10 +493,10 @@ def test_a_job_that_is_killed_while_its_files_take_their_places_ends_well(
         broken.setattr("shutil.rmtree", stop)
         assert score(columns, source, output) == 130
     before = output.read_bytes()
-    assert parts_folder(output).exists()
+    assert checkpoint_folder(output).exists()
     assert score(columns, source, output) == 0
     assert output.read_bytes() == before
-    assert not parts_folder(output).exists()
+    assert not checkpoint_folder(output).exists()
 
 
 def stop(*_: Any, **__: Any) -> None:
@@ -506,7 +506,7 @@ def stop(*_: Any, **__: Any) -> None:
 def test_pieces_of_another_job_are_not_used(columns: Path, tmp_path: Path, capsys: CapSys) -> None:
     raw = blocks(columns)[1]
     source, output = write(raw, tmp_path / "in.parquet"), tmp_path / "out.parquet"
-    folder = parts_folder(output)
+    folder = checkpoint_folder(output)
     folder.mkdir()
     (folder / "job.json").write_text(json.dumps({"input": "another"}))
     (folder / "00000000.json").write_text("{}")
@@ -519,8 +519,8 @@ def test_a_second_process_at_the_same_job_is_refused(columns: Path, tmp_path: Pa
     fcntl = pytest.importorskip("fcntl", reason="file locks are POSIX's; run it on Linux or macOS")
     source = write(blocks(columns)[1], tmp_path / "in.parquet")
     output = tmp_path / "out.parquet"
-    parts_folder(output).mkdir()
-    with (parts_folder(output) / "lock").open("w") as file:
+    checkpoint_folder(output).mkdir()
+    with (checkpoint_folder(output) / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert score(columns, source, output) == 2
     assert score(columns, source, output) == 0

@@ -1,4 +1,4 @@
-"""An input in pieces has the features of the whole, whatever the pieces and the frames."""
+"""An input in chunks has the features of the whole, whatever the chunks and the frames."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
+from fraudml.scoring.chunks import Chunk, KnownPast, Past, check_past, iter_chunks
 from fraudml.scoring.columns import required_columns
-from fraudml.scoring.pieces import Chunk, KnownPast, Past, check_past, iter_chunks
 from fraudml.scoring.rows import ROW, RowValidator
 from fraudml.scoring.source import Span
 
@@ -63,13 +63,13 @@ def bundle() -> DecisionBundle:
 
 
 def frames(rows: pl.DataFrame, size: int, made: DecisionBundle) -> Iterator[pl.DataFrame]:
-    wants = [want for want in required_columns(made) if want.column in rows.columns]
+    wants = [want for want in required_columns(made) if want.name in rows.columns]
     sorter = RowValidator(wants, made.schema)
     for start in range(0, max(rows.height, 1), size):
         yield sorter.read(rows[start : start + size].select(sorter.columns), start)
 
 
-def pieces(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Chunk]:
+def chunks(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Chunk]:
     past = Past(made.features.history, made.features.history_needed)
     return list(iter_chunks(frames(rows, by, made), made, size, past))
 
@@ -84,8 +84,8 @@ def values(cut: list[Chunk], made: DecisionBundle) -> np.ndarray[Any, Any]:
 def test_pieces_have_the_features_of_the_whole(size: int) -> None:
     made, rows = bundle(), table(seed=1)
     assert made.features.history.uses_labels
-    whole = values(pieces(rows, 1 << 62, 500, made), made)
-    cut = pieces(rows, size, 64, made)
+    whole = values(chunks(rows, 1 << 62, 500, made), made)
+    cut = chunks(rows, size, 64, made)
     np.testing.assert_array_equal(values(cut, made), whole)
     assert (len(cut) > 2) == (size < 100)
 
@@ -93,13 +93,13 @@ def test_pieces_have_the_features_of_the_whole(size: int) -> None:
 @pytest.mark.parametrize("by", [1, 13, 500])
 def test_pieces_do_not_depend_on_the_frames_they_come_in(by: int) -> None:
     made, rows = bundle(), table(seed=1)
-    sizes = [one.rows for one in pieces(rows, 20, by, made)]
-    assert sizes == [one.rows for one in pieces(rows, 20, 100, made)]
+    sizes = [one.rows for one in chunks(rows, 20, by, made)]
+    assert sizes == [one.rows for one in chunks(rows, 20, 100, made)]
     assert sum(sizes) == 500
 
 
 def test_no_piece_ends_within_a_moment() -> None:
-    cut = pieces(table(seed=1), 5, 64, bundle())
+    cut = chunks(table(seed=1), 5, 64, bundle())
     for one, following in pairwise(cut):
         assert one.table.facts["time"].max() < following.table.facts["time"].min()  # type: ignore[operator]
 
@@ -108,7 +108,7 @@ def test_what_is_no_longer_looked_at_is_let_go() -> None:
     made, rows = bundle(), table(2000, seed=1)
     needed = timedelta(seconds=made.features.history_needed)
     spread = rows.with_columns(pl.col("at") + 30 * (pl.col("at") - START), known=None)
-    for one in pieces(spread, 5, 64, made):
+    for one in chunks(spread, 5, 64, made):
         if one.history is not None and len(one.history):
             first = one.table.facts["time"].min()
             assert one.history.facts["time"].min() >= first - needed  # type: ignore[operator]
@@ -118,10 +118,10 @@ def test_what_is_no_longer_looked_at_is_let_go() -> None:
 def test_rows_that_cannot_be_scored_are_in_no_past() -> None:
     made, rows = bundle(), table(seed=1)
     bad = rows.with_columns(card=pl.when(pl.int_range(pl.len()) % 5 > 0).then("card"))
-    cut = pieces(bad, 30, 64, made)
+    cut = chunks(bad, 30, 64, made)
     assert sum(one.refused.height for one in cut) == 100
     kept = bad.filter(pl.col("card").is_not_null())
-    alone = values(pieces(kept, 1 << 62, 500, made), made)
+    alone = values(chunks(kept, 1 << 62, 500, made), made)
     np.testing.assert_array_equal(values(cut, made), alone)
     numbers = pl.concat([one.table.facts["row"] for one in cut]).to_list()
     assert numbers == [row for row in range(500) if row % 5]
