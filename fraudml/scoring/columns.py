@@ -140,7 +140,9 @@ def check_columns(
     for column in present:
         wrong = None if text else _wrong_type(column, types[column.name], schema)
         if wrong is not None:
-            problems.append(f"column '{column.name}' is {types[column.name]} in {table}. {wrong}")
+            problems.append(
+                f"column '{column.name}' is of type {types[column.name]} in {table}. {wrong}"
+            )
     if problems:
         heading = f"{len(problems)} columns differ from those that the model was trained with."
         raise DataError(all_problems(heading, problems))

@@ -79,7 +79,7 @@ def test_text_is_read_value_by_value() -> None:
         text=True,
     )
     assert made[REASON].to_list() == [
-        *(None, None, "'amount' is no number", "no amount in 'amount'", "'at' is no time"),
+        *(None, None, "'amount' is not a number", "no amount in 'amount'", "'at' is not a time"),
         *(None, None),
     ]
     assert made["amount"].to_list()[:2] == [7.0, 3.5]
@@ -183,7 +183,7 @@ def test_a_numeric_clock_is_not_taken_for_a_date() -> None:
     with pytest.raises(DataError, match="trained with a number"):
         check_columns(WANTS[:1], pl.Schema({"at": pl.Date()}), numeric, "input", text=False)
     made = RowValidator(WANTS[:1], numeric).read(pl.DataFrame({"at": [1.0, None, math.inf]}))
-    assert made[REASON].to_list() == [None, "no time in 'at'", "'at' is no time"]
+    assert made[REASON].to_list() == [None, "no time in 'at'", "'at' is not a time"]
     assert made[MOMENT][0] == datetime(1970, 1, 1, 0, 0, 1)
     assert made["at"][0] == 1.0
 

@@ -418,7 +418,7 @@ def test_a_job_that_is_killed_while_it_writes_leaves_nothing_and_goes_on(
         execute(uri, "DROP TRIGGER slowly ON scores; DROP FUNCTION slowly")
     capsys.readouterr()
     assert main(words(uri, model, tmp_path)) == 0
-    assert "Going on with what an earlier run" in capsys.readouterr().err
+    assert "Resuming from the rows that an earlier run" in capsys.readouterr().err
     assert execute(uri, SCORES) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
 
@@ -479,7 +479,7 @@ def test_twenty_kills_never_leave_a_part_nor_a_row_twice(
         if process.returncode == 0:
             assert execute(uri, SCORES) == expected
             execute(uri, "TRUNCATE scores")
-    assert b"Going on with what an earlier run" in told
+    assert b"Resuming from the rows that an earlier run" in told
     assert main(job) == 0
     assert execute(uri, SCORES) == expected
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]

@@ -204,8 +204,8 @@ def test_rows_that_cannot_be_scored_are_put_aside_with_the_reason(
     rejects = read(tmp_path / "out.rejects.csv")
     assert rejects["row"].to_list() == [5, 7, 9]
     assert rejects["reason"].to_list() == [
-        "'time' is no time",
-        "'amount' is no number",
+        "'time' is not a time",
+        "'amount' is not a number",
         "no amount in 'amount'",
     ]
     assert record(output)["rejects"] == dict.fromkeys(sorted(rejects["reason"]), 1)
@@ -215,7 +215,7 @@ def test_rows_that_cannot_be_scored_are_put_aside_with_the_reason(
     assert score(columns, source, tmp_path / "no.csv", "max_rejected=0.002") == 3
     told = capsys.readouterr().err
     assert "3 of the first" in told
-    assert "1 rows: 'amount' is no number" in told
+    assert "1 rows: 'amount' is not a number" in told
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("no.")]
 
 
@@ -239,7 +239,7 @@ def test_columns_that_are_missing_or_of_another_type_are_named_at_once(
     output = tmp_path / "out.parquet"
     assert score(columns, write(wrong, tmp_path / "in.parquet"), output) == 3
     told = capsys.readouterr().err
-    assert "3 columns are not those" in told
+    assert "3 columns differ from those" in told
     assert "column 'transaction_id' is not in input" in told
     assert "column 'amount' is of type String" in told
     assert "column 'time' is of type Int64" in told
@@ -262,7 +262,7 @@ def test_unseen_categories_shift_and_copies_are_counted_and_said(
     assert score(columns, write(odd, tmp_path / "in.parquet"), output) == 0
     told = capsys.readouterr().err
     assert f"'{name}' in 43 rows" in told
-    assert "Spread otherwise than in training" in told
+    assert "Drifted from training" in told
     content = record(output)
     assert content["duplicate_ids"] == 3
     assert content["shift"]["features"][name]["unseen"] == 43
@@ -427,7 +427,7 @@ def test_a_job_that_is_killed_goes_on_and_gives_the_same_bytes(
         assert not output.exists() or output.read_bytes() == unbroken.read_bytes()
         if output.exists() and not checkpoint_folder(output).exists():
             break
-    assert b"Going on with what an earlier run" in told
+    assert b"Resuming from the rows that an earlier run" in told
     assert output.read_bytes() == unbroken.read_bytes()
     assert not checkpoint_folder(output).exists()
 
@@ -503,7 +503,7 @@ def stop(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_pieces_of_another_job_are_not_used(columns: Path, tmp_path: Path, capsys: CapSys) -> None:
+def test_chunks_of_another_job_are_not_used(columns: Path, tmp_path: Path, capsys: CapSys) -> None:
     raw = blocks(columns)[1]
     source, output = write(raw, tmp_path / "in.parquet"), tmp_path / "out.parquet"
     folder = checkpoint_folder(output)
@@ -511,7 +511,7 @@ def test_pieces_of_another_job_are_not_used(columns: Path, tmp_path: Path, capsy
     (folder / "job.json").write_text(json.dumps({"input": "another"}))
     (folder / "00000000.json").write_text("{}")
     assert score(columns, source, output) == 0
-    assert "starting anew" in capsys.readouterr().err
+    assert "starting again" in capsys.readouterr().err
     same_bits(read(output), blocks(columns)[0])
 
 
@@ -542,7 +542,7 @@ def test_python_and_the_command_give_the_same_scores(columns: Path, tmp_path: Pa
     assert read(output).equals(fraudml.load_bundle(columns / "bundle").score(raw))
 
 
-def test_a_job_that_is_killed_while_its_pieces_are_removed_ends_well(
+def test_a_job_that_is_killed_while_its_chunks_are_removed_ends_well(
     columns: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(blocks(columns)[1], tmp_path / "in.parquet")
