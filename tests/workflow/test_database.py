@@ -346,8 +346,8 @@ def test_a_value_that_the_table_refuses_leaves_it_as_it_was(
         (("output_table=a.b.c",), "It is 'table' or 'schema.table'"),
         (("record=null",), "record is not set"),
         (("record=here.parquet",), "ends with .json"),
-        (("input=cards.parquet",), "input_query is set, and input is no database"),
-        (("output=scores.parquet",), "output is no database"),
+        (("input=cards.parquet",), "input_query is set, and input is not a database"),
+        (("output=scores.parquet",), "output is not a database"),
     ],
 )
 def test_what_does_not_go_together_is_said(
@@ -555,7 +555,7 @@ def test_an_empty_query_gives_an_empty_table(
 ) -> None:
     empty = QUERY.replace("ORDER", "WHERE false ORDER")
     assert main(words(uri, model, tmp_path, f"input_query='{empty}'")) == 0
-    assert "has no rows: so has the output" in " ".join(capsys.readouterr().err.split())
+    assert "has no rows: the output has none" in " ".join(capsys.readouterr().err.split())
     assert execute(uri, "SELECT count(*) FROM scores") == [(0,)]
     assert json.loads((tmp_path / "scores.json").read_text())["rows"] == 0
 
