@@ -1,7 +1,7 @@
-"""Addresses of databases: what is one, how it is shown, and that it holds no password.
+"""Addresses of databases: recognised, shown without credentials, refused with a password.
 
 Settings are written to `config.yaml` and shown in messages, so that a password must never be among
-them: the libraries of the databases take it from the environment.
+them: the database libraries take it from the environment.
 """
 
 from __future__ import annotations
@@ -16,29 +16,19 @@ _ENTRY = re.compile(r"://[^/?@]*:.+@", re.DOTALL)
 _SECRETS = {"password", "sslpassword"}
 
 
-def is_database(place: str | None) -> bool:
-    """Whether a place is a PostgreSQL database rather than a file.
-
-    Parameters
-    ----------
-    place : str, optional
-        A path or an address.
+def is_database(path: str | None) -> bool:
+    """Whether a path or an address is a PostgreSQL database rather than a file.
 
     Examples
     --------
     >>> is_database("postgresql://db.bank/fraud"), is_database("cards.parquet")
     (True, False)
     """
-    return place is not None and place.startswith(_SCHEMES)
+    return path is not None and path.startswith(_SCHEMES)
 
 
 def holds_password(text: str) -> bool:
     """Whether a text has an address with a password, however badly it is written.
-
-    Parameters
-    ----------
-    text : str
-        An address, or an override that may hold one.
 
     Examples
     --------
@@ -50,26 +40,13 @@ def holds_password(text: str) -> bool:
     _, scheme, rest = text.partition("://")
     if not scheme:
         return False
-    asked = parse_qsl(rest.partition("?")[2].rstrip("'\""), keep_blank_values=True)
-    named = any(key.strip().lower() in _SECRETS for key, _ in asked)
-    return named or _ENTRY.search(scheme + rest) is not None
+    options = parse_qsl(rest.partition("?")[2].rstrip("'\""), keep_blank_values=True)
+    secret = any(key.strip().lower() in _SECRETS for key, _ in options)
+    return secret or _ENTRY.search(scheme + rest) is not None
 
 
 def refuse_password(text: str | None, key: str) -> None:
-    """Refuse an address with a password, without repeating it.
-
-    Parameters
-    ----------
-    text : str, optional
-        As for `holds_password`.
-    key : str
-        The config key that has it.
-
-    Raises
-    ------
-    ConfigError
-        It holds one.
-    """
+    """Raise a `ConfigError` for an address with a password, without repeating it."""
     if text is not None and holds_password(text):
         raise ConfigError(
             f"{key} holds a password, and settings are written to config.yaml. Leave it out and "
@@ -78,29 +55,13 @@ def refuse_password(text: str | None, key: str) -> None:
 
 
 def refuse_password_in(override: str) -> None:
-    """Refuse a word of the command line that has an address with a password.
-
-    Parameters
-    ----------
-    override : str
-        `key=value`, or anything else that stands there.
-
-    Raises
-    ------
-    ConfigError
-        It has one.
-    """
+    """Raise a `ConfigError` for an argument of the command line with a password."""
     key = override.partition("=")[0]
     refuse_password(override, "An argument" if "://" in key else key)
 
 
 def shown_address(uri: str) -> str:
-    """Write an address without who may enter it, and without its options.
-
-    Parameters
-    ----------
-    uri : str
-        The address of a database.
+    """Return an address without user, password and options.
 
     Examples
     --------

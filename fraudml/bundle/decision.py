@@ -20,14 +20,10 @@ from fraudml.shift import ReferenceDistribution
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a bundle says of some rows, in their order.
+    """The decisions of a bundle on some rows, in their order.
 
-    Parameters
-    ----------
-    margin, p, threshold : ndarray of float64
-        The margin after prior correction, the calibrated probability, the row's threshold.
-    alert : ndarray of bool
-        Whether the probability reaches the threshold.
+    `margin` is after prior correction, `p` the calibrated probability, `threshold` the row's own;
+    `alert` is where the probability reaches it.
     """
 
     margin: NDArray[np.float64]
@@ -43,21 +39,21 @@ class DecisionBundle:
     Parameters
     ----------
     schema : Schema
-        What the columns mean.
+        The roles of the columns.
     features : FittedFeatures
         From columns to the design matrix.
     learner : FittedLearner
         From the design matrix to the margin.
     offset : float
-        What prior correction adds to it.
+        Prior correction, added to the margin.
     calibrator : FittedCalibrator
         From the margin to the probability.
     costs : CostModel
-        The row's costs.
+        The costs of a row.
     policy : TunedPolicy
         From probability and costs to the alert.
     record : dict
-        What it was trained on and what it reached; for people.
+        Training data and metrics, for people.
     reference_distribution : ReferenceDistribution, optional
         The distribution of features and scores in training; the first bundles have none.
     """
@@ -79,7 +75,7 @@ class DecisionBundle:
 
     @property
     def needed_columns(self) -> frozenset[str]:
-        """The columns that a table must have to be decided."""
+        """The columns that a table must have."""
         roles = self.schema.roles
         clock = {roles.time} if self.features.uses_time and roles.time else set()
         stake = {roles.amount} if self.needs_amount and roles.amount else set()
@@ -87,7 +83,7 @@ class DecisionBundle:
 
     @property
     def needed_history(self) -> frozenset[str]:
-        """The columns that earlier rows must have to be looked back on; empty where nothing is."""
+        """The columns that earlier rows must have; none where no feature looks back."""
         plan, roles = self.features.history, self.schema.roles
         if not plan.features:
             return frozenset()
@@ -97,21 +93,10 @@ class DecisionBundle:
     def decide(
         self, table: Dataset, X: DesignMatrix | None = None, *, history: Dataset | None = None
     ) -> Decisions:
-        """Decide each row of a table, by itself and what came before it.
+        """Decide each row of a table, by itself and its past; `X` are its features, if known.
 
-        Parameters
-        ----------
-        table : Dataset
-            The rows.
-        X : DesignMatrix, optional
-            Their features, where they have been computed already.
-        history : Dataset, optional
-            Earlier rows, for features that look back.
-
-        Raises
-        ------
-        DataError
-            An amount or a cost is missing where the costs or the policy need one.
+        `history` has earlier rows, for features that look back. Raises a `DataError` where an
+        amount or a cost is missing and the costs or the policy need one.
         """
         X = self.features.matrix(table, history=history) if X is None else X
         if self.needs_amount:

@@ -31,15 +31,7 @@ _MANIFEST, _DIGEST, _LEARNER = "manifest.json", "manifest.sha256", "learner"
 
 
 def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
-    """Write a bundle into a new folder.
-
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What to write.
-    folder : Path
-        Is made; it must not exist. Whole or not at all is the caller's, by `atomic_folder`.
-    """
+    """Write a bundle into a new folder; `atomic_folder` of the caller makes it whole or nothing."""
     folder.mkdir(parents=True)
     (folder / _LEARNER).mkdir()
     metadata = bundle.learner.save(folder / _LEARNER)
@@ -66,20 +58,10 @@ def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
 
 
 def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
-    """Read a bundle back after checking every byte of it.
+    """Read a bundle of any known format after checking every byte of it.
 
-    Parameters
-    ----------
-    folder : path
-        What `write_bundle` wrote.
-    threads : int
-        How many threads to score with.
-
-    Raises
-    ------
-    BundleError
-        Something is missing, too many, damaged, from a later format, a link, or not what the
-        manifest says.
+    Raises a `BundleError` where a file is missing, not listed, damaged or a link, the format is
+    unknown, or the content is not what the manifest says.
     """
     folder = Path(folder)
     manifest = _checked_manifest(folder)
@@ -113,7 +95,7 @@ def _from_manifest(manifest: Mapping[str, Any], folder: Path, threads: int) -> D
 
 
 def bundle_digest(folder: str | Path) -> str:
-    """Return what names a bundle: the digest of its manifest, which has the hash of every file."""
+    """Return the digest of a bundle's manifest, which has the hash of every file."""
     return f"sha256:{sha256(Path(folder) / _MANIFEST)}"
 
 
@@ -213,18 +195,7 @@ def _costs(content: Mapping[str, Any]) -> CostModel:
 
 
 def bundle_folder(path: str) -> Path:
-    """Return the folder of a bundle, given it or the folder of the run that wrote it.
-
-    Parameters
-    ----------
-    path : str
-        The config's `bundle`.
-
-    Raises
-    ------
-    BundleError
-        There is no such folder.
-    """
+    """Return the folder of a bundle, given that or the run that wrote it: the config's `bundle`."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise BundleError(f"bundle: there is no folder '{folder}'. Expected what `train` wrote.")

@@ -1,4 +1,4 @@
-"""Calibration as nodes of a graph: the same lines and bends as `FittedCalibrator`."""
+"""Calibration as nodes of a graph: the same lines and curves as `FittedCalibrator`."""
 
 from __future__ import annotations
 
@@ -12,27 +12,14 @@ from fraudml.export.nodes import Nodes, put_forest
 def add_probability(
     nodes: Nodes, margin: str, calibrator: FittedCalibrator, *, output: str
 ) -> None:
-    """Put the nodes from the margin to the probability.
-
-    Parameters
-    ----------
-    nodes : Nodes
-        Where to put them.
-    margin : str
-        What they begin from, of the shape (n,).
-    calibrator : FittedCalibrator
-        Of any kind.
-    output : str
-        What the probability is called.
-    """
+    """Add the nodes from `margin`, of the shape (n,), to the probability, named `output`."""
     nodes.put("Sigmoid", _log_odds(nodes, margin, calibrator), output=output)
 
 
 def segments(calibrator: FittedCalibrator) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the lines of a calibrator of knots: bounds, and start, height and slope of each line.
+    """Return the lines of a calibrator with knots: bounds, and start, height and slope of each.
 
-    Line k reaches from bound k − 1 to bound k; the first and the last have the slope 1 and go on
-    without end.
+    Line k reaches from bound k − 1 to bound k; the first and the last have slope 1 and no end.
     """
     knots, height = np.split(np.array(calibrator.parameters), 2)
     slope = np.diff(height) / np.diff(knots)
@@ -54,13 +41,13 @@ def _log_odds(nodes: Nodes, margin: str, calibrator: FittedCalibrator) -> str:
     tail = nodes.put("Log", nodes.put("Add", tail, _number(nodes, 1.0)))
     zero = _number(nodes, 0.0)
     log_s = nodes.put("Sub", nodes.put("Min", margin, zero), tail)
-    other = nodes.put("Add", nodes.put("Max", margin, zero), tail)
-    bent = nodes.put("Add", _times(nodes, log_s, up), _times(nodes, other, down))
-    return nodes.put("Add", bent, _number(nodes, intercept))
+    log_not_s = nodes.put("Add", nodes.put("Max", margin, zero), tail)
+    curve = nodes.put("Add", _times(nodes, log_s, up), _times(nodes, log_not_s, down))
+    return nodes.put("Add", curve, _number(nodes, intercept))
 
 
 def _lines(nodes: Nodes, margin: str, calibrator: FittedCalibrator) -> str:
-    """Find the line of a row by a tree over the bounds, then go along it."""
+    """Find the line of a row by a tree over the bounds, and evaluate it."""
     bounds, *lines = segments(calibrator)
     column = nodes.put("Unsqueeze", margin, nodes.constant(np.array([1])))
     number = nodes.as_whole(nodes.squeeze(put_forest(nodes, column, _lookup(bounds))))
@@ -72,7 +59,7 @@ def _lines(nodes: Nodes, margin: str, calibrator: FittedCalibrator) -> str:
 
 
 def _lookup(bounds: Floats) -> Forest:
-    """Make a tree that gives how many bounds are below a number."""
+    """Return a tree that counts the bounds below a number."""
     count = len(bounds)
     true, false = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     left = [(0, count)]
@@ -97,8 +84,8 @@ def _lookup(bounds: Floats) -> Forest:
     )
 
 
-def _times(nodes: Nodes, what: str, factor: float) -> str:
-    return nodes.put("Mul", _number(nodes, factor), what)
+def _times(nodes: Nodes, values: str, factor: float) -> str:
+    return nodes.put("Mul", _number(nodes, factor), values)
 
 
 def _number(nodes: Nodes, value: float) -> str:

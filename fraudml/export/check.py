@@ -1,4 +1,4 @@
-"""An export held against its bundle, row by row: the same probabilities, the same alerts."""
+"""The check of an export against its bundle, row by row: the same probabilities and alerts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,9 @@ from fraudml.errors import RefusedError
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an export is from its bundle.
+    """The largest differences between an export and its bundle on some rows.
 
-    Parameters
-    ----------
-    rows : int
-        How many were compared.
-    largest_difference : float
-        Of the probability, over all rows.
-    largest_margin_difference : float
-        Of the margin.
-    alerts : int
-        How many rows the bundle alerts.
-    flipped_alerts : int
-        How many rows one of the two alerts and the other does not.
-    tolerance : float
-        How far the probability may be.
+    `alerts` are the bundle's; `flipped_alerts` counts the rows that only one of the two alerts.
     """
 
     rows: int
@@ -48,57 +35,34 @@ class Agreement:
         """Return plain data for JSON."""
         return asdict(self)
 
-    def refuse(self, what: str, instead: str) -> None:
-        """Refuse an export that differs.
-
-        Parameters
-        ----------
-        what : str
-            The export, as the message begins.
-        instead : str
-            What to do.
-
-        Raises
-        ------
-        RefusedError
-            It does not hold.
-        """
+    def refuse(self, export: str, instead: str) -> None:
+        """Raise a `RefusedError` where it does not hold; `instead` says what to do."""
         if not self.holds:
             raise RefusedError(
-                f"{what} is not the bundle's model: on {self.rows:,} rows p differs by up to "
-                f"{self.largest_difference:.3g}, where tolerance={self.tolerance:g} allows no more "
-                f"than that, and {self.flipped_alerts:,} alerts are other ones (none may be). "
+                f"{export} is not the bundle's model: on {self.rows:,} rows p differs by up to "
+                f"{self.largest_difference:.3g} (tolerance={self.tolerance:g}), and "
+                f"{self.flipped_alerts:,} alerts differ (none may). "
                 f"{instead}"
             )
 
 
 def compare(
-    decided: Decisions, margin: NDArray[np.float64], p: NDArray[np.float64], tolerance: float
+    decisions: Decisions, margin: NDArray[np.float64], p: NDArray[np.float64], tolerance: float
 ) -> Agreement:
-    """Compare what an export says of some rows with what the bundle says.
-
-    Parameters
-    ----------
-    decided : Decisions
-        The bundle's.
-    margin, p : ndarray of float64
-        The export's.
-    tolerance : float
-        How far p may be.
-    """
-    alert = p >= decided.threshold
+    """Compare the margins and probabilities of an export with the bundle's decisions."""
+    alert = p >= decisions.threshold
     return Agreement(
         rows=len(p),
-        largest_difference=_largest(p, decided.p),
-        largest_margin_difference=_largest(margin, decided.margin),
-        alerts=int(decided.alert.sum()),
-        flipped_alerts=int(np.count_nonzero(alert != decided.alert)),
+        largest_difference=_largest(p, decisions.p),
+        largest_margin_difference=_largest(margin, decisions.margin),
+        alerts=int(decisions.alert.sum()),
+        flipped_alerts=int(np.count_nonzero(alert != decisions.alert)),
         tolerance=tolerance,
     )
 
 
-def _largest(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """The largest difference; what is no number in one of them is as far away as can be."""
-    away = np.abs(one - other)
-    away[np.isnan(away)] = np.finfo(np.float64).max
-    return float(away.max(initial=0.0))
+def _largest(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """The largest difference; NaN in one of them counts as the largest number."""
+    difference = np.abs(a - b)
+    difference[np.isnan(difference)] = np.finfo(np.float64).max
+    return float(difference.max(initial=0.0))

@@ -1,4 +1,4 @@
-"""Trees as flat arrays, whichever library grew them: what every writer of trees starts from."""
+"""Trees as flat arrays, whichever library grew them: the input of every writer of trees."""
 
 from __future__ import annotations
 
@@ -66,35 +66,27 @@ def single_leaf(value: float) -> Forest:
 
 
 def join(trees: Iterable[Forest], base: float = 0.0) -> Forest:
-    """Put trees one after the other.
-
-    Parameters
-    ----------
-    trees : iterable of Forest
-        At least one; their own bases are left out.
-    base : float
-        That of the result.
-    """
-    every = list(trees)
-    nodes = np.cumsum([0, *(len(one.feature) for one in every)])
-    leaves = np.cumsum([0, *(len(one.values) for one in every)])
+    """Join at least one tree into a forest with the base `base`; their own bases are dropped."""
+    parts = list(trees)
+    nodes = np.cumsum([0, *(len(part.feature) for part in parts)])
+    leaves = np.cumsum([0, *(len(part.values) for part in parts)])
 
     def moved(child: Ints, number: int) -> Ints:
         result: Ints = np.where(child < 0, child - leaves[number], child + nodes[number])
         return result
 
     return Forest(
-        roots=np.concatenate([one.roots + nodes[number] for number, one in enumerate(every)]),
-        feature=np.concatenate([one.feature for one in every]),
-        threshold=np.concatenate([one.threshold for one in every]),
-        is_set=np.concatenate([one.is_set for one in every]),
-        sets=tuple(codes for one in every for codes in one.sets),
-        missing_true=np.concatenate([one.missing_true for one in every]),
-        true=np.concatenate([moved(one.true, number) for number, one in enumerate(every)]),
-        false=np.concatenate([moved(one.false, number) for number, one in enumerate(every)]),
-        values=np.concatenate([one.values for one in every]),
+        roots=np.concatenate([part.roots + nodes[number] for number, part in enumerate(parts)]),
+        feature=np.concatenate([part.feature for part in parts]),
+        threshold=np.concatenate([part.threshold for part in parts]),
+        is_set=np.concatenate([part.is_set for part in parts]),
+        sets=tuple(codes for part in parts for codes in part.sets),
+        missing_true=np.concatenate([part.missing_true for part in parts]),
+        true=np.concatenate([moved(part.true, number) for number, part in enumerate(parts)]),
+        false=np.concatenate([moved(part.false, number) for number, part in enumerate(parts)]),
+        values=np.concatenate([part.values for part in parts]),
         base=base,
-        zero_is_missing=frozenset().union(*(one.zero_is_missing for one in every)),
+        zero_is_missing=frozenset().union(*(part.zero_is_missing for part in parts)),
     )
 
 

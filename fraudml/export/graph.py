@@ -25,39 +25,24 @@ from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE
 from fraudml.version import __version__
 
 INPUT, MARGIN, PROBABILITY = "features", "margin", "probability"
-"""What the input and the outputs are called."""
+"""The names of the input and the outputs."""
 
 _IR_VERSION, _OPSET = 10, 21
 """ONNX 1.16 of 2024, the first with the trees of `ai.onnx.ml` 5."""
 
 _ZERO = float(np.float32(1e-35))
-"""Up to here a number is 0 to LightGBM."""
+"""The largest number that is 0 to LightGBM."""
 
 
 def onnx_graph(bundle: DecisionBundle, fingerprint: str | None = None) -> bytes:
-    """Write a bundle's model, prior correction and calibration as one graph.
+    """Return a bundle's model, prior correction and calibration as one graph.
 
     Input: `features`, float32 of shape (n, features), columns in the bundle's order, NaN is
     missing, categories are codes. Outputs: `margin` and `probability`, float64 of shape (n,). The
-    metadata says what the columns are.
-
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What to write.
-    fingerprint : str, optional
-        What names the bundle; it goes into the metadata.
-
-    Returns
-    -------
-    bytes
-        A model of IR version 10 with the operators of `ai.onnx` 21 and `ai.onnx.ml` 5: the same
-        bytes for the same bundle and version of onnx.
-
-    Raises
-    ------
-    ConfigError
-        The extra `onnx` is not installed, or the learner is of a kind without a graph.
+    metadata describes the columns and has the fingerprint of the bundle. The model is of IR version
+    10 with the operators of `ai.onnx` 21 and `ai.onnx.ml` 5: the same bytes for the same bundle and
+    version of onnx. Raises a `ConfigError` where the extra `onnx` is not installed, or the learner
+    has no graph.
     """
     onnx = import_for("format=onnx or engine=onnx", "onnx", "onnx")
     nodes = Nodes(onnx)
@@ -68,7 +53,7 @@ def onnx_graph(bundle: DecisionBundle, fingerprint: str | None = None) -> bytes:
     float32, float64 = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
     tensor = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        nodes.made,
+        nodes.items,
         "fraudml",
         [tensor(INPUT, float32, ["rows", len(bundle.features.names)])],
         [tensor(MARGIN, float64, ["rows"]), tensor(PROBABILITY, float64, ["rows"])],
@@ -100,17 +85,15 @@ def _metadata(bundle: DecisionBundle, fingerprint: str | None) -> dict[str, str]
 
 
 def columns_of(bundle: DecisionBundle) -> list[dict[str, Any]]:
-    """Say of each column what it is made of, and of a category which level has which code."""
-    said: list[dict[str, Any]] = [
+    """Describe each column: what it is made of, and the codes of the levels of a category."""
+    columns: list[dict[str, Any]] = [
         {"name": name, "from": text} for name, text in bundle.features.explained()
     ]
     for position in bundle.features.categorical:
         levels = bundle.features.own[position].levels
-        said[position]["missing"], said[position]["unseen"] = MISSING_CODE, UNSEEN_CODE
-        said[position]["levels"] = dict(
-            zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False)
-        )
-    return said
+        codes = dict(zip(levels, itertools.count(FIRST_LEVEL_CODE), strict=False))
+        columns[position] |= {"missing": MISSING_CODE, "unseen": UNSEEN_CODE, "levels": codes}
+    return columns
 
 
 def _margin(nodes: Nodes, x: str, bundle: DecisionBundle) -> str:
@@ -130,10 +113,10 @@ def _margin(nodes: Nodes, x: str, bundle: DecisionBundle) -> str:
 def _bag(nodes: Nodes, x: str, bag: Bag) -> str:
     total: str | None = None
     for forest, offset in zip(bag.forests, bag.offsets, strict=True):
-        one = _trees(nodes, x, forest)
+        margin = _trees(nodes, x, forest)
         if offset:
-            one = nodes.put("Add", one, nodes.constant(np.array(offset)))
-        total = one if total is None else nodes.put("Add", total, one)
+            margin = nodes.put("Add", margin, nodes.constant(np.array(offset)))
+        total = margin if total is None else nodes.put("Add", total, margin)
     assert total is not None, "a bag has at least one member"
     if len(bag.forests) == 1:
         return total
@@ -148,7 +131,7 @@ def _trees(nodes: Nodes, x: str, forest: Forest) -> str:
 
 
 def _zeros_missing(nodes: Nodes, x: str, columns: list[int]) -> str:
-    """Make NaN of the zeros of some columns, and leave the others as they are."""
+    """Turn the zeros of some columns into NaN."""
     given = _columns(nodes, x, columns)
     zero = nodes.put("LessOrEqual", nodes.put("Abs", given), nodes.constant(np.array(_ZERO)))
     changed = nodes.put("Where", zero, nodes.constant(np.array(np.nan)), given)
@@ -160,24 +143,24 @@ def _zeros_missing(nodes: Nodes, x: str, columns: list[int]) -> str:
 
 def _linear(nodes: Nodes, x: str, model: FittedLinear) -> str:
     """The sum of coefficient × column, where a column is a number, a flag or a level."""
-    made = model.preprocessing
-    if made.kind == "none":
+    steps = model.preprocessing
+    if steps.kind == "none":
         return _weighted(nodes, x, model.coefficients, model.intercept)
     parts = list[str]()
-    if made.numeric:
-        given = _columns(nodes, x, made.numeric)
-        filled = nodes.put("Where", nodes.put("IsNaN", given), _row(nodes, made.fill), given)
-        if made.kind == "impute_scale":
-            shifted = nodes.put("Sub", filled, _row(nodes, made.shift))
-            filled = nodes.put("Div", shifted, _row(nodes, made.scale))
+    if steps.numeric:
+        given = _columns(nodes, x, steps.numeric)
+        filled = nodes.put("Where", nodes.put("IsNaN", given), _row(nodes, steps.fill), given)
+        if steps.kind == "impute_scale":
+            shifted = nodes.put("Sub", filled, _row(nodes, steps.shift))
+            filled = nodes.put("Div", shifted, _row(nodes, steps.scale))
         else:
             filled = nodes.rounded(filled)
         parts.append(filled)
-    if made.flagged:
-        parts.append(nodes.as_double(nodes.put("IsNaN", _columns(nodes, x, made.flagged))))
-    if made.levels:
-        given = _columns(nodes, x, [position for position, _ in made.levels])
-        code = _row(nodes, [float(code) for _, code in made.levels])
+    if steps.flagged:
+        parts.append(nodes.as_double(nodes.put("IsNaN", _columns(nodes, x, steps.flagged))))
+    if steps.levels:
+        given = _columns(nodes, x, [position for position, _ in steps.levels])
+        code = _row(nodes, [float(code) for _, code in steps.levels])
         parts.append(nodes.as_double(nodes.put("Equal", given, code)))
     columns = parts[0] if len(parts) == 1 else nodes.put("Concat", *parts, axis=1)
     return _weighted(nodes, columns, model.coefficients, model.intercept)

@@ -1,4 +1,4 @@
-"""The trees of each kind of learner: the one list of what can be written in other formats."""
+"""The trees of each kind of learner: the list of what can be written in other formats."""
 
 from __future__ import annotations
 
@@ -15,27 +15,16 @@ from fraudml.learners.xgboost import FittedXGBoost
 
 @dataclass(frozen=True)
 class Bag:
-    """Forests whose margins, each with its offset, are averaged; mostly one.
-
-    Parameters
-    ----------
-    forests : tuple of Forest
-        At least one.
-    offsets : tuple of float
-        One each.
-    """
+    """At least one forest, whose margins, each with its offset, are averaged."""
 
     forests: tuple[Forest, ...]
     offsets: tuple[float, ...] = (0.0,)
 
 
 def forests_of(learner: FittedLearner) -> Bag | None:
-    """Return the trees of a learner; None where it has none that can be written down.
+    """Return the trees of a learner; None where it has none that can be exported.
 
-    Raises
-    ------
-    ConfigError
-        It has trees, of a sort that no other format knows.
+    Raises a `ConfigError` where its trees are of a sort that no other format has.
     """
     if isinstance(learner, FittedLightGBM):
         return Bag((lightgbm.read_forest(learner.text),))

@@ -14,13 +14,7 @@ _MISSING_ZERO, _MISSING_NAN = 1, 2
 
 
 def read_forest(text: str) -> Forest:
-    """Read the trees of a model's text.
-
-    Parameters
-    ----------
-    text : str
-        `FittedLightGBM.text`: plain boosting, one output, leaves that are constants.
-    """
+    """Read the trees of `FittedLightGBM.text`: plain boosting, one output, constant leaves."""
     return join(_tree(fields) for fields in _fields(text))
 
 
@@ -36,12 +30,12 @@ def _tree(fields: Mapping[str, str]) -> Forest:
         return single_leaf(float(values[0]))
     threshold = _numbers(fields, "threshold", np.float64)
     feature = _numbers(fields, "split_feature", np.int64)
-    how = _numbers(fields, "decision_type", np.int64)
-    missing = how >> 2 & 3
-    is_set: Flags = (how & _CATEGORY).astype(bool)
+    flags = _numbers(fields, "decision_type", np.int64)
+    missing = flags >> 2 & 3
+    is_set: Flags = (flags & _CATEGORY).astype(bool)
     zero = (missing == _MISSING_ZERO) & ~is_set
     # Where a column had no missing values in the fit, NaN is 0 to LightGBM.
-    missing_true = np.where(missing == 0, threshold >= 0, (how & _DEFAULT_LEFT) > 0) & ~is_set
+    missing_true = np.where(missing == 0, threshold >= 0, (flags & _DEFAULT_LEFT) > 0) & ~is_set
     return Forest(
         roots=np.zeros(1, dtype=np.int64),
         feature=feature,
@@ -57,7 +51,7 @@ def _tree(fields: Mapping[str, str]) -> Forest:
 
 
 def _sets(fields: Mapping[str, str], numbers: Ints) -> Iterator[Ints]:
-    """The codes of each set, which stand as the bits of words of 32."""
+    """The codes of each set, which are the bits of words of 32."""
     if not len(numbers):
         return
     bounds = _numbers(fields, "cat_boundaries", np.int64)

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph, as they are put one after the other."""
+"""The nodes of an ONNX graph, added one after the other."""
 
 from __future__ import annotations
 
@@ -15,34 +15,28 @@ _LEQ, _MEMBER = 0, 6
 
 
 class Nodes:
-    """Collects nodes and constants, and names what they give.
-
-    Parameters
-    ----------
-    onnx : module
-        The library.
-    """
+    """Collects the nodes and constants of a graph, and names their outputs."""
 
     def __init__(self, onnx: Any) -> None:
         self._onnx = onnx
-        self.made: list[Any] = []
+        self.items: list[Any] = []
         self.constants: list[Any] = []
 
     def put(
         self, op: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any
     ) -> str:
-        """Put a node with one output, and return what that is called."""
-        output = output or f"{op.lower()}_{len(self.made)}"
+        """Add a node with one output; return the name of the output."""
+        output = output or f"{op.lower()}_{len(self.items)}"
         node = self._onnx.helper.make_node(op, inputs, [output], domain=domain, **attributes)
-        self.made.append(node)
+        self.items.append(node)
         return output
 
     def tensor(self, values: NDArray[Any], name: str = "") -> Any:
-        """Return an array as an attribute takes it."""
+        """Return an array as an attribute."""
         return self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name)
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Keep an array, and return what it is called."""
+        """Add a constant; return its name."""
         name = f"constant_{len(self.constants)}"
         # `ascontiguousarray` would give a number one dimension.
         self.constants.append(self._onnx.numpy_helper.from_array(np.asarray(values), name))
@@ -53,15 +47,15 @@ class Nodes:
         return self.put("Squeeze", column, self.constant(np.array([1])))
 
     def as_double(self, flags: str) -> str:
-        """Make float64 of anything."""
+        """Cast to float64."""
         return self.put("Cast", flags, to=self._onnx.TensorProto.DOUBLE)
 
     def as_whole(self, numbers: str) -> str:
-        """Make int64 of anything."""
+        """Cast to int64."""
         return self.put("Cast", numbers, to=self._onnx.TensorProto.INT64)
 
     def rounded(self, numbers: str) -> str:
-        """Round float64 to what float32 can hold."""
+        """Round float64 to the precision of float32."""
         return self.as_double(self.put("Cast", numbers, to=self._onnx.TensorProto.FLOAT))
 
 

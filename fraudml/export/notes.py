@@ -1,4 +1,4 @@
-"""What a person is told beside an export: what it holds, and what it does not."""
+"""Texts that accompany an export: what it contains, and what it does not."""
 
 from __future__ import annotations
 
@@ -23,25 +23,15 @@ _LACKS: dict[Format, tuple[str, ...]] = {
 
 
 def lacks(form: Format) -> list[str]:
-    """List what a format leaves out of a bundle."""
+    """Return what a format leaves out of a bundle."""
     return [*_LACKS[form], *_ALWAYS]
 
 
 def readme(bundle: DecisionBundle, columns: Iterable[dict[str, Any]], library: str) -> str:
-    """Write the text that goes with C code.
-
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What was exported.
-    columns : iterable of dict
-        As `columns_of` gives them.
-    library : str
-        What the shared library is called.
-    """
-    listed = "\n".join(f"{number:>5}  {_column(one)}" for number, one in enumerate(columns))
+    """Return the text that accompanies C code; `columns` are those of `columns_of`."""
+    listed = "\n".join(f"{number:>5}  {_describe(column)}" for number, column in enumerate(columns))
     kind, parameters = bundle.calibrator.kind, list(bundle.calibrator.parameters)
-    left_out = "\n".join(f"- {one}" for one in lacks("c"))
+    excluded = "\n".join(f"- {part}" for part in lacks("c"))
     return f"""\
 A fraud model in C, written by fraudml.
 
@@ -60,15 +50,16 @@ the probability of it: {kind}, parameters {parameters if len(parameters) < 4 els
 All functions may be called from several threads at a time.
 
 Not in it:
-{left_out}
+{excluded}
 
 Columns, in their order:
 {listed}
 """
 
 
-def _column(one: dict[str, Any]) -> str:
-    if "levels" not in one:
-        return f"{one['name']}: {one['from']}"
-    others = f"{one['missing']} is missing, {one['unseen']} a level that is not in export.json"
-    return f"{one['name']}: {one['from']}; {others}"
+def _describe(column: dict[str, Any]) -> str:
+    text = f"{column['name']}: {column['from']}"
+    if "levels" not in column:
+        return text
+    missing, unseen = column["missing"], column["unseen"]
+    return f"{text}; {missing} is missing, {unseen} a level that is not in export.json"

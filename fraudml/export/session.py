@@ -18,18 +18,7 @@ _ERRORS_ALONE = 3
 
 
 class Session:
-    """A graph that is ready to run.
-
-    Parameters
-    ----------
-    graph : bytes
-        What `onnx_graph` returned, or the file that holds it.
-
-    Raises
-    ------
-    ConfigError
-        The extra `onnx` is not installed.
-    """
+    """The bytes of a graph, loaded by onnxruntime (a `ConfigError` where it is not installed)."""
 
     def __init__(self, graph: bytes) -> None:
         library = import_for("engine=onnx or format=onnx", "onnxruntime", "onnx")
@@ -54,18 +43,9 @@ class Session:
 
 
 class SessionLearner:
-    """A fitted learner whose margins, prior correction within, come from a graph.
+    """A fitted learner whose margins come from a graph with the columns `names`.
 
-    Parameters
-    ----------
-    native : FittedLearner
-        What the graph was made of; it still explains and saves itself.
-    names : tuple of str
-        The columns of the graph.
-    session : Session
-        The graph.
-    threads : int
-        How many threads to score with; a few rows take one.
+    `native`, from which the graph was exported, still explains and saves itself.
     """
 
     def __init__(
@@ -95,7 +75,7 @@ class SessionLearner:
         return predict_in_threads(self._session.margin, X.values, self._threads)
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
-        """Return what the learner itself says of each feature."""
+        """Return the contributions of the learner itself."""
         return self._native.contributions(X)
 
     def save(self, folder: Path) -> dict[str, Any]:

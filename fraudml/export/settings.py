@@ -1,4 +1,4 @@
-"""What a user says about an export."""
+"""Settings of an export."""
 
 from __future__ import annotations
 
@@ -38,27 +38,15 @@ class ExportSettings:
 
 
 def as_format(name: str | None) -> Format:
-    """Return a format by its name.
-
-    Raises
-    ------
-    ConfigError
-        None is given, or there is no such format.
-    """
+    """Return a format by its name; raise a `ConfigError` where there is none."""
     if name not in FORMATS:
-        said = f"format is '{name}'. {nearest(name, FORMATS)}" if name else "format is not set."
-        raise ConfigError(f"{said} Write format=onnx, format=c or format=lightgbm.")
+        problem = f"format is '{name}'. {nearest(name, FORMATS)}" if name else "format is not set."
+        raise ConfigError(f"{problem} Write format=onnx, format=c or format=lightgbm.")
     return name
 
 
 def as_engine(name: str) -> Engine:
-    """Return an engine by its name.
-
-    Raises
-    ------
-    ConfigError
-        There is no such engine.
-    """
+    """Return an engine by its name; raise a `ConfigError` where there is none."""
     if name not in ENGINES:
         raise ConfigError(f"engine is '{name}'. {nearest(name, ENGINES)}")
     return name

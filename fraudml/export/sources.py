@@ -1,4 +1,4 @@
-"""Trees as C: their code by tl2cgen, and beside it what makes margin and probability of a row."""
+"""Trees as C: their code by tl2cgen, and around it the code for margin and probability."""
 
 from __future__ import annotations
 
@@ -31,17 +31,11 @@ _TREES_A_FILE = 25
 
 
 def find_compiler() -> str:
-    """Return the path of a C compiler.
-
-    Raises
-    ------
-    ConfigError
-        There is none on the PATH.
-    """
+    """Return the path of a C compiler; raise a `ConfigError` where there is none."""
     for name in _COMPILERS:
-        found = shutil.which(name)
-        if found is not None:
-            return found
+        path = shutil.which(name)
+        if path is not None:
+            return path
     raise ConfigError(
         f"format=c needs a C compiler, and none of {', '.join(_COMPILERS)} is on the PATH. Install "
         "one, as by 'apt-get install gcc', or take format=onnx."
@@ -49,12 +43,9 @@ def find_compiler() -> str:
 
 
 def merged(bundle: DecisionBundle) -> Forest:
-    """Return the trees of a bundle's learner as one forest, its mean and offsets within.
+    """Return the trees of a bundle's learner as one forest, averaged, with all offsets.
 
-    Raises
-    ------
-    ConfigError
-        The learner has no trees that can be written down.
+    Raises a `ConfigError` where the learner has no trees that can be exported.
     """
     bag = forests_of(bundle.learner)
     if bag is None:
@@ -63,36 +54,26 @@ def merged(bundle: DecisionBundle) -> Forest:
             "boosted trees (learner=lightgbm, bagged_lightgbm, xgboost, catboost). A linear model "
             "has format=onnx."
         )
-    return _one(bag, bundle.offset)
+    return _merge(bag, bundle.offset)
 
 
-def _one(bag: Bag, offset: float) -> Forest:
+def _merge(bag: Bag, offset: float) -> Forest:
     count = len(bag.forests)
-    bases = (one.base + own for one, own in zip(bag.forests, bag.offsets, strict=True))
+    bases = (forest.base + own for forest, own in zip(bag.forests, bag.offsets, strict=True))
     base = sum(bases) / count + offset
-    return join((scaled(one, 1 / count) for one in bag.forests), base=base)
+    return join((scaled(forest, 1 / count) for forest in bag.forests), base=base)
 
 
 def write_sources(bundle: DecisionBundle, folder: Path) -> None:
-    """Write the C code of a bundle's model.
+    """Write `fraudml_model.h`, `fraudml_model.c` and, in `trees/`, tl2cgen's code.
 
-    Parameters
-    ----------
-    bundle : DecisionBundle
-        What to write.
-    folder : Path
-        Is filled with `fraudml_model.h`, `fraudml_model.c` and, in `trees/`, tl2cgen's code.
-
-    Raises
-    ------
-    ConfigError
-        The extra `c` is not installed, or the learner is of a kind without trees.
+    Raises a `ConfigError` where the extra `c` is not installed, or the learner has no trees.
     """
     generator = import_for("format=c", "tl2cgen", "c")
     forest = merged(bundle)
     model = _treelite_model(forest, len(bundle.features.names))
     files = max(1, len(forest.roots) // _TREES_A_FILE)
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells how many files it writes
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints how many files it writes
         generator.generate_c_code(model, folder / "trees", params={"parallel_comp": files})
     (folder / HEADER).write_text(_header(bundle), encoding="utf-8")
     code = _code(bundle, forest)
@@ -100,28 +81,16 @@ def write_sources(bundle: DecisionBundle, folder: Path) -> None:
 
 
 def compile_library(folder: Path) -> Path:
-    """Compile what `write_sources` wrote into a shared library beside it.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds the code.
-
-    Raises
-    ------
-    ConfigError
-        There is no compiler.
-    MachineError
-        It fails; the text has the first of its lines.
-    """
+    """Compile the code in a folder into a shared library beside it."""
     sources = [folder / "fraudml_model.c", *sorted((folder / "trees").glob("*.c"))]
     names = [str(path.relative_to(folder)) for path in sources]
     command = [find_compiler(), *_FLAGS, "-o", LIBRARY, *names, "-lm"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = "; ".join(done.stderr.strip().splitlines()[:3])
+        message = "; ".join(done.stderr.strip().splitlines()[:3])
         raise MachineError(
-            f"The C compiler ended with {done.returncode}: {said}. Try another one, or more memory."
+            f"The C compiler failed with {done.returncode}: {message}. Try another compiler, or "
+            "more memory."
         )
     return folder / LIBRARY
 
@@ -129,14 +98,9 @@ def compile_library(folder: Path) -> Path:
 def library_scores(
     library: Path, X: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Load a compiled library, and return margin and probability of some rows.
+    """Return margin and probability of some rows of the design matrix by a compiled library.
 
-    Parameters
-    ----------
-    library : Path
-        What `compile_library` made. It stays loaded until the process ends.
-    X : ndarray of float32
-        Rows of the design matrix.
+    The library stays loaded until the process ends.
     """
     predict = ctypes.CDLL(str(library.resolve())).fraudml_predict
     predict.restype = None
@@ -149,7 +113,7 @@ def library_scores(
 
 def _treelite_model(forest: Forest, features: int) -> Any:
     builder = import_for("format=c", "treelite", "c").model_builder
-    made = builder.ModelBuilder(
+    trees = builder.ModelBuilder(
         threshold_type="float64",
         leaf_output_type="float64",
         metadata=builder.Metadata(
@@ -170,13 +134,13 @@ def _treelite_model(forest: Forest, features: int) -> Any:
     )
     sets = dict(zip(np.flatnonzero(forest.is_set).tolist(), forest.sets, strict=True))
     for root in forest.roots.tolist():
-        made.start_tree()
+        trees.start_tree()
         for key, node, true, false in _walk(forest, root):
-            made.start_node(key)
+            trees.start_node(key)
             if node < 0:
-                made.leaf(float(forest.values[~node]))
+                trees.leaf(float(forest.values[~node]))
             elif node in sets:
-                made.categorical_test(
+                trees.categorical_test(
                     int(forest.feature[node]),
                     default_left=bool(forest.missing_true[node]),
                     category_list=sets[node].tolist(),
@@ -185,7 +149,7 @@ def _treelite_model(forest: Forest, features: int) -> Any:
                     right_child_key=false,
                 )
             else:
-                made.numerical_test(
+                trees.numerical_test(
                     int(forest.feature[node]),
                     float(forest.threshold[node]),
                     default_left=bool(forest.missing_true[node]),
@@ -193,9 +157,9 @@ def _treelite_model(forest: Forest, features: int) -> Any:
                     left_child_key=true,
                     right_child_key=false,
                 )
-            made.end_node()
-        made.end_tree()
-    return made.commit()
+            trees.end_node()
+        trees.end_tree()
+    return trees.commit()
 
 
 def _walk(forest: Forest, root: int) -> Iterator[tuple[int, int, int, int]]:
@@ -254,15 +218,15 @@ def _code(bundle: DecisionBundle, forest: Forest) -> str:
     if zero.any():
         tests += " || (zero_is_missing[k] && fabsf(row[k]) <= 1e-35f)"
     table = ", ".join("01"[flag] for flag in zero.astype(int))
-    told = f"static const char zero_is_missing[FRAUDML_FEATURES] = {{{table}}};\n\n"
+    flags = f"static const char zero_is_missing[FRAUDML_FEATURES] = {{{table}}};\n\n"
     return f"""\
-/* What stands around the trees of a fraud model; written by fraudml. */
+/* Margin and probability of a fraud model from its trees; written by fraudml. */
 #include <math.h>
 
 #include "fraudml_model.h"
 #include "trees/header.h"
 
-{told if zero.any() else ""}double fraudml_margin(const float *row) {{
+{flags if zero.any() else ""}double fraudml_margin(const float *row) {{
   union Entry data[FRAUDML_FEATURES];
   double sum = 0.0;
   int k;
@@ -286,9 +250,9 @@ double fraudml_probability(const float *row) {{
 void fraudml_predict(const float *rows, long count, double *margin, double *probability) {{
   long k;
   for (k = 0; k < count; ++k) {{
-    double one = fraudml_margin(rows + k * FRAUDML_FEATURES);
-    if (margin) margin[k] = one;
-    if (probability) probability[k] = fraudml_calibrate(one);
+    double m = fraudml_margin(rows + k * FRAUDML_FEATURES);
+    if (margin) margin[k] = m;
+    if (probability) probability[k] = fraudml_calibrate(m);
   }}
 }}
 """
@@ -299,7 +263,7 @@ def _flags(columns: frozenset[int], count: int) -> Flags:
 
 
 def _calibration(calibrator: FittedCalibrator) -> str:
-    """The function from margin to probability; the same lines and bends as the bundle's."""
+    """The function from margin to probability; the same lines and curves as the bundle's."""
     tables, body = "", "double z = margin;"
     if calibrator.kind == "sigmoid":
         slope, intercept = calibrator.parameters
@@ -308,8 +272,8 @@ def _calibration(calibrator: FittedCalibrator) -> str:
         up, down, intercept = calibrator.parameters
         body = f"""\
 double tail = log1p(exp(-fabs(margin)));
-  double log_s = fmin(margin, 0.0) - tail, other = fmax(margin, 0.0) + tail;
-  double z = {_real(up)} * log_s + {_real(down)} * other + {_real(intercept)};"""
+  double log_s = fmin(margin, 0.0) - tail, log_not_s = fmax(margin, 0.0) + tail;
+  double z = {_real(up)} * log_s + {_real(down)} * log_not_s + {_real(intercept)};"""
     elif calibrator.kind in KNOTS:
         bounds, *lines = segments(calibrator)
         named = zip(("bounds", "start", "height", "slope"), (bounds, *lines), strict=True)

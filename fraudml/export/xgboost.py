@@ -12,14 +12,9 @@ from fraudml.export.forest import Forest, Ints, join, single_leaf
 
 
 def read_forest(model: Mapping[str, Any]) -> Forest:
-    """Read the trees of a model of plain boosting with one output.
+    """Read the trees of `FittedXGBoost.as_json()`: plain boosting with one output.
 
-    XGBoost adds leaves in float32, so that its margins are some 1e-7 of their size away.
-
-    Parameters
-    ----------
-    model : mapping
-        `FittedXGBoost.as_json()`.
+    XGBoost adds leaves in float32: its own margins differ by some 1e-7 of their size.
     """
     learner = model["learner"]
     start = float(str(learner["learner_model_param"]["base_score"]).strip("[]"))
@@ -35,7 +30,7 @@ def _tree(tree: Mapping[str, Any]) -> Forest:
         return single_leaf(float(split[0]))
     numbers = np.where(inner, np.cumsum(inner) - 1, ~(np.cumsum(~inner) - 1))
     is_set = np.array(tree["split_type"])[inner] == 1
-    smaller, other = numbers[left[inner]], numbers[right[inner]]
+    smaller, rest = numbers[left[inner]], numbers[right[inner]]
     default_left = np.array(tree["default_left"])[inner] == 1
     # Below a float32 is at most the one before it.
     threshold = np.nextafter(split[inner], np.float32(-np.inf)).astype(np.float64)
@@ -47,8 +42,8 @@ def _tree(tree: Mapping[str, Any]) -> Forest:
         sets=tuple(_sets(tree)),
         # Categories of a set go right.
         missing_true=default_left != is_set,
-        true=np.where(is_set, other, smaller),
-        false=np.where(is_set, smaller, other),
+        true=np.where(is_set, rest, smaller),
+        false=np.where(is_set, smaller, rest),
         values=split[~inner].astype(np.float64),
     )
 

@@ -297,7 +297,7 @@ def test_catboost_that_looks_at_categories_is_refused() -> None:
     data = checked(table())
     train = replace(bundle.features.matrix(data), label=data.label)
     learner = CatBoost(iterations=20).fit(train, FitContext())
-    with pytest.raises(ConfigError, match="looks at categories"):
+    with pytest.raises(ConfigError, match="encodes categories"):
         onnx_graph(replace(bundle, learner=learner))
 
 
@@ -365,7 +365,7 @@ def test_c_without_a_compiler_or_with_one_that_fails(
     false = next((p for p in ("/bin/false", "/usr/bin/false") if Path(p).exists()), None)
     if false is not None:
         monkeypatch.setattr(shutil, "which", lambda name: false)
-        with pytest.raises(MachineError, match="The C compiler ended with 1"):
+        with pytest.raises(MachineError, match="The C compiler failed with 1"):
             compile_library(tmp_path)
 
 

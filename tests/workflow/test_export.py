@@ -157,7 +157,7 @@ def test_an_export_that_differs_is_refused_and_leaves_nothing(
 
     monkeypatch.setattr("fraudml.workflows.export.onnx_graph", other)
     assert export(run, "onnx", output, "tolerance=0.9") == 4  # alerts flip
-    assert "alerts are other ones" in capsys.readouterr().err
+    assert "alerts differ" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
