@@ -1,6 +1,6 @@
-"""Boosters of LightGBM, each on all frauds and a part of the legitimate rows, margins averaged.
+"""LightGBM models, each on all frauds and a part of the legitimate rows, margins averaged.
 
-How the defaults were found is told in docs/defaults.md.
+docs/defaults.md has the measurements behind the defaults.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import BundleError, ConfigError, DataError, all_problems
+from fraudml.errors import BundleError, DataError
 from fraudml.learners.boosting import accept_early_end
 from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_model
 from fraudml.learners.losses import Loss
-from fraudml.learners.protocol import FitContext, check_fit_rows, log_device_changes
+from fraudml.learners.parameters import Number, parameter
+from fraudml.learners.protocol import FitContext, check_fit_rows
 from fraudml.matrix import DesignMatrix
-from fraudml.progress import Progress
 from fraudml.seeds import child_generator, child_seed
 
 _log = logging.getLogger(__name__)
@@ -32,29 +32,16 @@ MODEL_FILE = "model_{}.txt"
 
 
 @dataclass(frozen=True, init=False)
-class BaggedLightGBM:
-    """Settings of boosters whose margins are averaged.
+class BaggedLightGBM(LightGBM):
+    """Settings of several LightGBM models whose margins are averaged.
 
-    Each is fitted as `LightGBM` fits, on every fraud and on its own part of the legitimate rows,
-    and its margins are corrected for the share of them that it saw: their mean is on the scale of
-    the log-odds. The parts are cut one after the other from a shuffle of the rows.
+    Each is fitted as `LightGBM` fits, on every fraud and on its own part of the legitimate rows;
+    its margins are corrected for the share of them that it saw, so that their mean is on the scale
+    of the log-odds. The parts are consecutive pieces of a shuffle of the legitimate rows. The
+    parameters of `LightGBM` are those of each member.
 
-    Parameters
-    ----------
-    n_members : int
-        How many; a score costs as many times that of one.
-    fraud_share : float
-        The share of frauds that a booster sees, each row counted with its weight. Where frauds
-        are no rarer, every booster sees all rows, and the log says so.
-    member : LightGBM, optional
-        The settings of each booster, where they are at hand; for `dataclasses.replace`.
-    **parameters
-        Those of `LightGBM`, laid over `member`.
-
-    Raises
-    ------
-    ConfigError
-        What `LightGBM` refuses, or a value out of range: all of them at once.
+    On the CPU the same rows, seed and version of LightGBM give the same model with any number of
+    threads; more members leave those before them as they are.
 
     Examples
     --------
@@ -63,112 +50,73 @@ class BaggedLightGBM:
     (3, 15)
     """
 
-    n_members: int
-    fraud_share: float
-    member: LightGBM
-
-    def __init__(
-        self,
-        *,
-        n_members: int = 5,
-        fraud_share: float = 0.02,
-        member: LightGBM | None = None,
-        **parameters: Any,
-    ) -> None:
-        problems = _wrong_values(n_members, fraud_share)
-        try:
-            base = {} if member is None else member.to_dict()
-            object.__setattr__(self, "member", LightGBM(**base | parameters))
-        except ConfigError as error:
-            problems.append(str(error))
-        if problems:
-            raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
-        object.__setattr__(self, "n_members", n_members)
-        object.__setattr__(self, "fraud_share", fraud_share)
-
-    devices = LightGBM.devices
-    rounds_key = LightGBM.rounds_key
-
-    def on(self, device: str, *, deterministic: bool = False) -> BaggedLightGBM:
-        """Return the learner as it runs on a device; see `LightGBM.on`."""
-        member = self.member.on(device, deterministic=deterministic)
-        return self if member is self.member else replace(self, member=member)
+    n_members: int = parameter(
+        5,
+        Number(1, whole=True),
+        "Number of models; scoring takes as many times as long as with one.",
+    )
+    fraud_share: float = parameter(
+        0.02,
+        Number(0, 1, inclusive=False),
+        "Share of frauds among the rows of a member, each row counted with its weight. Where "
+        "frauds are no rarer, every member gets all rows, and the log says so.",
+    )
 
     @property
-    def max_rounds(self) -> int:
-        """How many rounds each booster makes where nothing else is said."""
-        return self.member.max_rounds
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all parameters; `BaggedLightGBM(**…)` makes an equal learner."""
-        own = {"n_members": self.n_members, "fraud_share": self.fraud_share}
-        return own | self.member.to_dict()
+    def member(self) -> LightGBM:
+        """The settings of each member."""
+        own = self.to_dict()
+        del own["n_members"], own["fraud_share"]
+        return LightGBM(**own)
 
     def fit(
-        self,
-        train: DesignMatrix,
-        context: FitContext,
-        *,
-        rounds: int | None = None,
+        self, train: DesignMatrix, context: FitContext, *, rounds: int | None = None
     ) -> FittedBagged:
-        """Fit one booster after the other, each on a copy of its rows.
+        """Fit one member after the other, each on a copy of its rows; see `Booster.fit`.
 
-        On the CPU the same rows, seed and version of LightGBM give the same model, whatever the
-        threads; more boosters leave those before them as they are.
-
-        Parameters
-        ----------
-        train : DesignMatrix
-            With labels of both classes.
-        context : FitContext
-            Seed, threads, device, deadline, progress.
-        rounds : int, optional
-            How many rounds each booster makes, instead of `num_iterations`.
-
-        Raises
-        ------
-        BudgetError
-            The deadline passed before a tenth of the first booster's rounds. Later, what is whole
-            is kept, with a warning in the log.
-        ConfigError
-            LightGBM refuses a parameter, or the device is not there.
-        DataError
-            No feature, one class only, a weight that is negative or not finite, or a class
-            without any weight.
+        Once the deadline has passed, the members that are complete are kept, with a warning in the
+        log; the first one also with a tenth of its rounds.
         """
         check_fit_rows(train)
-        member = self.member.on(context.device)
-        log_device_changes(self.member, member, context.device)
+        member = self.placed(context).member
         wanted = self.max_rounds if rounds is None else rounds
         models: list[FittedLightGBM] = []
         offsets: list[float] = []
         for number, (part, share) in enumerate(self._parts(train, context.seed)):
-            own = replace(
-                context,
-                seed=child_seed(context.seed, f"booster {number}"),
-                progress=_reporting(context.progress, number, self.n_members),
-                watch=None,  # it would see one booster after the other
-                bins=None,  # each has rows of its own
-            )
-            model, done = member.fit_in_time(part, own, wanted)
-            if done < wanted and models:
-                break
-            models.append(model)
+            booster, done = member.boost(part, self._context_of(number, context), wanted)
+            if done < wanted:
+                if models:
+                    break
+                accept_early_end(done, wanted, self.rounds_key)
+            models.append(member.fitted(booster, part, context.threads))
             offsets.append(_offset(share, part, train, context.loss))
             if done < wanted:
-                accept_early_end(done, wanted, "num_iterations")
                 break
         if len(models) < self.n_members:
             _log.warning(
-                "The time was over: the model has %d of %d boosters. Raise budget.seconds for all "
-                "of them.",
+                "Time budget exhausted: the model has %d of %d members. Raise budget.seconds for "
+                "all of them.",
                 len(models),
                 self.n_members,
             )
         return FittedBagged(models, offsets)
 
+    def _context_of(self, number: int, context: FitContext) -> FitContext:
+        """The context of one member's fit."""
+
+        def progress(stage: str, share: float) -> None:
+            context.progress(stage, (number + share) / self.n_members)
+
+        return replace(
+            context,
+            seed=child_seed(context.seed, f"booster {number}"),
+            progress=progress,
+            watch=None,  # it would be given the margins of one member after the other
+            bins=None,  # each member has its own rows
+        )
+
     def _parts(self, train: DesignMatrix, seed: int) -> Iterator[tuple[DesignMatrix, float]]:
-        """The rows of each booster, and the share of the legitimate weight among them."""
+        """The rows of each member, and the share of the legitimate weight among them."""
         weight = np.ones(len(train)) if train.weight is None else train.weight
         frauds, legit = (np.flatnonzero((train.y == label) & (weight > 0)) for label in (1, 0))
         if not len(frauds) or not len(legit):
@@ -182,7 +130,7 @@ class BaggedLightGBM:
             size = len(legit)
             _log.warning(
                 "learner.fraud_share is %g, and frauds are no rarer among the rows of the fit: "
-                "every booster sees all of them.",
+                "every member gets all of them.",
                 self.fraud_share,
             )
         shuffled = child_generator(seed, "legitimate rows").permutation(legit)
@@ -193,7 +141,7 @@ class BaggedLightGBM:
 
 
 class FittedBagged:
-    """Boosters whose margins are averaged.
+    """LightGBM models whose margins are averaged.
 
     Parameters
     ----------
@@ -211,97 +159,57 @@ class FittedBagged:
 
     @property
     def rounds(self) -> int:
-        """How many boosting rounds there are: those of the longest booster."""
+        """The number of boosting rounds of the longest member."""
         return max(model.rounds for model in self.models)
 
     def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
-        """Return the log-odds of fraud, one float64 a row: the mean of the boosters'.
-
-        Parameters
-        ----------
-        X : DesignMatrix
-            The columns of the fit, in their order.
-        rounds : int, optional
-            Use only the first rounds of each booster, at least 1; more than there are means all.
-
-        Raises
-        ------
-        DataError
-            Other columns than those of the fit.
-        """
+        """Return the mean of the members' log-odds; see `FittedBooster.margin`."""
         return self._mean(
             model.margin(X, rounds) + offset
             for model, offset in zip(self.models, self.offsets, strict=True)
         )
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
-        """Return the mean of the boosters' Shapley values, shape (n_rows, n_features + 1).
-
-        A row sums to its margin up to rounding; the last column is the base, the same in each row.
-        """
+        """Return the mean of the members' Shapley values; see `FittedBooster.contributions`."""
         parts = self._mean(model.contributions(X) for model in self.models)
         parts[:, -1] += sum(self.offsets) / len(self.offsets)
         return parts
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write a text for each booster; return the names of the columns, and the offsets."""
+        """Write a text for each member; return the names of the columns, and the offsets."""
         for number, model in enumerate(self.models):
             model.write(folder / MODEL_FILE.format(number))
         return {"names": list(self.models[0].names), "offsets": list(self.offsets)}
 
     def _mean(self, parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Add one by one: a sum along an axis takes another order for a single row."""
+        """Add in order: a sum along an axis takes another order for a single row."""
         total: NDArray[np.float64] = reduce(np.add, parts)
         return total / len(self.models)
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedBagged:
+def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedBagged:
     """Read back what `FittedBagged.save` wrote; margins are the same bits.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds the boosters' texts.
-    facts : mapping
-        What `save` returned.
-    threads : int
-        How many threads to score with.
 
     Raises
     ------
     BundleError
-        A file is missing or is no model of LightGBM's, or its columns are not those of the facts.
+        A file is missing or no LightGBM model, or its columns are not those of the metadata.
     """
     try:
-        offsets = [float(offset) for offset in facts["offsets"]]
+        offsets = [float(offset) for offset in metadata["offsets"]]
         if not offsets or not np.isfinite(offsets).all():
             raise ValueError(f"the offsets are {offsets}")
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"Cannot read '{folder}': {error!r}. Write the bundle again.") from error
     paths = [folder / MODEL_FILE.format(number) for number in range(len(offsets))]
-    return FittedBagged([read_model(path, facts, threads) for path in paths], offsets)
-
-
-def _wrong_values(n_members: Any, fraud_share: Any) -> list[str]:
-    problems = []
-    if not isinstance(n_members, int) or isinstance(n_members, bool) or n_members < 1:
-        problems.append(f"learner.n_members is {n_members!r}. It is a whole number from 1.")
-    if not isinstance(fraud_share, (int, float)) or not 0 < fraud_share < 1:
-        problems.append(f"learner.fraud_share is {fraud_share!r}. It is above 0 and below 1.")
-    return problems
+    return FittedBagged([read_model(path, metadata, threads) for path in paths], offsets)
 
 
 def _offset(share: float, part: DesignMatrix, train: DesignMatrix, loss: Loss | None) -> float:
-    """What takes a booster's margins to the scale that one of all rows would have.
+    """What takes a member's margins to the scale of a model fitted on all rows.
 
-    Prior correction by the legitimate rows that it saw (Dal Pozzolo et al. 2015); for a loss of its
-    own, whose scores have no prior to correct, where it started from beside where all rows would.
+    The prior correction for the share of legitimate rows that it saw (Dal Pozzolo et al. 2015).
+    The scores of a loss of its own have no prior to correct: there it is the difference between
+    the starting margins of the part and of all rows.
     """
     return math.log(share) if loss is None else loss.start(part) - loss.start(train)
-
-
-def _reporting(progress: Progress, done: int, n_members: int) -> Progress:
-    def report(stage: str, share: float) -> None:
-        progress(stage, (done + share) / n_members)
-
-    return report

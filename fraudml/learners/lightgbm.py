@@ -1,44 +1,32 @@
 """Gradient-boosted trees by LightGBM, with defaults for rare events.
 
-How the defaults were found is told in docs/defaults.md.
+docs/defaults.md has the measurements behind the defaults.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import BundleError, ConfigError, DataError
 from fraudml.learners.boosting import (
-    ONE_THREAD_ROWS,
-    accept_early_end,
-    bins_within,
+    Booster,
+    FittedBooster,
+    boost_rounds,
     gradient_step,
+    import_library,
 )
-from fraudml.learners.lightgbm_parameters import (
-    DEVICE_TYPES,
-    DEVICES,
-    LIGHTGBM,
-    OPENCL_BINS,
-    import_lightgbm,
-)
-from fraudml.learners.monotone import Monotone, monotone_signs
-from fraudml.learners.parameters import plain_parameters, validate_and_set
-from fraudml.learners.protocol import (
-    FitContext,
-    check_device,
-    check_fit_rows,
-    check_score_columns,
-    log_device_changes,
-)
-from fraudml.learners.watch import Bins, every_round
+from fraudml.learners.monotone import monotone_signs
+from fraudml.learners.parameters import Number, Switch, parameter, reasons
+from fraudml.learners.protocol import FitContext
+from fraudml.learners.watch import shared_bins
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -47,49 +35,98 @@ if TYPE_CHECKING:
 KIND = "lightgbm"
 MODEL_FILE = "model.txt"
 
+REFUSED = reasons(
+    (
+        "fraudml fits two classes, with the loss of the loss group",
+        "objective num_class sigmoid reg_sqrt alpha fair_c poisson_max_delta_step "
+        "tweedie_variance_power auc_mu_weights multi_error_top_k label_gain eval_at objective_seed "
+        "lambdarank_norm lambdarank_position_bias_regularization lambdarank_truncation_level "
+        "bagging_by_query group_column",
+    ),
+    ("use weighting=…", "is_unbalance scale_pos_weight weight_column"),
+    ("use data.columns.categorical=[…]", "categorical_feature"),
+    ("use monotone={feature: 1} or -1", "monotone_constraints"),
+    ("use data.columns…", "label_column ignore_column header"),
+    ("use seed=…, from which every seed of a run is derived", "seed"),
+    (
+        "it is derived from seed=…",
+        "bagging_seed data_random_seed drop_seed extra_seed feature_fraction_seed",
+    ),
+    ("use threads=…", "num_threads"),
+    ("use device=…", "device_type"),
+    ("use device.deterministic=true", "gpu_use_dp"),
+    ("fraudml reports progress itself", "verbosity"),
+    (
+        "it is fixed, so that the same rows give the same model on any number of threads",
+        "deterministic force_col_wise force_row_wise feature_pre_filter",
+    ),
+    (
+        "rounds are chosen on out-of-fold scores, or set by num_iterations",
+        "early_stopping_round early_stopping_min_delta metric metric_freq first_metric_only "
+        "is_provide_training_metric",
+    ),
+    (
+        "only in plain boosting are the first rounds of a model themselves a model",
+        "boosting drop_rate max_drop skip_drop uniform_drop xgboost_dart_mode",
+    ),
+    ("such trees have no contributions and no export", "linear_tree linear_lambda"),
+    (
+        "fraudml reads and writes its files itself",
+        "config convert_model convert_model_language data forcedbins_filename "
+        "forcedsplits_filename input_model output_model output_result parser_config_file "
+        "precise_float_parser refit_decay_rate save_binary saved_feature_importance_type "
+        "snapshot_freq task two_round valid",
+    ),
+    (
+        "fraudml fits on one machine",
+        "local_listen_port machine_list_filename machines num_machines pre_partition time_out "
+        "top_k tree_learner",
+    ),
+    (
+        "a row has the same score however it is scored",
+        "num_iteration_predict start_iteration_predict pred_early_stop pred_early_stop_freq "
+        "pred_early_stop_margin predict_contrib predict_disable_shape_check predict_leaf_index "
+        "predict_raw_score",
+    ),
+)
+"""LightGBM's parameters that cannot be set, each with the reason."""
+
+DEVICES: Mapping[str, str] = {
+    "cpu": "",
+    "opencl": (
+        "LightGBM's wheel has OpenCL; it needs a loader and the driver of a device: on Debian and "
+        "Ubuntu 'apt-get install ocl-icd-libopencl1 clinfo' and the OpenCL driver of the card's "
+        "maker, after which 'clinfo -l' lists the card. ('pocl-opencl-icd' runs OpenCL on the "
+        "processor: for tests, many times slower than device=cpu.)"
+    ),
+    "cuda": (
+        "LightGBM's wheel has no CUDA: it needs an NVIDIA card with its driver ('nvidia-smi' lists "
+        "it), and a build of its own. With a CUDA toolkit ('nvcc --version'), CMake from 3.28 and "
+        "NCCL: pip install cmake nvidia-nccl-cu13, then NCCL_ROOT=$(python -c 'import nvidia.nccl; "
+        "print(nvidia.nccl.__path__[0])') pip install --force-reinstall --no-deps lightgbm "
+        "--no-binary lightgbm --config-settings=cmake.define.USE_CUDA=ON "
+        "--config-settings=cmake.define.BUILD_WITH_SHARED_NCCL=ON"
+    ),
+}
+"""The devices that LightGBM runs on, each with what it needs."""
+
+_DEVICE_TYPES = {"cpu": "cpu", "opencl": "gpu", "cuda": "cuda"}
+"""LightGBM's names of the devices."""
+
+_OPENCL_BINS = 255
+"""LightGBM's OpenCL kernels count in one byte."""
+
 
 @dataclass(frozen=True, init=False)
-class LightGBM:
+class LightGBM(Booster):
     """Settings of gradient-boosted trees, under LightGBM's own names.
 
-    The fields are the parameters that decide how rare events are learnt; every other parameter of
-    LightGBM can be given beside them, by its name or an alias, and keeps LightGBM's default
-    otherwise. docs/defaults.md has the numbers behind each default.
+    The settings listed decide how rare events are learnt; any other parameter of LightGBM can be
+    given as well, by its name or an alias, and keeps LightGBM's default otherwise.
 
-    Parameters
-    ----------
-    num_iterations : int
-        Boosting rounds, where they are not chosen on out-of-fold scores. With
-        `boost_from_average=False`, `learning_rate × num_iterations` should be 9 or more: until
-        then margins have not come down to the base rate, and p is too high before calibration.
-    learning_rate : float
-        Slow: LightGBM's .1 with its large trees learns a few hundred frauds by heart.
-    num_leaves : int
-        Small trees, for the same reason.
-    lambda_l2 : float
-        L2 of the leaf values. Rows that the model is sure of weigh next to nothing in Hessians:
-        without L2 a leaf of them takes an enormous value.
-    max_bin : int
-        Fine bins: in histories of cards and terminals, frauds sit in tails that 255 bins merge.
-    min_data_in_leaf : int
-        Rows a leaf must have; LightGBM's own default.
-    feature_fraction : float
-        Share of the features that a tree may use: trees that differ, and half the time.
-    boost_from_average : bool
-        Whether margins start at the log-odds of the base rate. From there, Hessians are tiny in
-        the first rounds, which costs AP wherever L2 is low; from 0, they are not.
-    monotone : mapping, optional
-        By name, features that may only raise the margin (1) or only lower it (-1).
-    other : mapping, optional
-        More parameters of LightGBM, as `**more`; for `dataclasses.replace`.
-    **more
-        Any other parameter of LightGBM.
-
-    Raises
-    ------
-    ConfigError
-        A name that LightGBM does not have (with the nearest), a parameter that is not the learner's
-        to set (with the reason), or a value out of range: all of them at once.
+    On the CPU the same rows, seed and version of LightGBM give the same model with any number of
+    threads; a GPU adds up in no fixed order, see docs/devices.md. A fit takes, besides the matrix,
+    2 bytes a value (1 up to 255 bins) and about 60 a row.
 
     Examples
     --------
@@ -99,172 +136,98 @@ class LightGBM:
     0.8
     """
 
-    num_iterations: int
-    learning_rate: float
-    num_leaves: int
-    lambda_l2: float
-    max_bin: int
-    min_data_in_leaf: int
-    feature_fraction: float
-    boost_from_average: bool
-    monotone: Monotone
-    other: tuple[tuple[str, Any], ...]
+    num_iterations: int = parameter(
+        300,
+        Number(1, whole=True),
+        "Boosting rounds, where they are not chosen on out-of-fold scores. With "
+        "`boost_from_average=False`, `learning_rate × num_iterations` should be 9 or more: before "
+        "that, margins have not come down to the base rate and p is too high before calibration.",
+    )
+    learning_rate: float = parameter(
+        0.06,
+        Number(1e-6),
+        "Low: with LightGBM's default of .1 and its large trees, a few hundred frauds are learnt "
+        "by heart.",
+    )
+    num_leaves: int = parameter(
+        8,
+        Number(2, 131072, whole=True),
+        "Leaves of a tree: few, so that rare frauds are not learnt by heart.",
+    )
+    lambda_l2: float = parameter(
+        10.0,
+        Number(0),
+        "L2 penalty on leaf values. The Hessians of rows that the model is certain of are close to "
+        "0: without a penalty a leaf of such rows takes an enormous value.",
+    )
+    max_bin: int = parameter(
+        4095,
+        Number(2, 65535, whole=True),
+        "Bins of a feature. Fine, as frauds lie in the tails of card and terminal histories, which "
+        "255 bins merge.",
+    )
+    min_data_in_leaf: int = parameter(
+        20, Number(0, whole=True), "Rows that a leaf must have; LightGBM's own default."
+    )
+    feature_fraction: float = parameter(
+        0.5,
+        Number(1e-6, 1),
+        "Share of the features that a tree may use: trees that differ, in half the time.",
+    )
+    boost_from_average: bool = parameter(
+        False,
+        Switch(),
+        "Whether margins start at the log-odds of the base rate. From there the first Hessians are "
+        "tiny, which lowers average precision where L2 is low; from 0 they are not.",
+    )
 
-    def __init__(
-        self,
-        *,
-        num_iterations: int = 300,
-        learning_rate: float = 0.06,
-        num_leaves: int = 8,
-        lambda_l2: float = 10.0,
-        max_bin: int = 4095,
-        min_data_in_leaf: int = 20,
-        feature_fraction: float = 0.5,
-        boost_from_average: bool = False,
-        monotone: Mapping[str, Any] | Monotone = (),
-        other: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
-        **more: Any,
-    ) -> None:
-        own = {
-            "num_iterations": num_iterations,
-            "learning_rate": learning_rate,
-            "num_leaves": num_leaves,
-            "lambda_l2": lambda_l2,
-            "max_bin": max_bin,
-            "min_data_in_leaf": min_data_in_leaf,
-            "feature_fraction": feature_fraction,
-            "boost_from_average": boost_from_average,
-            "monotone": monotone,
-            "other": other,
-        }
-        validate_and_set(self, LIGHTGBM, own, more)
-
-    devices = DEVICES
+    title = "LightGBM"
     rounds_key = "num_iterations"
+    devices = DEVICES
+    refused = REFUSED
 
-    def on(self, device: str, *, deterministic: bool = False) -> LightGBM:  # noqa: ARG002 - can all
-        """Return the learner as it runs on a device: on OpenCL, with at most 255 bins.
+    @staticmethod
+    def parameter_names() -> dict[str, str]:
+        """Return every name and alias that LightGBM knows, each with the documented name."""
+        known = import_lightgbm().basic._ConfigAliases._get_all_param_aliases()
+        return {alias: name for name, aliases in known.items() for alias in aliases}
 
-        Raises
-        ------
-        ConfigError
-            More bins were asked for by hand.
-        """
-        check_device("LightGBM", device, self.devices)
-        if device != "opencl":
-            return self
-        bins = bins_within(self, "max_bin", OPENCL_BINS, device)
-        return self if bins == self.max_bin else replace(self, max_bin=bins)
+    def on(self, device: str, *, deterministic: bool = False) -> Self:
+        """Return the learner as it runs on a device: on OpenCL, with at most 255 bins."""
+        own = super().on(device, deterministic=deterministic)
+        return own.with_bins(device, "max_bin", _OPENCL_BINS) if device == "opencl" else own
 
-    @property
-    def max_rounds(self) -> int:
-        """How many rounds a fit makes where nothing else is said."""
-        return self.num_iterations
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all parameters under LightGBM's names; `LightGBM(**…)` makes an equal learner."""
-        return plain_parameters(self)
-
-    def fit(
-        self,
-        train: DesignMatrix,
-        context: FitContext,
-        *,
-        rounds: int | None = None,
-    ) -> FittedLightGBM:
-        """Fit on `train`, with its weights.
-
-        On the CPU the same rows, seed and version of LightGBM give the same model, whatever the
-        threads; a GPU's sums come in no fixed order, see docs/devices.md.
-        Memory beside the matrix: 2 bytes a value (1 up to 255 bins) and about 60 a row.
-
-        Parameters
-        ----------
-        train : DesignMatrix
-            With labels of both classes.
-        context : FitContext
-            Seed, threads, device, deadline, progress.
-        rounds : int, optional
-            How many rounds to make, instead of `num_iterations`.
-
-        Raises
-        ------
-        BudgetError
-            The deadline passed before a tenth of the rounds. Later, the fit ends early with a
-            warning in the log.
-        ConfigError
-            LightGBM refuses a parameter, or the device is not there.
-        DataError
-            No feature, one class only, a weight that is negative or not finite, a name in
-            `monotone` that is no feature or a categorical one, or on OpenCL a categorical feature
-            of too many categories.
-        """
-        check_fit_rows(train)
-        rounds = self.num_iterations if rounds is None else rounds
-        model, done = self.fit_in_time(train, context, rounds)
-        if done < rounds:
-            accept_early_end(done, rounds, "num_iterations")
-        return model
-
-    def fit_in_time(
-        self, train: DesignMatrix, context: FitContext, rounds: int
-    ) -> tuple[FittedLightGBM, int]:
-        """Fit until the deadline, and leave it to the caller whether that was long enough.
-
-        Parameters
-        ----------
-        train, context
-            As for `fit`; the rows are checked.
-        rounds : int
-            How many rounds to make.
-
-        Returns
-        -------
-        model : FittedLightGBM
-            Of what there was time for.
-        done : int
-            After how many rounds the fit ended: 0 makes no model that can be used.
-        """
-        own = self.on(context.device)
-        log_device_changes(self, own, context.device)
-        booster, done = own._boost(train, context, rounds)
-        return FittedLightGBM(_model_text(booster), train.names, context.threads), done
-
-    def _boost(
+    def boost(
         self, train: DesignMatrix, context: FitContext, rounds: int
     ) -> tuple[lgb.Booster, int]:
+        """Fit until the deadline; return LightGBM's booster and the number of rounds done."""
         library = import_lightgbm()
         parameters = self._parameters(train, context)
-        start = None if context.loss is None else context.loss.start(train)
-
-        def binned() -> lgb.Dataset:
-            rows: lgb.Dataset = library.Dataset(
-                train.values,
-                label=train.y,
-                weight=train.weight,
-                init_score=None if start is None else np.full(len(train), start),
-                categorical_feature=list(train.categorical),
-                params=parameters,
-                free_raw_data=True,
-            )
-            return rows.construct()
-
+        step = gradient_step(context.loss, train)
         try:
-            rows = (
-                binned() if context.bins is None else _kept(context.bins, binned, parameters, train)
+            rows = shared_bins(
+                context.bins,
+                _bins_key(parameters),
+                train,
+                lambda: _dataset(train, context, parameters),
             )
             booster: lgb.Booster = library.Booster(parameters, rows)
-            step = None if context.loss is None else gradient_step(context.loss, train)
-            tell = every_round(context.watch, rounds, partial(_added, booster, context.threads))
-            for done in range(rounds):
-                if context.deadline.expired:
-                    return booster, done
-                booster.update(fobj=step)
-                context.progress("fit", (done + 1) / rounds)
-                tell(done + 1)
+            done = boost_rounds(
+                context,
+                rounds,
+                lambda _: booster.update(fobj=step),
+                partial(_added_margin, booster, context.threads),
+            )
         except library.basic.LightGBMError as error:
-            raise _refused(error, train) from error
-        return booster, rounds
+            raise _refusal(error, train) from error
+        return booster, done
+
+    def fitted(self, booster: lgb.Booster, train: DesignMatrix, threads: int) -> FittedLightGBM:
+        """Return the trees alone, without how they were fitted (threads, device)."""
+        text: str = booster.model_to_string(num_iteration=-1)
+        fit_parameters = r"\nparameters:\n.*?\nend of parameters\n"
+        text = re.sub(fit_parameters, "", text, count=1, flags=re.DOTALL)
+        return FittedLightGBM(text.encode(), train.names, threads)
 
     def _parameters(self, train: DesignMatrix, context: FitContext) -> dict[str, Any]:
         parameters = self.to_dict()
@@ -279,12 +242,29 @@ class LightGBM:
             "metric": "none",
             "seed": context.seed,
             "num_threads": context.threads,
-            "device_type": DEVICE_TYPES[context.device],
+            "device_type": _DEVICE_TYPES[context.device],
             "verbosity": -1,
             "deterministic": True,
             "force_col_wise": True,
             "feature_pre_filter": False,
         }
+
+
+def _dataset(
+    train: DesignMatrix, context: FitContext, parameters: Mapping[str, Any]
+) -> lgb.Dataset:
+    """Bin the rows."""
+    start = None if context.loss is None else np.full(len(train), context.loss.start(train))
+    rows: lgb.Dataset = import_lightgbm().Dataset(
+        train.values,
+        label=train.y,
+        weight=train.weight,
+        init_score=start,
+        categorical_feature=list(train.categorical),
+        params=parameters,
+        free_raw_data=True,
+    )
+    return rows.construct()
 
 
 _OF_TREES_ALONE = {
@@ -293,150 +273,107 @@ _OF_TREES_ALONE = {
     *("feature_fraction", "feature_fraction_bynode", "bagging_fraction", "bagging_freq"),
     *("pos_bagging_fraction", "neg_bagging_fraction", "boost_from_average"),
 }
-"""Parameters that say nothing of bins, under LightGBM's own names; any other one may."""
+"""Parameters that do not change bins, under LightGBM's own names; any other one may."""
 
 
-def _kept(
-    bins: Bins,
-    binned: Callable[[], lgb.Dataset],
-    parameters: Mapping[str, Any],
-    train: DesignMatrix,
-) -> lgb.Dataset:
-    of_bins = {name: one for name, one in parameters.items() if name not in _OF_TREES_ALONE}
-    rows: lgb.Dataset = bins.of(repr(sorted(of_bins.items())), train.values.nbytes, binned)
-    return rows
+def _bins_key(parameters: Mapping[str, Any]) -> str:
+    return repr(sorted((k, v) for k, v in parameters.items() if k not in _OF_TREES_ALONE))
 
 
-def _added(
+def _added_margin(
     booster: lgb.Booster, threads: int, values: NDArray[np.float32], start: int, end: int
 ) -> NDArray[Any]:
-    """What some rounds add to margins."""
-    added: Any = booster.predict(
+    """What the rounds from `start` to `end` add to margins."""
+    margin: Any = booster.predict(
         values,
         raw_score=True,
         start_iteration=start,
         num_iteration=end - start,
         num_threads=threads,
     )
-    return np.asarray(added)
+    return np.asarray(margin)
 
 
-class FittedLightGBM:
-    """Trees, made from LightGBM's own model text: what scores is what is saved.
-
-    Parameters
-    ----------
-    text : str
-        The model, without the parameters of its fit.
-    names : tuple of str
-        The columns of the fit, in their order.
-    threads : int
-        How many threads to score with; a few rows take one.
-    """
+class FittedLightGBM(FittedBooster):
+    """Trees, made from LightGBM's own model text; see `FittedBooster`."""
 
     kind = KIND
+    title = "LightGBM"
+    file_name = MODEL_FILE
 
-    def __init__(self, text: str, names: tuple[str, ...], threads: int = 1) -> None:
-        self.text = text
-        self.names = names
-        self.threads = threads
-        self._booster = import_lightgbm().Booster(model_str=text)
+    @property
+    def text(self) -> str:
+        """The model as LightGBM writes it, without the parameters of its fit."""
+        return self.content.decode()
 
     @property
     def rounds(self) -> int:
-        """How many boosting rounds there are."""
+        """The number of boosting rounds."""
         return int(self._booster.current_iteration())
-
-    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
-        """Return the log-odds of fraud, one float64 a row.
-
-        The same row gives the same bits, whatever rows stand beside it and however many threads.
-
-        Parameters
-        ----------
-        X : DesignMatrix
-            The columns of the fit, in their order.
-        rounds : int, optional
-            Use only the first rounds, at least 1; more than there are means all.
-
-        Raises
-        ------
-        DataError
-            Other columns than those of the fit.
-        """
-        assert rounds is None or rounds >= 1, rounds
-        return self._predict(X, raw_score=True, num_iteration=-1 if rounds is None else rounds)
-
-    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
-        """Return Shapley values, shape (n_rows, n_features + 1), float64.
-
-        A row sums to its margin up to rounding; the last column is the base, the same in each row.
-        Costs about a hundred times a margin (TreeSHAP; Lundberg et al. 2020).
-        """
-        return self._predict(X, pred_contrib=True, num_iteration=-1)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write `model.txt`, the same bytes for the same model; return the names of the columns."""
-        self.write(folder / MODEL_FILE)
+        self.write(folder / self.file_name)
         return {"names": list(self.names)}
 
     def write(self, path: Path) -> None:
         """Write the model's text."""
-        path.write_text(self.text, encoding="utf-8", newline="\n")
+        path.write_bytes(self.content)
 
-    def _predict(self, X: DesignMatrix, **how: Any) -> NDArray[np.float64]:
-        check_score_columns(self.names, X)
-        if not len(X):
-            shape = (0, len(self.names) + 1) if "pred_contrib" in how else (0,)
-            return np.empty(shape)
-        threads = 1 if len(X) <= ONE_THREAD_ROWS else self.threads
-        scores: NDArray[np.float64] = self._booster.predict(X.values, num_threads=threads, **how)
-        return scores
+    def _read(self) -> lgb.Booster:
+        booster: lgb.Booster = import_lightgbm().Booster(model_str=self.text)
+        return booster
+
+    def _margin(self, values: NDArray[np.float32], end: int, threads: int) -> NDArray[np.float64]:
+        margin: NDArray[np.float64] = self._booster.predict(
+            values, raw_score=True, num_iteration=end, num_threads=threads
+        )
+        return margin
+
+    def _contributions(self, values: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        parts: NDArray[np.float64] = self._booster.predict(
+            values, pred_contrib=True, num_iteration=-1, num_threads=threads
+        )
+        return parts
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLightGBM:
-    """Read back what `FittedLightGBM.save` wrote; margins are the same bits.
+def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedLightGBM:
+    """Read back what `FittedLightGBM.save` wrote; margins are the same bits."""
+    return read_model(folder / MODEL_FILE, metadata, threads)
 
-    Parameters
-    ----------
-    folder : Path
-        Holds `model.txt`.
-    facts : mapping
-        What `save` returned.
-    threads : int
-        How many threads to score with.
+
+def read_model(path: Path, metadata: Mapping[str, Any], threads: int) -> FittedLightGBM:
+    """Read the text that `FittedLightGBM.write` wrote.
 
     Raises
     ------
     BundleError
-        The file is missing or is no model of LightGBM's, or its columns are not those of the facts.
+        The file is missing or no LightGBM model, or its columns are not those of the metadata.
     """
-    return read_model(folder / MODEL_FILE, facts, threads)
-
-
-def read_model(path: Path, facts: Mapping[str, Any], threads: int) -> FittedLightGBM:
-    """Read a model's text that `FittedLightGBM.write` wrote; `load` with another file's name."""
     try:
-        text = path.read_text(encoding="ascii")
-        names = tuple(map(str, facts["names"]))
+        content = path.read_bytes()
+        text = content.decode("ascii")
+        names = tuple(map(str, metadata["names"]))
     except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
     problem = _damage(text, len(names))
     if problem:
         raise BundleError(f"'{path}' is damaged: {problem}. Write the bundle again.")
     try:
-        return FittedLightGBM(text, names, threads)
+        return FittedLightGBM(content, names, threads)
     except import_lightgbm().basic.LightGBMError as error:
-        raise BundleError(f"'{path}' is no model of LightGBM's: {error}.") from error
+        raise BundleError(
+            f"'{path}' is no LightGBM model: {error}. Write the bundle again."
+        ) from error
 
 
 def _damage(text: str, columns: int) -> str | None:
-    """Say where a model text is not whole: LightGBM ends the process on one that is not."""
+    """Say where a model text is incomplete: LightGBM ends the process on such a text."""
     header, _, trees = text.partition("\n\n")
-    facts = dict(line.partition("=")[::2] for line in header.splitlines())
-    if facts.get("max_feature_idx") != str(columns - 1):
+    entries = dict(line.partition("=")[::2] for line in header.splitlines())
+    if entries.get("max_feature_idx") != str(columns - 1):
         return f"it is not for the {columns} columns that its manifest names"
-    sizes = facts.get("tree_sizes", "").split()
+    sizes = entries.get("tree_sizes", "").split()
     start = 0
     for number, size in enumerate(sizes):
         if not size.isdigit() or not trees.startswith(f"Tree={number}\n", start):
@@ -445,20 +382,20 @@ def _damage(text: str, columns: int) -> str | None:
     return None if trees.startswith("end of trees\n", start) else "it ends too early"
 
 
-def _refused(error: Exception, train: DesignMatrix) -> ConfigError | DataError:
-    said = str(error).splitlines()[0].rstrip(".")
-    if "cannot run on GPU" not in said:
-        return ConfigError(f"learner: LightGBM refuses to fit: {said}.")
+def _refusal(error: Exception, train: DesignMatrix) -> ConfigError | DataError:
+    reason = str(error).splitlines()[0].rstrip(".")
+    if "cannot run on GPU" not in reason:
+        return ConfigError(f"learner: LightGBM refuses to fit: {reason}.")
     sizes = {train.names[c]: len(np.unique(train.values[:, c])) for c in train.categorical}
-    many = [f"'{name}' has {size:,}" for name, size in sizes.items() if size >= OPENCL_BINS]
+    many = [f"'{name}' has {size:,}" for name, size in sizes.items() if size >= _OPENCL_BINS]
     return DataError(
-        f"learner: LightGBM refuses to fit on OpenCL: {said}. A categorical column has fewer than "
-        f"{OPENCL_BINS} categories there: {', '.join(many) or 'max_bin_by_feature asks for more'}. "
-        "Set device=cpu, or leave such columns out by features.drop."
+        f"learner: LightGBM refuses to fit on OpenCL: {reason}. A categorical column has fewer "
+        f"than {_OPENCL_BINS} categories there: "
+        f"{', '.join(many) or 'max_bin_by_feature asks for more'}. "
+        "Set device=cpu, or drop such columns with features.drop."
     )
 
 
-def _model_text(booster: lgb.Booster) -> str:
-    """The trees alone: how they were fitted (threads, device) is no part of the model."""
-    text: str = booster.model_to_string(num_iteration=-1)
-    return re.sub(r"\nparameters:\n.*?\nend of parameters\n", "", text, count=1, flags=re.DOTALL)
+def import_lightgbm() -> Any:
+    """Import LightGBM; see `import_library`."""
+    return import_library("lightgbm")

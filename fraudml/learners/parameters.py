@@ -1,10 +1,15 @@
-"""The parameters of a library of boosted trees: what they are called, and which may be set."""
+"""The parameters of a booster: names, ranges and texts, each declared once.
+
+`parameter` declares a field of a settings class. Its signature, its docstring, the checks and the
+help of the command line follow from that field.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fraudml.errors import ConfigError, all_problems, listing, nearest
@@ -13,30 +18,43 @@ from fraudml.learners.monotone import read_monotone
 
 @dataclass(frozen=True)
 class Number:
-    """A parameter that is a number from `low` to `high`, both included, or None where it may."""
+    """A number from `low` to `high`, or None where that is allowed."""
 
     low: float
     high: float = math.inf
     whole: bool = False
     optional: bool = False
+    inclusive: bool = True
+
+    @property
+    def hint(self) -> Any:
+        """The type hint."""
+        number: Any = int if self.whole else float
+        return number | None if self.optional else number
 
     def __contains__(self, value: object) -> bool:
         if value is None:
             return self.optional
-        right_sort = isinstance(value, int if self.whole else (int, float))
-        return right_sort and not isinstance(value, bool) and self.low <= value <= self.high  # type: ignore[operator]
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            return False
+        if self.inclusive:
+            return self.low <= value <= self.high
+        return self.low < value < self.high
 
     def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if not self.inclusive:
+            return f"{kind} above {self.low:g} and below {self.high:g}"
         upper = "" if math.isinf(self.high) else f" to {self.high:g}"
-        sort = "a whole number" if self.whole else "a number"
-        return f"{sort} from {self.low:g}{upper}{', or null' if self.optional else ''}"
+        return f"{kind} from {self.low:g}{upper}{', or null' if self.optional else ''}"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A parameter that is one of a few words."""
+    """One of a few words."""
 
     words: tuple[str, ...]
+    hint = str
 
     def __contains__(self, value: object) -> bool:
         return value in self.words
@@ -47,7 +65,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Switch:
-    """A parameter that is on or off."""
+    """On or off."""
+
+    hint = bool
 
     def __contains__(self, value: object) -> bool:
         return isinstance(value, bool)
@@ -57,54 +77,81 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """What a library calls its parameters.
+class Pairs:
+    """A mapping, or the pairs of one; what is in it is checked elsewhere."""
+
+    hint: Any
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "a mapping"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its default, what it accepts, and what it means."""
+
+    default: Any
+    accepts: Number | Choice | Switch | Pairs
+    text: str
+
+
+def parameter(default: Any, accepts: Number | Choice | Switch, text: str) -> Any:
+    """Declare a field of a `Booster`.
 
     Parameters
     ----------
-    library : str
-        Its name, for people.
-    names : callable
-        Returns every name and alias that the library knows, each with the name that it documents.
-    refused : mapping
-        Parameters that are not the learner's to set, each with the reason.
-    fields : mapping
-        What the parameters that are the learner's own fields may be.
+    default : object
+        Its value where it is not set.
+    accepts : Number, Choice or Switch
+        The values that it takes.
+    text : str
+        What it means; the first sentence is the one that the command line prints.
     """
-
-    library: str
-    names: Callable[[], Mapping[str, str]]
-    refused: Mapping[str, str]
-    fields: Mapping[str, Number | Choice | Switch]
+    return field(default=default, metadata={"parameter": Parameter(default, accepts, text)})
 
 
-def validate_and_set(
-    learner: Any, vocabulary: Vocabulary, own: Mapping[str, Any], more: Mapping[str, Any]
-) -> None:
-    """Set the fields of a frozen learner, after a look at every parameter.
+def signature_of(parameters: Mapping[str, Parameter]) -> inspect.Signature:
+    """Return the signature of an `__init__` that takes these by keyword, and any other."""
+    kinds = inspect.Parameter
+    named = [
+        kinds(name, kinds.KEYWORD_ONLY, default=one.default, annotation=one.accepts.hint)
+        for name, one in parameters.items()
+    ]
+    instance, more = kinds("self", kinds.POSITIONAL_ONLY), kinds("more", kinds.VAR_KEYWORD)
+    return inspect.Signature([instance, *named, more])
 
-    Parameters
-    ----------
-    learner : dataclass instance
-        With the fields of the vocabulary, `monotone` and `other`.
-    vocabulary : Vocabulary
-        Of the learner's library.
-    own : mapping
-        The fields as they were given, `monotone` and `other` among them.
-    more : mapping
-        Parameters that are no fields, by name or alias.
+
+def with_parameters(doc: str | None, parameters: Mapping[str, Parameter]) -> str:
+    """Insert the section of the parameters into a docstring, before the section that follows."""
+    lines = [
+        f"{name} : {one.accepts}, default {one.default!r}\n    {one.text}"
+        for name, one in parameters.items()
+    ]
+    section = "\n".join(["Parameters", "----------", *lines])
+    head, mark, tail = inspect.cleandoc(doc or "").partition("\n\nExamples\n")
+    return f"{head}\n\n{section}{mark}{tail}\n"
+
+
+def validate_and_set(learner: Any, given: Mapping[str, Any]) -> None:
+    """Set the fields of a frozen `Booster`, once every parameter is checked.
 
     Raises
     ------
     ConfigError
         Names that are unknown, refused or given twice, and values that are wrong: all at once.
     """
-    named = {name: own[name] for name in vocabulary.fields}
-    defaults = type(learner).__init__.__kwdefaults__ or {}
-    given = {**dict(own["other"]), **more}
-    named, rest, problems = translate(vocabulary, given, named, defaults)
-    monotone, unclear = read_monotone(own["monotone"])
-    problems += [*wrong_values(vocabulary.fields, named), *unclear]
+    cls = type(learner)
+    defaults = {name: one.default for name, one in cls.parameters.items()}
+    named = {name: given.get(name, default) for name, default in defaults.items()}
+    monotone, unclear = read_monotone(named.pop("monotone"))
+    more = dict(named.pop("other"))
+    more |= {name: value for name, value in given.items() if name not in defaults}
+    named, rest, problems = _translate(cls, more, named, defaults)
+    problems += _wrong_values(cls.parameters, named)
+    problems += unclear
     if problems:
         raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
     for name, value in {**named, "monotone": monotone}.items():
@@ -113,50 +160,29 @@ def validate_and_set(
 
 
 def plain_parameters(learner: Any) -> dict[str, Any]:
-    """Return what a learner's class makes an equal one from, as JSON."""
-    own = {field.name: getattr(learner, field.name) for field in fields(learner)}
-    del own["other"]
-    rest = {name: as_json(value) for name, value in learner.other}
+    """Return the arguments that make an equal learner, as JSON."""
+    own = {name: getattr(learner, name) for name in type(learner).parameters if name != "other"}
+    rest = {name: _as_json(value) for name, value in learner.other}
     return own | {"monotone": dict(learner.monotone)} | rest
 
 
-def translate(
-    vocabulary: Vocabulary,
-    more: Mapping[str, Any],
-    named: Mapping[str, Any],
-    defaults: Mapping[str, Any],
+def _translate(
+    cls: Any, more: Mapping[str, Any], named: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Sort parameters that were given by any of their names.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-        Of the learner's library.
-    more : mapping
-        What was given beside the fields, by name or alias.
-    named, defaults : mapping
-        The fields as they are, and as they are when nobody sets them.
-
-    Returns
-    -------
-    named, rest : dict
-        The fields with what aliases of them say; the other parameters, values as tuples.
-    problems : list of str
-        Names that are unknown, refused or given twice, and values that are not plain.
-    """
+    """Sort parameters given by any of their names: those of fields, others, and problems."""
     if not more:
         return dict(named), {}, []
-    names, refused = vocabulary.names(), vocabulary.refused
+    names: Mapping[str, str] = cls.parameter_names()
     fields, rest, problems = dict(named), dict[str, Any](), []
     for given, value in more.items():
         name = names.get(given)
         if name is None:
-            known = _candidates(names, defaults)
+            known = {*names, *defaults} - {"other"}
             problems.append(
-                f"learner.{given} is no parameter of {vocabulary.library}. {nearest(given, known)}"
+                f"learner.{given} is no parameter of {cls.title}. {nearest(given, known)}"
             )
-        elif name in refused:
-            problems.append(f"learner.{given} is not the learner's to set: {refused[name]}.")
+        elif name in cls.refused:
+            problems.append(f"learner.{given} cannot be set here; {cls.refused[name]}.")
         elif name in rest or (name in fields and fields[name] != defaults[name]):
             problems.append(f"learner.{given} and another name of '{name}' are both set.")
         elif not _is_plain(value):
@@ -170,29 +196,17 @@ def translate(
     return fields, rest, problems
 
 
-def wrong_values(
-    fields: Mapping[str, Number | Choice | Switch], named: Mapping[str, Any]
-) -> list[str]:
-    """Say which of the fields have a value of the wrong sort or out of range."""
+def _wrong_values(parameters: Mapping[str, Parameter], named: Mapping[str, Any]) -> list[str]:
     return [
-        f"learner.{name} is {named[name]!r}. It is {fit}."
-        for name, fit in fields.items()
-        if named[name] not in fit
+        f"learner.{name} is {value!r}. It is {parameters[name].accepts}."
+        for name, value in named.items()
+        if value not in parameters[name].accepts
     ]
 
 
-def as_json(value: Any) -> Any:
-    """Turn tuples back into lists."""
-    return [as_json(item) for item in value] if isinstance(value, tuple) else value
-
-
 def reasons(*groups: tuple[str, str]) -> dict[str, str]:
-    """Spell out a table of refused parameters: a reason, and the names that it is for."""
+    """Expand a table of refused parameters: a reason, and the names that it is for."""
     return {name: reason for reason, names in groups for name in names.split()}
-
-
-def _candidates(names: Collection[str], defaults: Mapping[str, Any]) -> set[str]:
-    return {*names, *defaults} - {"other"}
 
 
 def _is_plain(value: Any) -> bool:
@@ -203,3 +217,7 @@ def _is_plain(value: Any) -> bool:
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _as_json(value: Any) -> Any:
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 KIND = "sklearn"
 ESTIMATOR_FILE = "estimator.skops"
 
-_FROM_THE_RUN = {"random_state": "set seed=… instead", "n_jobs": "set threads=… instead"}
+_FROM_THE_RUN = {"random_state": "use seed=…", "n_jobs": "use threads=…"}
 
 _TILE_ROWS = 4096
 """Estimators score tiles of exactly so many rows: the bits of a matrix product follow its shape."""
@@ -93,7 +93,7 @@ class SklearnLearner:
         frozen = own | {name: from_plain(value) for name, value in arguments.items()}
         spec = Estimator(spec.target, tuple(sorted(frozen.items())))
         problems = [
-            f"learner.{name} is not the learner's to set: {reason}."
+            f"learner.{name} cannot be set here; {reason}."
             for name, reason in _FROM_THE_RUN.items()
             if name in arguments
         ]
@@ -164,7 +164,7 @@ class SklearnLearner:
         self.on(context.device)
         refuse_loss(_class_name(self.classifier), context.loss)
         if context.deadline.expired:
-            raise BudgetError("The time was over before the fit began. Raise budget.seconds.")
+            raise BudgetError("Time budget exhausted before the fit began. Raise budget.seconds.")
         preprocessing = fit_preprocessing(train, self.preprocess, self.max_levels)
         context.progress("fit", 0.0)
         estimator = self._fitted_estimator(train, preprocessing, context)

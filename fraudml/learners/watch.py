@@ -64,30 +64,31 @@ def every_round(watch: EvalCallback | None, rounds: int, score: Score) -> Callab
 
 
 class BinStore:
-    """Binned rows that fits of the same rows share; the oldest go where there are too many.
+    """Binned rows that fits on the same rows share; the oldest are dropped first.
 
     Parameters
     ----------
-    most_bytes : int
+    max_bytes : int
         How much it may hold, counted as the rows were before binning.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._cached: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def of(self, rows: Hashable) -> Bins:
         """Return the bins of some rows, named by everything that they follow from."""
         return Bins(self, rows)
 
     def get(self, key: Hashable, size: int, make: Callable[[], Any]) -> Any:
-        """Return what was made under a key, or make it."""
-        if key not in self._kept:
-            self._kept[key] = (make(), size)
-            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self._most:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key][0]
+        """Return what is cached under a key, or make it."""
+        cached = self._cached
+        if key not in cached:
+            cached[key] = (make(), size)
+            while len(cached) > 1 and sum(size for _, size in cached.values()) > self._max_bytes:
+                cached.popitem(last=False)
+        cached.move_to_end(key)
+        return cached[key][0]
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,21 @@ class Bins:
     Parameters
     ----------
     store : BinStore
-        Where they are kept.
+        Where they are cached.
     rows : hashable
-        Stands for the rows with their labels and weights, and for where margins start.
+        Stands for the rows with their labels and weights, and for the starting margin.
     """
 
     store: BinStore
     rows: Hashable
 
-    def of(self, how: Hashable, size: int, make: Callable[[], Any]) -> Any:
-        """Return the rows binned in a way, made once."""
-        return self.store.get((self.rows, how), size, make)
+    def of(self, key: Hashable, size: int, make: Callable[[], Any]) -> Any:
+        """Return the rows binned in one way, made once."""
+        return self.store.get((self.rows, key), size, make)
+
+
+def shared_bins(
+    bins: Bins | None, key: Hashable, train: DesignMatrix, make: Callable[[], Any]
+) -> Any:
+    """Return the rows binned in one way: those of another fit on the same rows, or new ones."""
+    return make() if bins is None else bins.of(key, train.values.nbytes, make)

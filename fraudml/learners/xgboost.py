@@ -1,263 +1,253 @@
 """Gradient-boosted trees by XGBoost, with defaults for rare events; an extra of fraudml.
 
-How the defaults were found is told in docs/defaults.md.
+docs/defaults.md has the measurements behind the defaults.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import BundleError, ConfigError
 from fraudml.learners.boosting import (
-    accept_early_end,
-    check_extra,
+    Booster,
+    FittedBooster,
+    boost_rounds,
+    check_columns,
+    check_extra_of_bundle,
     gradient_step,
-    model_facts,
-    needed_to_load,
+    import_library,
     predict_in_threads,
     read_model,
     without_infinities,
 )
-from fraudml.learners.monotone import Monotone, monotone_signs
-from fraudml.learners.parameters import plain_parameters, validate_and_set
-from fraudml.learners.protocol import FitContext, check_device, check_fit_rows, check_score_columns
-from fraudml.learners.watch import every_round
-from fraudml.learners.xgboost_parameters import (
-    DEVICES,
-    XGBOOST,
-    check_not_moved,
-    import_xgboost,
-)
+from fraudml.learners.monotone import monotone_signs
+from fraudml.learners.parameters import Choice, Number, parameter, reasons
+from fraudml.learners.protocol import FitContext
+from fraudml.learners.watch import shared_bins
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
 KIND = "xgboost"
-MODEL_FILE = "model.ubj"
+
+REFUSED = reasons(
+    (
+        "fraudml fits two classes, with the loss of the loss group",
+        "objective num_class num_target multi_strategy",
+    ),
+    ("use weighting=…", "scale_pos_weight"),
+    ("use data.columns.categorical=[…]", "enable_categorical feature_types"),
+    ("use monotone={feature: 1} or -1", "monotone_constraints"),
+    ("use seed=…, from which every seed of a run is derived", "seed"),
+    ("it is derived from seed=…", "seed_per_iteration"),
+    ("use threads=…", "nthread"),
+    ("use device=…", "device fail_on_invalid_gpu_id"),
+    ("fraudml reports progress itself", "verbosity validate_parameters debug_synchronize"),
+    (
+        "rounds are chosen on out-of-fold scores, or set by n_estimators",
+        "early_stopping_rounds eval_metric disable_default_eval_metric callbacks num_trees",
+    ),
+    (
+        "only in plain boosting are the first rounds of a model themselves a model",
+        "booster rate_drop skip_drop one_drop sample_type normalize_type process_type updater "
+        "updater_seq refresh_leaf feature_selector",
+    ),
+    ("it follows from base_score", "boost_from_average"),
+    ("a value is missing where it is NaN", "missing"),
+    ("the number of features follows from the columns", "num_feature"),
+    ("it is about reading a fitted model", "importance_type"),
+    ("it has no effect on trees", "name specified_updater tolerance max_row_perbatch"),
+    ("features have no weights here; rows have, by weighting=…", "feature_weights"),
+)
+"""XGBoost's parameters that cannot be set, each with the reason."""
+
+_ALIASES = {
+    "eta": "learning_rate",
+    "lambda": "reg_lambda",
+    "alpha": "reg_alpha",
+    "min_split_loss": "gamma",
+    "random_state": "seed",
+    "n_jobs": "nthread",
+    "num_boost_round": "n_estimators",
+}
+
+DEVICES: Mapping[str, str] = {
+    "cpu": "",
+    "cuda": (
+        "It needs an NVIDIA card with its driver ('nvidia-smi' lists it) and XGBoost's own wheel, "
+        "which brings CUDA; xgboost-cpu, which is imported by the same name, has none. Run: pip "
+        "uninstall -y xgboost xgboost-cpu && pip install 'xgboost>=3.2,<4'"
+    ),
+}
+"""The devices that XGBoost runs on, each with what it needs."""
 
 _MARGIN_ZERO = 0.5
-"""The base score whose margin is 0: what a loss of its own starts from is counted elsewhere."""
+"""The base score whose margin is 0: with a loss the starting margin is added elsewhere."""
 
 
 @dataclass(frozen=True, init=False)
-class XGBoost:
+class XGBoost(Booster):
     """Settings of gradient-boosted trees, under XGBoost's own names.
 
-    The fields are the parameters that decide how rare events are learnt; every other parameter of
-    XGBoost can be given beside them, by its name or an alias, and keeps XGBoost's default
-    otherwise. docs/defaults.md has the numbers behind each default.
+    The settings listed decide how rare events are learnt; any other parameter of XGBoost can be
+    given as well, by its name or an alias, and keeps XGBoost's default otherwise.
 
-    Parameters
-    ----------
-    n_estimators : int
-        Boosting rounds, where they are not chosen on out-of-fold scores. As `base_score` is far
-        from the base rate, `learning_rate × n_estimators` should be 9 or more: until then margins
-        have not come down to it, and p is too high before calibration.
-    learning_rate : float
-        Slow: XGBoost's .3 with its large trees learns a few hundred frauds by heart.
-    max_depth : int
-        How deep a tree may be; 0 is without a limit.
-    max_leaves : int
-        How many leaves a tree may have; 0 is without a limit.
-    reg_lambda : float
-        L2 of the leaf values. Rows that the model is sure of weigh next to nothing in Hessians:
-        without L2 a leaf of them takes an enormous value.
-    max_bin : int
-        Fine bins: in histories of cards and terminals, frauds sit in tails that 256 bins merge.
-    colsample_bytree : float
-        Share of the features that a tree may use: trees that differ, and half the time.
-    base_score : float, optional
-        The probability that margins start from; None is the base rate of the rows, XGBoost's own
-        default. From there, Hessians are tiny in the first rounds.
-    grow_policy : str
-        `lossguide` splits the leaf that gains most, `depthwise` all of a level.
-    tree_method : str
-        `hist` by bins, `exact` by every value, `approx` by bins made anew in each round. `exact`
-        takes no categorical features.
-    monotone : mapping, optional
-        By name, features that may only raise the margin (1) or only lower it (-1).
-    other : mapping, optional
-        More parameters of XGBoost, as `**more`; for `dataclasses.replace`.
-    **more
-        Any other parameter of XGBoost.
-
-    Raises
-    ------
-    ConfigError
-        XGBoost is not installed; or a name that it does not have (with the nearest), a parameter
-        that is not the learner's to set (with the reason), or a value out of range: all of them at
-        once.
+    The same rows, seed, threads and version of XGBoost give the same model.
 
     Examples
     --------
-    >>> XGBoost(max_depth=4).max_depth
+    >>> XGBoost(max_depth=4).max_depth  # doctest: +SKIP
     4
     """
 
-    n_estimators: int
-    learning_rate: float
-    max_depth: int
-    max_leaves: int
-    reg_lambda: float
-    max_bin: int
-    colsample_bytree: float
-    base_score: float | None
-    grow_policy: str
-    tree_method: str
-    monotone: Monotone
-    other: tuple[tuple[str, Any], ...]
+    n_estimators: int = parameter(
+        300,
+        Number(1, whole=True),
+        "Boosting rounds, where they are not chosen on out-of-fold scores. As `base_score` is far "
+        "from the base rate, `learning_rate × n_estimators` should be 9 or more: before that, "
+        "margins have not come down to it and p is too high before calibration.",
+    )
+    learning_rate: float = parameter(
+        0.06,
+        Number(1e-6, 1),
+        "Low: with XGBoost's default of .3 and its large trees, a few hundred frauds are learnt by "
+        "heart.",
+    )
+    max_depth: int = parameter(
+        0, Number(0, whole=True), "Largest depth of a tree; 0 means no limit."
+    )
+    max_leaves: int = parameter(
+        8, Number(0, whole=True), "Largest number of leaves of a tree; 0 means no limit."
+    )
+    reg_lambda: float = parameter(
+        10.0,
+        Number(0),
+        "L2 penalty on leaf values. The Hessians of rows that the model is certain of are close to "
+        "0: without a penalty a leaf of such rows takes an enormous value.",
+    )
+    max_bin: int = parameter(
+        1023,
+        Number(2, 65535, whole=True),
+        "Bins of a feature. Fine, as frauds lie in the tails of card and terminal histories, which "
+        "256 bins merge.",
+    )
+    colsample_bytree: float = parameter(
+        0.5,
+        Number(1e-6, 1),
+        "Share of the features that a tree may use: trees that differ, in half the time.",
+    )
+    base_score: float | None = parameter(
+        0.5,
+        Number(1e-9, 1 - 1e-9, optional=True),
+        "The probability that margins start from; null is the base rate of the rows, XGBoost's own "
+        "default. From there the first Hessians are tiny.",
+    )
+    grow_policy: str = parameter(
+        "lossguide",
+        Choice(("depthwise", "lossguide")),
+        "`lossguide` splits the leaf that gains most, `depthwise` all leaves of a level.",
+    )
+    tree_method: str = parameter(
+        "hist",
+        Choice(("hist", "exact", "approx")),
+        "`hist` splits by bins, `exact` by every value, `approx` by bins made anew in each round. "
+        "`exact` takes no categorical features.",
+    )
 
-    def __init__(
-        self,
-        *,
-        n_estimators: int = 300,
-        learning_rate: float = 0.06,
-        max_depth: int = 0,
-        max_leaves: int = 8,
-        reg_lambda: float = 10.0,
-        max_bin: int = 1023,
-        colsample_bytree: float = 0.5,
-        base_score: float | None = 0.5,
-        grow_policy: str = "lossguide",
-        tree_method: str = "hist",
-        monotone: Mapping[str, Any] | Monotone = (),
-        other: Mapping[str, Any] | tuple[tuple[str, Any], ...] = (),
-        **more: Any,
-    ) -> None:
-        check_extra("xgboost")
-        own = {
-            "n_estimators": n_estimators,
-            "learning_rate": learning_rate,
-            "max_depth": max_depth,
-            "max_leaves": max_leaves,
-            "reg_lambda": reg_lambda,
-            "max_bin": max_bin,
-            "colsample_bytree": colsample_bytree,
-            "base_score": base_score,
-            "grow_policy": grow_policy,
-            "tree_method": tree_method,
-            "monotone": monotone,
-            "other": other,
-        }
-        validate_and_set(self, XGBOOST, own, more)
-
-    devices = DEVICES
+    title = "XGBoost"
+    extra = "xgboost"
     rounds_key = "n_estimators"
+    devices = DEVICES
+    refused = REFUSED
 
-    def on(self, device: str, *, deterministic: bool = False) -> XGBoost:  # noqa: ARG002 - it is
-        """Return the learner; its histograms are the same bits on CUDA from run to run.
+    @staticmethod
+    def parameter_names() -> dict[str, str]:
+        """Return every name and alias that XGBoost knows, each with the one that is used here.
 
-        Raises
-        ------
-        ConfigError
-            There is no OpenCL in XGBoost, and no `tree_method=exact` on CUDA.
+        XGBoost has no list of them: they are those of its classifier and of the configuration that
+        a booster of each kind writes.
         """
-        check_device("XGBoost", device, self.devices)
+        library = import_xgboost()
+        rows = library.DMatrix([[0.0], [1.0]], [0, 1], nthread=1)
+        kinds: tuple[dict[str, str], ...] = (
+            {"tree_method": "hist"},
+            {"tree_method": "exact"},
+            {"booster": "dart"},
+            {"booster": "gblinear"},
+        )
+        names = set(inspect.signature(library.XGBModel.__init__).parameters)
+        names |= set(_ALIASES)
+        for kind in kinds:
+            booster = library.Booster({"nthread": 1, "verbosity": 0, **kind}, [rows])
+            names |= set(_keys(json.loads(booster.save_config())))
+        names -= {"self", "kwargs"}
+        return {name: _ALIASES.get(name, name) for name in names}
+
+    def on(self, device: str, *, deterministic: bool = False) -> Self:
+        """Return the learner; its histograms are the same bits on CUDA from run to run."""
+        own = super().on(device, deterministic=deterministic)
         if device == "cuda" and self.tree_method == "exact":
             raise ConfigError(
                 "learner.tree_method is 'exact', and device is 'cuda'. XGBoost has it on the CPU "
                 "alone. Set learner.tree_method=hist, or device=cpu."
             )
-        return self
+        return own
 
-    @property
-    def max_rounds(self) -> int:
-        """How many rounds a fit makes where nothing else is said."""
-        return self.n_estimators
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all parameters under XGBoost's names; `XGBoost(**…)` makes an equal learner."""
-        return plain_parameters(self)
-
-    def fit(
-        self,
-        train: DesignMatrix,
-        context: FitContext,
-        *,
-        rounds: int | None = None,
-    ) -> FittedXGBoost:
-        """Fit on `train`, with its weights.
-
-        The same rows, seed, threads and version of XGBoost give the same model.
-
-        Parameters
-        ----------
-        train : DesignMatrix
-            With labels of both classes.
-        context : FitContext
-            Seed, threads, device, deadline, progress, loss.
-        rounds : int, optional
-            How many rounds to make, instead of `n_estimators`.
-
-        Raises
-        ------
-        BudgetError
-            The deadline passed before a tenth of the rounds. Later, the fit ends early with a
-            warning in the log.
-        ConfigError
-            XGBoost refuses a parameter, or the device is not there.
-        DataError
-            No feature, one class only, a weight that is negative or not finite, or a name in
-            `monotone` that is no feature or a categorical one.
-        """
-        check_fit_rows(train)
-        self.on(context.device)
-        rounds = self.n_estimators if rounds is None else rounds
-        parameters = self._parameters(train, context)
-        try:
-            booster, done = self._boost(train, context, parameters, rounds)
-        except import_xgboost().core.XGBoostError as error:
-            raise ConfigError(f"learner: XGBoost refuses to fit: {_reason(error)}") from error
-        if done < rounds:
-            accept_early_end(done, rounds, "n_estimators")
-        return FittedXGBoost(bytes(booster.save_raw("ubj")), train.names, context.threads)
-
-    def _boost(
-        self, train: DesignMatrix, context: FitContext, parameters: dict[str, Any], rounds: int
+    def boost(
+        self, train: DesignMatrix, context: FitContext, rounds: int
     ) -> tuple[xgb.Booster, int]:
+        """Fit until the deadline; return XGBoost's booster and the number of rounds done."""
+        library = import_xgboost()
+        parameters = self._parameters(train, context)
+        step = gradient_step(context.loss, train)
+        key = (KIND, self.tree_method, self.max_bin)
+        try:
+            rows = shared_bins(context.bins, key, train, lambda: self._rows(train, context))
+            # Without a GPU it warns at once, whatever the parameters; the check below refuses.
+            with library.config_context(verbosity=0):
+                booster: xgb.Booster = library.Booster(parameters, [rows])
+                _check_device_used(booster, context.device)
+            done = boost_rounds(
+                context,
+                rounds,
+                lambda round_number: booster.update(rows, round_number, fobj=step),
+                partial(_added_margin, booster),
+            )
+        except library.core.XGBoostError as error:
+            raise ConfigError(f"learner: XGBoost refuses to fit: {_reason(error)}") from error
+        return booster, done
+
+    def fitted(self, booster: xgb.Booster, train: DesignMatrix, threads: int) -> FittedXGBoost:
+        """Return the trees alone, ready to score."""
+        return FittedXGBoost(bytes(booster.save_raw("ubj")), train.names, threads)
+
+    def _rows(self, train: DesignMatrix, context: FitContext) -> xgb.DMatrix:
         library = import_xgboost()
         start = None if context.loss is None else context.loss.start(train)
         bins = {"max_bin": self.max_bin} if self.tree_method == "hist" else {}
         make = library.QuantileDMatrix if bins else library.DMatrix
-
-        def laid_out() -> xgb.DMatrix:
-            rows: xgb.DMatrix = make(
-                without_infinities(train.values),
-                train.y,
-                weight=train.weight,
-                base_margin=None if start is None else np.full(len(train), start, dtype=np.float32),
-                feature_types=_feature_types(train),
-                enable_categorical=True,
-                nthread=context.threads,
-                **bins,
-            )
-            return rows
-
-        how, size = (KIND, self.tree_method, self.max_bin), train.values.nbytes
-        rows = laid_out() if context.bins is None else context.bins.of(how, size, laid_out)
-        # Where a GPU is missing it would warn, at once, whatever the parameters say; we refuse.
-        with library.config_context(verbosity=0):
-            booster: xgb.Booster = library.Booster(parameters, [rows])
-            check_not_moved(booster, context.device)
-        step = None if context.loss is None else gradient_step(context.loss, train)
-        tell = every_round(context.watch, rounds, partial(_added, booster))
-        for done in range(rounds):
-            if context.deadline.expired:
-                return booster, done
-            booster.update(rows, done, fobj=step)
-            context.progress("fit", (done + 1) / rounds)
-            tell(done + 1)
-        return booster, rounds
+        rows: xgb.DMatrix = make(
+            without_infinities(train.values),
+            train.y,
+            weight=train.weight,
+            base_margin=None if start is None else np.full(len(train), start, dtype=np.float32),
+            feature_types=_feature_types(train),
+            enable_categorical=True,
+            nthread=context.threads,
+            **bins,
+        )
+        return rows
 
     def _parameters(self, train: DesignMatrix, context: FitContext) -> dict[str, Any]:
         parameters = self.to_dict()
@@ -279,85 +269,65 @@ class XGBoost:
         }
 
 
-def _added(booster: xgb.Booster, values: NDArray[np.float32], start: int, end: int) -> NDArray[Any]:
-    """What some rounds add to margins, up to the base score, which each part counts."""
-    added: NDArray[Any] = booster.inplace_predict(
+def _added_margin(
+    booster: xgb.Booster, values: NDArray[np.float32], start: int, end: int
+) -> NDArray[Any]:
+    """What some rounds add to margins, up to the base score, which is part of each result."""
+    margin: NDArray[Any] = booster.inplace_predict(
         without_infinities(values), iteration_range=(start, end), predict_type="margin"
     )
-    return added
+    return margin
 
 
-class FittedXGBoost:
-    """Trees, made from XGBoost's own model file: what scores is what is saved.
+def _check_device_used(booster: Any, device: str) -> None:
+    """Refuse to go on where XGBoost has moved a fit from the GPU to the CPU with a warning."""
+    if device == "cpu":
+        return
+    used: str = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    if not used.startswith(device):
+        has_cuda = import_xgboost().build_info().get("USE_CUDA")
+        reason = "it finds no GPU" if has_cuda else "this build of it has no CUDA"
+        raise ConfigError(f"learner: XGBoost refuses to fit: {reason}.")
 
-    Parameters
-    ----------
-    content : bytes
-        The model as UBJSON, without the parameters of its fit.
-    names : tuple of str
-        The columns of the fit, in their order.
-    threads : int
-        How many threads to score with; a few rows take one.
+
+class FittedXGBoost(FittedBooster):
+    """Trees, made from XGBoost's own model file (UBJSON); see `FittedBooster`.
+
+    Margins are as exact as XGBoost's float32.
     """
 
     kind = KIND
-
-    def __init__(self, content: bytes, names: tuple[str, ...], threads: int = 1) -> None:
-        self.content = content
-        self.names = names
-        self.threads = threads
-        self._library = import_xgboost()
-        # XGBoost would start all its threads for a single row, which costs more than the trees.
-        self._booster = self._library.Booster({"nthread": 1}, model_file=bytearray(content))
+    title = "XGBoost"
+    file_name = "model.ubj"
 
     @property
     def rounds(self) -> int:
-        """How many boosting rounds there are."""
+        """The number of boosting rounds."""
         return int(self._booster.num_boosted_rounds())
 
-    def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
-        """Return the log-odds of fraud, one float64 a row, as exact as XGBoost's float32.
+    def as_json(self) -> dict[str, Any]:
+        """Return the model as XGBoost writes it in JSON: what exports read."""
+        content: dict[str, Any] = json.loads(self._booster.save_raw("json"))
+        return content
 
-        The same row gives the same bits, whatever rows stand beside it and however many threads.
+    def _read(self) -> xgb.Booster:
+        # XGBoost would start all its threads for a single row, which costs more than the trees.
+        booster: xgb.Booster = import_xgboost().Booster(
+            {"nthread": 1}, model_file=bytearray(self.content)
+        )
+        return booster
 
-        Parameters
-        ----------
-        X : DesignMatrix
-            The columns of the fit, in their order.
-        rounds : int, optional
-            Use only the first rounds, at least 1; more than there are means all.
+    def _margin(self, values: NDArray[np.float32], end: int, threads: int) -> NDArray[np.float64]:
+        score = partial(
+            self._booster.inplace_predict, iteration_range=(0, end), predict_type="margin"
+        )
+        return predict_in_threads(score, values, threads)
 
-        Raises
-        ------
-        DataError
-            Other columns than those of the fit.
-        """
-        assert rounds is None or rounds >= 1, rounds
-        check_score_columns(self.names, X)
-        if not len(X):
-            return np.empty(0)
-        end = self.rounds if rounds is None else min(rounds, self.rounds)
+    def _contributions(self, values: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+        library = import_xgboost()
 
         def score(values: NDArray[np.float32]) -> NDArray[Any]:
-            margin: NDArray[np.float32] = self._booster.inplace_predict(
-                values, iteration_range=(0, end), predict_type="margin"
-            )
-            return margin
-
-        return predict_in_threads(score, X.values, self.threads)
-
-    def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
-        """Return Shapley values, shape (n_rows, n_features + 1), float64.
-
-        A row sums to its margin up to rounding in float32; the last column is the base, the same in
-        each row. Costs about a hundred times a margin (TreeSHAP; Lundberg et al. 2020).
-        """
-        check_score_columns(self.names, X)
-        if not len(X):
-            return np.empty((0, len(self.names) + 1))
-
-        def score(values: NDArray[np.float32]) -> NDArray[Any]:
-            rows = self._library.DMatrix(
+            rows = library.DMatrix(
                 without_infinities(values),
                 feature_types=self._booster.feature_types,
                 enable_categorical=True,
@@ -366,58 +336,54 @@ class FittedXGBoost:
             parts: NDArray[np.float32] = self._booster.predict(rows, pred_contribs=True)
             return parts
 
-        return predict_in_threads(score, X.values, self.threads)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the model as XGBoost writes it in JSON: what exports read."""
-        content: dict[str, Any] = json.loads(self._booster.save_raw("json"))
-        return content
-
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write `model.ubj`, the same bytes for the same model; return its digest and columns."""
-        (folder / MODEL_FILE).write_bytes(self.content)
-        return model_facts(self.content, self.names)
+        return predict_in_threads(score, values, threads)
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedXGBoost:
+def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedXGBoost:
     """Read back what `FittedXGBoost.save` wrote; margins are the same bits.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds `model.ubj`.
-    facts : mapping
-        What `save` returned.
-    threads : int
-        How many threads to score with.
 
     Raises
     ------
     BundleError
-        XGBoost is not installed; or the file is missing, damaged or no model of XGBoost's, or its
-        columns are not those of the facts.
+        XGBoost is not installed; or the file is missing, damaged or no XGBoost model, or its
+        columns are not those of the metadata.
     """
-    needed_to_load("xgboost")
-    path = folder / MODEL_FILE
-    content, names = read_model(path, facts)
+    check_extra_of_bundle("xgboost")
+    path = folder / FittedXGBoost.file_name
+    content, names = read_model(path, metadata)
     try:
         model = FittedXGBoost(content, names, threads)
     except import_xgboost().core.XGBoostError as error:
-        raise BundleError(f"'{path}' is no model of XGBoost's: {_reason(error)}") from error
-    columns = model._booster.num_features()
-    if columns != len(names):
         raise BundleError(
-            f"'{path}' is for {columns} columns, and its manifest names {len(names)}. "
-            "Write the bundle again."
-        )
+            f"'{path}' is no XGBoost model: {_reason(error)} Write the bundle again."
+        ) from error
+    check_columns(path, model._booster.num_features(), names)
     return model
+
+
+def import_xgboost() -> Any:
+    """Import XGBoost; see `import_library`."""
+    return import_library("xgboost")
 
 
 def _feature_types(matrix: DesignMatrix) -> list[str]:
     return ["c" if column in matrix.categorical else "q" for column in range(len(matrix.names))]
 
 
+def _keys(node: Any) -> Iterator[str]:
+    """The names in a configuration that have a plain value."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if isinstance(value, (dict, list)):
+                yield from _keys(value)
+            else:
+                yield name
+    elif isinstance(node, list):
+        for value in node:
+            yield from _keys(value)
+
+
 def _reason(error: Exception) -> str:
-    """What XGBoost says, without the time, the source file and the stack."""
+    """XGBoost's message without the time, the source file and the stack."""
     first = re.sub(r"^\[[\d:]+\] \S+: ", "", str(error)).split("\nStack trace", maxsplit=1)[0]
     return first.strip().replace("\n", " ").rstrip(".") + "."

@@ -145,7 +145,7 @@ def test_deadline_keeps_whole_boosters(caplog: pytest.LogCaptureFixture) -> None
     assert [model.text for model in two.models] == [m.text for m in fitted().models[:2]]
     assert two.offsets == fitted().offsets[:2]
     assert [record.message for record in caplog.records] == [
-        "The time was over: the model has 2 of 3 boosters. Raise budget.seconds for all of them."
+        "Time budget exhausted: the model has 2 of 3 members. Raise budget.seconds for all of them."
     ]
 
 
@@ -165,7 +165,7 @@ def test_parameters_are_those_of_lightgbm() -> None:
         ({"n_members": 0}, r"learner\.n_members is 0\. It is a whole number from 1"),
         ({"n_members": True}, r"learner\.n_members is True"),
         ({"n_members": 2.5}, r"learner\.n_members is 2\.5"),
-        ({"fraud_share": 0}, r"learner\.fraud_share is 0\. It is above 0 and below 1"),
+        ({"fraud_share": 0}, r"learner\.fraud_share is 0\. It is a number above 0 and below 1"),
         ({"fraud_share": 1.0}, r"learner\.fraud_share is 1\.0"),
         ({"fraud_share": "half"}, r"learner\.fraud_share is 'half'"),
         ({"num_leafs": 3}, "no parameter of LightGBM"),

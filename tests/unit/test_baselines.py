@@ -104,7 +104,7 @@ def test_without_time_or_amount_the_reason_stands_there() -> None:
     found = score_baselines(matrix(500, 0), matrix(500, 1), None, context)
     assert found["amount"] == Baseline(None, "no column has the role of the amount")
     assert found["logistic"].score is None
-    assert "time was over" in str(found["logistic"].detail)
+    assert "Time budget exhausted" in str(found["logistic"].detail)
 
 
 def test_the_model_is_compared_row_by_row_on_the_same_replicates() -> None:

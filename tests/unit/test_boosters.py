@@ -17,6 +17,8 @@ from sklearn.metrics import average_precision_score
 
 import fraudml
 from fraudml.cli import main
+from fraudml.config.describe import parameter_texts
+from fraudml.config.shape import shape_of
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import BundleError, ConfigError, DataError
@@ -43,11 +45,6 @@ both = pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) fo
 def learner(name: str, rounds: int = 40, **more: Any) -> Any:
     make: Callable[..., Any] = getattr(import_module(f"fraudml.learners.{name}"), CLASSES[name])
     return make(**{ROUNDS[name]: rounds}, **more)
-
-
-def vocabulary(name: str) -> Any:
-    module = import_module(f"fraudml.learners.{name}_parameters")
-    return getattr(module, name.upper())
 
 
 @cache
@@ -77,8 +74,8 @@ def fitted(name: str) -> FittedLearner:
             [
                 "5 problems in learner.",
                 "learner.max_dept is no parameter of XGBoost. Did you mean 'max_depth'",
-                "scale_pos_weight is not the learner's to set: set weighting=… instead",
-                "learner.n_jobs is not the learner's to set: set threads=… instead",
+                "scale_pos_weight cannot be set here; use weighting=…",
+                "learner.n_jobs cannot be set here; use threads=…",
                 "learner.max_bin is 1. It is a whole number from 2 to 65535.",
                 "learner.base_score is 0. It is a number from 1e-09 to 1, or null.",
             ],
@@ -88,8 +85,8 @@ def fitted(name: str) -> FittedLearner:
             "xgboost",
             {"device": "cuda", "random_state": 1, "objective": "rank", "tree_method": "fast"},
             [
-                "set device=… instead",
-                "learner.random_state is not the learner's to set: set seed=…",
+                "use device=…",
+                "learner.random_state cannot be set here; use seed=…",
                 "with the loss of the loss group",
                 "learner.tree_method is 'fast'. It is one of 'hist', 'exact', 'approx'.",
             ],
@@ -101,8 +98,8 @@ def fitted(name: str) -> FittedLearner:
             [
                 "5 problems in learner.",
                 "learner.dept is no parameter of CatBoost. Did you mean 'depth' or 'max_depth'?",
-                "class_weights is not the learner's to set: set weighting=… instead",
-                "learner.thread_count is not the learner's to set: set threads=… instead",
+                "class_weights cannot be set here; use weighting=…",
+                "learner.thread_count cannot be set here; use threads=…",
                 "learner.rsm is 0. It is a number from 1e-06 to 1.",
                 "fraudml reports progress itself",
             ],
@@ -112,10 +109,10 @@ def fitted(name: str) -> FittedLearner:
             "catboost",
             {"task_type": "GPU", "random_state": 1, "objective": "RMSE", "cat_features": [0]},
             [
-                "set device=… instead",
-                "learner.random_state is not the learner's to set: set seed=…",
+                "use device=…",
+                "learner.random_state cannot be set here; use seed=…",
                 "with the loss of the loss group",
-                "set data.columns.categorical=[…] instead",
+                "use data.columns.categorical=[…]",
             ],
             marks=needs("catboost"),
         ),
@@ -132,12 +129,27 @@ def test_wrong_parameters_are_named_at_once(
 
 @both
 def test_refused_parameters_and_fields_are_the_librarys(name: str) -> None:
-    words = vocabulary(name)
-    known = set(words.names().values())
-    assert set(words.refused) <= known
-    assert set(words.fields) <= known - set(words.refused)
-    own = {field.name for field in fields(learner(name))}
-    assert own == {*words.fields, "monotone", "other"}
+    cls = type(learner(name))
+    known = set(cls.parameter_names().values())
+    assert set(cls.refused) <= known
+    own = set(cls.parameters) - {"monotone", "other"}
+    assert own <= known - set(cls.refused)
+    assert {field.name for field in fields(cls)} == {*own, "monotone", "other"}
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "bagged", *CLASSES])
+def test_signature_and_documentation_follow_from_the_fields(name: str) -> None:
+    classes = {"lightgbm": "LightGBM", "bagged": "BaggedLightGBM"} | CLASSES
+    cls = getattr(import_module(f"fraudml.learners.{name}"), classes[name])
+    shape, texts = shape_of(cls), parameter_texts(cls, whole=True)
+    assert shape.open
+    assert list(shape.parameters) == list(texts) == list(cls.parameters)
+    assert list(cls.parameters)[-2:] == ["monotone", "other"]
+    for key, parameter in cls.parameters.items():
+        assert texts[key] == parameter.text.replace("`", "")
+        assert shape.parameters[key].hint == parameter.accepts.hint
+        assert shape.parameters[key].initial() == parameter.default
+        assert parameter.default in parameter.accepts
 
 
 @both
@@ -301,6 +313,19 @@ def test_trees_by_every_value_take_no_categories() -> None:
 def test_catboost_minimises_the_log_loss_alone() -> None:
     with pytest.raises(ConfigError, match=r"loss is Focal\. CatBoost minimises a loss of its own"):
         learner("catboost").fit(rows(), FitContext(loss=Focal(1.0)))
+
+
+@needs("catboost")
+def test_catboost_writes_nothing_into_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"allow_writing_files cannot be set here"):
+        learner("catboost", allow_writing_files=True)
+    model: Any = learner("catboost", 5).fit(rows(), FitContext())
+    model.contributions(rows())
+    model.as_json()
+    assert not list(tmp_path.iterdir())
 
 
 @needs("catboost")

@@ -110,7 +110,7 @@ def test_wrong_directions_are_refused(name: str) -> None:
         learner(name, monotone={"amount": 2})
     with pytest.raises(ConfigError, match=r"learner\.monotone\.amount is True"):
         learner(name, monotone={"amount": True})
-    with pytest.raises(ConfigError, match=r"set monotone=\{feature: 1\} or -1 instead"):
+    with pytest.raises(ConfigError, match=r"use monotone=\{feature: 1\} or -1"):
         learner(name, monotone_constraints=[1, 0, 0])
 
 
