@@ -22,13 +22,13 @@ from fraudml import errors, metrics
 from fraudml.cli.commands import COMMANDS, Command
 from fraudml.cli.main import INTERRUPTED
 from fraudml.config.components import Component
-from fraudml.config.describe import kind_of, parameter_texts
+from fraudml.config.describe import parameter_texts
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.shape import MISSING, shape_of
 from fraudml.config.sources import EXPERIMENT, groups, packaged_conf
 from fraudml.config.targets import TARGET, find_target
-from fraudml.config.text import word
+from fraudml.config.text import kind_of, word
 from fraudml.metrics.registry import METRICS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"

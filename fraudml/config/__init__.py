@@ -1,5 +1,5 @@
-"""Settings: their shape (`settings`), the strict way in (`parse`), their parts (`components`), and
-the composition of YAML files (`compose` and `overrides`, the only modules that know Hydra).
+"""Settings: their tree (`settings`), strict parsing (`parse`), their parts (`components`), and the
+composition of YAML files (`compose`, `overrides` and `space`, the only modules that know Hydra).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def load_settings(
     config_dir: str | Path | None = None,
     config_name: str | None = None,
 ) -> Settings:
-    """Compose a command's config and read it into settings, with every part checked.
+    """Compose a command's config and read it into settings, complete and with every part checked.
 
     Parameters
     ----------
@@ -32,11 +32,6 @@ def load_settings(
         The user's own config files; they win over fraudml's of the same name.
     config_name : str, optional
         The primary config; by default the command's own.
-
-    Returns
-    -------
-    Settings
-        Complete: the defaults of fraudml's own parts are written out too.
 
     Raises
     ------
@@ -53,18 +48,7 @@ def load_settings(
 
 
 def read_config(path: Path) -> Settings:
-    """Read the config that a run left behind.
-
-    Parameters
-    ----------
-    path : Path
-        Its `config.yaml`.
-
-    Raises
-    ------
-    ConfigError
-        It is no config of this version.
-    """
+    """Read the `config.yaml` of a run; one that this version cannot read is a `ConfigError`."""
     import yaml
 
     from fraudml.errors import ConfigError
@@ -72,10 +56,10 @@ def read_config(path: Path) -> Settings:
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(plain, dict):
-            raise ConfigError("it holds no keys")
+            raise ConfigError("it has no keys")
         return read_settings(plain)
     except (yaml.YAMLError, UnicodeDecodeError, ConfigError) as error:
-        raise ConfigError(f"'{path}' is no config of this version: {error}") from error
+        raise ConfigError(f"'{path}' is not a config of this version: {error}") from error
 
 
 def read_settings(plain: dict[str, object]) -> Settings:

@@ -1,7 +1,7 @@
-"""What is wrong with the components of a config, found before any work is done.
+"""Problems of the components of a config, before any work is done.
 
-The target is imported, the arguments are bound to its signature and, where it is fraudml's own or
-follows scikit-learn, the object is made and its values are checked.
+The target is imported and the arguments are bound to its signature. fraudml's own parts, and the
+plain arguments of what follows scikit-learn, are made to have their values checked.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fraudml.config.components import (
+    Call,
     Component,
     bind,
-    build_inner,
-    call,
-    inner_components,
+    contains,
     is_own,
-    joined,
+    map_inner,
     required,
     validate,
 )
-from fraudml.config.parse import Problems, dump
+from fraudml.config.parse import dump
+from fraudml.config.problems import Collector
 from fraudml.config.shape import shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
-from fraudml.errors import ConfigError, all_problems
 
 T = TypeVar("T")
+Builder = Callable[[Component], Iterable[Any]]
 
 
 def check(
@@ -37,197 +37,98 @@ def check(
     allowed: Collection[str] = ALLOWED,
     context: Collection[str] = (),
 ) -> Component:
-    """Find what is wrong with a component, before it is needed.
+    """Check a component as `build` would; return one of fraudml's own with every default.
 
-    Parameters
-    ----------
-    component : Component
-        What will be built.
-    where, allowed
-        As for `build`.
-    context : collection of str
-        Names that `build` will be given, so that they may be missing here.
-
-    Returns
-    -------
-    Component
-        The same; one of fraudml's own with every default written out.
-
-    Raises
-    ------
-    ConfigError
-        As `build` would.
+    `context` are names that `build` will be given, so that they may be missing here.
     """
-    try:
-        return _check(component, where, allowed, context)
-    except Problems as problems:
-        raise ConfigError(joined(problems.found, where)) from problems.__cause__
+    target = component.target and find_target(component.target, where, allowed)
+    if target and is_own(target):
+        lacking = required(target) - set(component.arguments)
+        if lacking and lacking <= set(context):
+            return component
+    call = bind(component, where, allowed, dict.fromkeys(context))
+    if call is None:
+        return component
+    part = _checked_part(call)
+    return _completed(component, call, part) if call.own else component
+
+
+def _checked_part(call: Call) -> Any:
+    """Make a part of fraudml's own; elsewhere check the values that a constructor only stores."""
+    if call.own:
+        return call.make()
+    map_inner(call.arguments, Call, lambda inner, _: _checked_part(inner))
+    if isinstance(call.target, type) and hasattr(call.target, "_parameter_constraints"):
+        plain = {name: part for name, part in call.arguments.items() if not contains(part, Call)}
+        if required(call.target) <= plain.keys():
+            validate(call.target(**plain), call.path)
+    return None
+
+
+def _completed(component: Component, call: Call, part: Any) -> Component:
+    """Write out the defaults of fraudml's own part, as far as they are plain data."""
+    given = component.arguments
+    if shape_of(call.target).open:
+        every = part.to_dict() if hasattr(part, "to_dict") else {TARGET: None}
+        inner = {name: value for name, value in given.items() if contains(value, Component)}
+        return component if TARGET in every else Component(component.target, {**every, **inner})
+    defaults = {name: key.initial() for name, key in shape_of(call.target).parameters.items()}
+    every = {**defaults, **call.arguments}
+    plain = {
+        name: given[name] if contains(given.get(name), Component) else dump(value)
+        for name, value in every.items()
+    }
+    return Component(component.target, plain)
 
 
 def check_tree(
     settings: T,
     allowed: Collection[str] = ALLOWED,
-    builders: Mapping[str, Callable[[Component], Iterable[Any]]] | None = None,
+    builders: Mapping[str, Builder] | None = None,
 ) -> T:
     """Check every component in a tree of settings, and write out the defaults of fraudml's own.
 
-    Parameters
-    ----------
-    settings : dataclass instance
-        The tree.
-    allowed : collection of str
-        What a target may begin with.
-    builders : mapping, optional
-        For sections that are not built by `build`, by dotted path: what makes their objects from
-        the component, or raises `ConfigError`.
-
-    Raises
-    ------
-    ConfigError
-        What is wrong with any of them, all of it at once.
+    `builders` is for sections that `build` does not build, by dotted path: a function that makes
+    their objects from the component. All problems are raised at once, as a `ConfigError`.
     """
-    problems: list[str] = []
-    checked = _check_below(settings, "", _Checks(allowed, builders or {}), problems)
-    if problems:
-        raise ConfigError(all_problems(f"{len(problems)} problems in the config.", problems))
-    result: T = checked
-    return result
+    problems = Collector()
+    checked: T = _Walker(allowed, builders or {}, problems).check(settings, "")
+    problems.raise_all()
+    return checked
 
 
 @dataclass(frozen=True)
-class _Checks:
-    """What the check of a tree goes by."""
+class _Walker:
+    """Checks the components of a tree."""
 
     allowed: Collection[str]
-    builders: Mapping[str, Callable[[Component], Iterable[Any]]]
+    builders: Mapping[str, Builder]
+    problems: Collector
 
-
-def _check_below(value: Any, path: str, checks: _Checks, problems: list[str]) -> Any:
-    if isinstance(value, Component):
-        try:
-            if path in checks.builders and not _by_itself(value, path, checks.allowed):
-                return _check_built(value, path, checks)
-            return _check(value, path, checks.allowed, ())
-        except Problems as wrong:
-            problems += wrong.found
+    def check(self, value: Any, path: str) -> Any:
+        """Return a value with its components checked and completed."""
+        if isinstance(value, Component):
+            with self.problems.collect():
+                return self._component(value, path)
+        if isinstance(value, Component) or not dataclasses.is_dataclass(value):
             return value
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return value
-    changed = {}
-    for one in dataclasses.fields(value):
-        old = getattr(value, one.name)
-        new = _check_below(old, f"{path}.{one.name}" if path else one.name, checks, problems)
-        if new is not old:
-            changed[one.name] = new
-    return dataclasses.replace(value, **changed) if changed else value
+        parts = {
+            field.name: self.check(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
+            for field in dataclasses.fields(value)
+        }
+        changed = {name: part for name, part in parts.items() if part is not getattr(value, name)}
+        return dataclasses.replace(value, **changed) if changed else value  # type: ignore[type-var]
 
+    def _component(self, component: Component, path: str) -> Component:
+        target = component.target and find_target(component.target, path, self.allowed)
+        if path not in self.builders or not target or (isinstance(target, type) and is_own(target)):
+            return check(component, where=path, allowed=self.allowed)
 
-def _by_itself(component: Component, where: str, allowed: Collection[str]) -> bool:
-    """Say whether a component is nothing, or a class of fraudml's own that needs no builder."""
-    if component.target is None:
-        return True
-    target = _found(component.target, where, allowed)
-    return isinstance(target, type) and is_own(target)
+        def find_inner(inner: Component, inner_path: str) -> None:
+            if inner.target is not None:
+                find_target(inner.target, inner_path, self.allowed)
 
-
-def _check_built(component: Component, where: str, checks: _Checks) -> Component:
-    """Check a component that its package builds in a way of its own."""
-    for name, inner in inner_components(component.arguments, where):
-        if inner.target is not None:
-            _found(inner.target, name, checks.allowed)
-    try:
-        for made in checks.builders[where](component):
-            validate(made, where)
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-    return component
-
-
-def _found(target: str, where: str, allowed: Collection[str]) -> Any:
-    try:
-        return find_target(target, where, allowed)
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-
-
-def _check(
-    component: Component, where: str, allowed: Collection[str], context: Collection[str]
-) -> Component:
-    if component.target is None:
-        if component.arguments:
-            raise Problems([f"{where} has arguments and no {TARGET}."])
+        map_inner(component.arguments, Component, find_inner, path)
+        for part in self.builders[path](component):
+            validate(part, path)
         return component
-    target = _found(component.target, where, allowed)
-    arguments = dict(component.arguments)
-    problems: list[str] = []
-    for name, inner in inner_components(arguments, where):
-        try:
-            _check(inner, name, allowed, context)
-        except Problems as wrong:
-            problems += wrong.found
-    if problems:
-        raise Problems(problems)
-    if is_own(target):
-        return _complete(component, target, where, allowed, context)
-    bind(target, component.target, arguments, where, context)
-    _check_values(target, arguments, where)
-    return component
-
-
-def _complete(
-    component: Component,
-    target: Any,
-    where: str,
-    allowed: Collection[str],
-    context: Collection[str],
-) -> Component:
-    """Make one of fraudml's own parts, and write out its defaults where that makes it again."""
-    assert component.target is not None
-    lacking = required(target) - set(component.arguments)
-    if lacking and lacking <= set(context):
-        return component
-    made = _made(component, target, where, allowed)
-    full = _written(made, target, component.plain_arguments())
-    if full is None:
-        return component
-    built = {name: part for name, part in component.arguments.items() if not _is_plain(part)}
-    completed = Component(component.target, {**full, **built})
-    try:
-        again = _made(completed, target, where, allowed)
-    except Problems:
-        return component
-    # Objects of other libraries are equal to themselves alone.
-    return completed if again == made or built else component
-
-
-def _made(component: Component, target: Any, where: str, allowed: Collection[str]) -> Any:
-    try:
-        arguments = build_inner(component.arguments, where, allowed, {})
-    except ConfigError as error:
-        raise Problems([str(error)]) from error.__cause__
-    return call(target, str(component.target), arguments, where)
-
-
-def _written(made: Any, target: Any, given: dict[str, Any]) -> Mapping[str, Any] | None:
-    """Write down all arguments of one of fraudml's own parts, where that can be known."""
-    if not shape_of(target).open:
-        names = [name for name in shape_of(target).parameters if hasattr(made, name)]
-        return given | {name: dump(getattr(made, name)) for name in names}
-    written = made.to_dict() if hasattr(made, "to_dict") else None
-    return written if isinstance(written, Mapping) and TARGET not in written else None
-
-
-def _check_values(target: Any, arguments: Mapping[str, Any], where: str) -> None:
-    """Check the values too where the class follows scikit-learn: its constructors only store."""
-    if isinstance(target, type) and hasattr(target, "_parameter_constraints"):
-        plain = {name: value for name, value in arguments.items() if _is_plain(value)}
-        if not required(target) - set(plain):
-            validate(target(**_listed(plain)), where)
-
-
-def _is_plain(value: Any) -> bool:
-    return next(inner_components(value, ""), None) is None
-
-
-def _listed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: build_inner(value, "", (), {}) for name, value in arguments.items()}

@@ -1,23 +1,22 @@
 """Parts that a config names by `_target_`, with their arguments beside it.
 
-A component is plain data until it is built. `fraudml.config.checks` finds what is wrong with it
-as soon as it is read.
+A component is plain data until it is bound to the signature of its target, and bound arguments are
+a call that nobody makes before `Call.make`. `fraudml.config.checks` finds problems early.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from fraudml.config.parse import KeyPath, Problems, dump, read_section
+from fraudml.config.parse import KeyPath, dump, read_arguments, unknown_key
+from fraudml.config.problems import Collector
 from fraudml.config.renamed import current_arguments, current_target
-from fraudml.config.shape import shape_of
+from fraudml.config.shape import MISSING, shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
-from fraudml.errors import ConfigError, all_problems, nearest
-
-T = TypeVar("T")
+from fraudml.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -55,35 +54,34 @@ class Component:
 
     @classmethod
     def from_plain(cls, value: Any, base: Component | None = None, where: str = "") -> Component:
-        """Read the YAML form: `_target_` with the arguments beside it; null is nothing.
-
-        Parameters
-        ----------
-        value : mapping or None
-            Without `_target_`, what is there is laid over `base`.
-        base : Component, optional
-            The default.
-        where : str
-            The dotted path, for messages.
+        """Read the YAML form; without `_target_`, its arguments are laid over those of `base`.
 
         Raises
         ------
         ConfigError
             It is no mapping, its target is no text, or it has arguments and no target.
         """
-        if value is None:
-            return cls()
-        if isinstance(value, Component):
-            return value
+        if value is None or isinstance(value, Component):
+            return value or cls()
         if not isinstance(value, Mapping):
             raise ConfigError(
                 f"{where} is {value!r}. It is a section with {TARGET} and arguments beside it. An "
                 "option of the group is named on the command line or in a defaults list."
             )
         arguments = {str(name): part for name, part in value.items() if name != TARGET}
+        target = value.get(TARGET)
         if TARGET not in value and base is not None:
-            return _with_target(cls, base.target, {**base.arguments, **arguments}, where)
-        return _with_target(cls, value.get(TARGET), arguments, where)
+            target, arguments = base.target, {**base.arguments, **arguments}
+        if target is not None and not isinstance(target, str):
+            raise ConfigError(f"{where}.{TARGET} is {target!r}. It is a dotted path, or null.")
+        if target is None and arguments:
+            names = ", ".join(f"{where}.{name}" for name in arguments)
+            group = where.rpartition(".")[2] or "the part"
+            raise ConfigError(
+                f"{names} is set, but there is nothing to take it: {where}.{TARGET} is null. "
+                f"Choose an option of {group} first ({group}=…), or leave it out."
+            )
+        return cls(target, arguments)
 
     def to_plain(self) -> dict[str, Any]:
         """Write the YAML form."""
@@ -95,34 +93,18 @@ class Component:
         return arguments
 
 
-def _with_target(
-    cls: type[Component], target: Any, arguments: Mapping[str, Any], where: str
-) -> Component:
-    if target is not None and not isinstance(target, str):
-        raise ConfigError(f"{where}.{TARGET} is {target!r}. It is a dotted path, or null.")
-    if target is None and arguments:
-        names = ", ".join(f"{where}.{name}" for name in arguments)
-        chosen = where.rpartition(".")[2] or "the part"
-        raise ConfigError(
-            f"{names} is set, but there is nothing to take it: {where}.{TARGET} is null. "
-            f"Choose an option of {chosen} first ({chosen}=…), or leave it out."
-        )
-    return cls(target, arguments)
-
-
 def _freeze(value: Any) -> Any:
     if isinstance(value, Mapping):
         inner = {name: _freeze(part) for name, part in value.items()}
         if TARGET not in inner:
             return inner
-        target = inner.pop(TARGET)
-        return Component(target, inner)
+        return Component(inner.pop(TARGET), inner)
     return tuple(map(_freeze, value)) if isinstance(value, (list, tuple)) else value
 
 
 @dataclass(frozen=True)
 class ComponentSettings:
-    """What components may name.
+    """Packages that components may come from.
 
     Parameters
     ----------
@@ -145,12 +127,12 @@ def build(
     allowed: Collection[str] = ALLOWED,
     **context: Any,
 ) -> Any:
-    """Import a component's target and call it with its arguments.
+    """Import a component's target and call it with its arguments, built first; None without one.
 
     Parameters
     ----------
     component : Component
-        What to build; those among its arguments are built first.
+        What to build.
     where : str
         Its dotted path in the config, for messages.
     allowed : collection of str
@@ -158,11 +140,6 @@ def build(
     **context
         What the caller offers, such as `random_state`: passed where the target takes an argument of
         that name and the component does not set it.
-
-    Returns
-    -------
-    object
-        What the target returns; None where there is no target.
 
     Raises
     ------
@@ -175,128 +152,142 @@ def build(
     >>> build(Component("sklearn.dummy.DummyClassifier"), random_state=0)
     DummyClassifier(random_state=0)
     """
-    if component.target is None:
-        return None
-    target = find_target(component.target, where, allowed)
-    arguments = {
-        name: build_inner(value, f"{where}.{name}", allowed, context)
-        for name, value in component.arguments.items()
-    }
-    offered = {
-        name: value
-        for name, value in context.items()
-        if name not in arguments and _accepts(target, name)
-    }
-    try:
-        return call(target, component.target, {**arguments, **offered}, where)
-    except Problems as problems:
-        raise ConfigError(joined(problems.found, where)) from problems.__cause__
+    call = bind(component, where, allowed, context)
+    return None if call is None else call.make()
 
 
-def inner_components(value: Any, path: str) -> Iterator[tuple[str, Component]]:
-    """List the components inside of a value, each with its dotted path."""
-    if isinstance(value, Component):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from inner_components(inner, f"{path}.{name}")
-    elif isinstance(value, tuple):
-        for position, inner in enumerate(value):
-            yield from inner_components(inner, f"{path}[{position}]")
+@dataclass(frozen=True)
+class Call:
+    """A target with arguments that its signature takes, inner calls among them."""
 
+    target: Any
+    name: str
+    path: str
+    arguments: Mapping[str, Any]
 
-def required(target: Any) -> set[str]:
-    """List the arguments that a target has no default for."""
-    parameters = shape_of(target).parameters
-    return {name for name, parameter in parameters.items() if parameter.default is None}
+    @property
+    def own(self) -> bool:
+        """Whether the target is fraudml's own."""
+        return is_own(self.target)
 
-
-def build_inner(
-    value: Any, where: str, allowed: Collection[str], context: Mapping[str, Any]
-) -> Any:
-    """Build the components inside of a value, and make its tuples the lists that YAML has."""
-    if isinstance(value, Component):
-        return build(value, where=where, allowed=allowed, **context)
-    if isinstance(value, Mapping):
-        return {
-            name: build_inner(part, f"{where}.{name}", allowed, context)
-            for name, part in value.items()
-        }
-    if isinstance(value, tuple):
-        return [
-            build_inner(part, f"{where}[{position}]", allowed, context)
-            for position, part in enumerate(value)
-        ]
-    return value
-
-
-def call(target: Any, name: str, arguments: Mapping[str, Any], where: str) -> Any:
-    """Call a target whose arguments were read from plain data; raise `Problems`."""
-    _refuse_reserved(arguments, where)
-    if is_own(target):
-        return read_section(target, arguments, KeyPath(where, target, f"is no argument of {name}"))
-    bind(target, name, arguments, where, ())
-    try:
-        made = target(**arguments)
-    except (TypeError, ValueError) as error:
-        raise Problems([f"{where}: {name} refuses its arguments: {error}"]) from error
-    validate(made, where)
-    return made
+    def make(self) -> Any:
+        """Call the target, inner calls first; what it refuses is a `ConfigError`."""
+        arguments = map_inner(self.arguments, Call, lambda call, _: call.make())
+        try:
+            part = self.target(**arguments)
+        except (TypeError, ValueError) as error:
+            if self.own:
+                raise
+            raise ConfigError(f"{self.path}: {self.name} refuses its arguments: {error}") from error
+        validate(part, self.path)
+        return part
 
 
 def bind(
-    target: Any,
-    name: str,
-    arguments: Mapping[str, Any],
-    where: str,
-    context: Collection[str],
+    component: Component, path: str, allowed: Collection[str], context: Mapping[str, Any]
+) -> Call | None:
+    """Bind a component's arguments to the signature of its target, and call nothing.
+
+    Types are checked for fraudml's own targets; elsewhere they are the library's business.
+    """
+    if component.target is None:
+        if component.arguments:
+            raise ConfigError(f"{path} has arguments and no {TARGET}.")
+        return None
+    target = find_target(component.target, path, allowed)
+    problems = Collector(f"{{}} problems in {path}.")
+    arguments: dict[str, Any] = {
+        name: value for name, value in context.items() if _accepts(target, name)
+    }
+
+    def bind_inner(inner: Component, inner_path: str) -> Call | None:
+        return bind(inner, inner_path, allowed, context)
+
+    for name, value in component.arguments.items():
+        with problems.collect():
+            _refuse_reserved(name, path)
+            arguments[name] = map_inner(value, Component, bind_inner, f"{path}.{name}", list)
+    problems.raise_all()
+    place = KeyPath(path, target, f"is no argument of {component.target}")
+    if is_own(target):
+        arguments = read_arguments(target, arguments, place, problems) or {}
+    else:
+        _check_names(target, arguments, place, problems)
+    problems.raise_all()
+    return Call(target, component.target, path, arguments)
+
+
+def _refuse_reserved(name: str, path: str) -> None:
+    if name.startswith("_") and name.endswith("_"):
+        raise ConfigError(
+            f"{path}.{name} is not understood: fraudml builds its parts itself, from {TARGET} and "
+            "named arguments alone."
+        )
+
+
+def map_inner(
+    value: Any,
+    kind: type,
+    function: Callable[[Any, str], Any],
+    path: str = "",
+    sequence: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Replace the instances of a class inside of plain data, each with its dotted path."""
+    if isinstance(value, kind):
+        return function(value, path)
+    if isinstance(value, Mapping):
+        return {
+            name: map_inner(part, kind, function, f"{path}.{name}", sequence)
+            for name, part in value.items()
+        }
+    if isinstance(value, (tuple, list)):
+        items = (
+            map_inner(item, kind, function, f"{path}[{position}]", sequence)
+            for position, item in enumerate(value)
+        )
+        return (sequence or type(value))(items)
+    return value
+
+
+def contains(value: Any, kind: type) -> bool:
+    """Whether an instance of a class stands inside of plain data."""
+    inner: list[Any] = []
+    map_inner(value, kind, lambda part, _: inner.append(part))
+    return bool(inner)
+
+
+def _check_names(
+    target: Any, arguments: Mapping[str, Any], path: KeyPath, problems: Collector
 ) -> None:
-    """Bind arguments to a signature by name; types are the library's own business."""
-    _refuse_reserved(arguments, where)
     shape = shape_of(target)
-    problems = [
-        f"{where}.{argument} is no argument of {name}. {nearest(argument, shape.parameters)}"
-        for argument in arguments
-        if not shape.open and argument not in shape.parameters
-    ]
-    missing = required(target) - set(arguments) - set(context)
-    problems += [f"{where}.{one} is required by {name}." for one in sorted(missing)]
-    if problems:
-        raise Problems(problems)
+    for name in arguments:
+        if not shape.open and name not in shape.parameters:
+            problems.add(unknown_key(name, path, shape.parameters))
+    for name in sorted(required(target) - arguments.keys()):
+        problems.add(f"{path.child(name).path} is required by {path.noun.rpartition(' ')[2]}.")
 
 
-def _refuse_reserved(arguments: Mapping[str, Any], where: str) -> None:
-    problems = [
-        f"{where}.{name} is not understood: fraudml builds its parts itself, from {TARGET} and "
-        "named arguments alone."
-        for name in arguments
-        if name.startswith("_") and name.endswith("_")
-    ]
-    if problems:
-        raise Problems(problems)
+def required(target: Any) -> set[str]:
+    """Return the arguments that a target has no default for."""
+    parameters = shape_of(target).parameters
+    return {name for name, parameter in parameters.items() if parameter.initial() is MISSING}
 
 
-def validate(made: Any, where: str) -> None:
-    """Check the values of what follows scikit-learn as its `fit` would; raise `Problems`."""
-    validate = getattr(made, "_validate_params", None)
-    if validate is None or not hasattr(made, "_parameter_constraints"):
-        return
-    try:
-        validate()
-    except ValueError as error:
-        raise Problems([f"{where}: {error}"]) from error
+def validate(part: Any, path: str) -> None:
+    """Check the values of what follows scikit-learn as its `fit` would."""
+    check = getattr(part, "_validate_params", None)
+    if check is not None and hasattr(part, "_parameter_constraints"):
+        try:
+            check()
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}") from error
 
 
 def is_own(target: Any) -> bool:
-    """Say whether a class or function is fraudml's own."""
+    """Whether a class or function is fraudml's own."""
     return str(getattr(target, "__module__", "")).startswith("fraudml.")
 
 
 def _accepts(target: Any, name: str) -> bool:
     classes = inspect.getmro(target)[:-1] if isinstance(target, type) else (target,)
     return any(name in shape_of(one).parameters for one in classes)
-
-
-def joined(problems: list[str], where: str) -> str:
-    """Write the problems of one component as the text of an error."""
-    return all_problems(f"{len(problems)} problems in {where}.", problems)

@@ -29,8 +29,7 @@ from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.errors import ConfigError, listing, nearest
 
 EXPERIMENT_AGNOSTIC = ("audit", "features", "sweep")
-"""Commands that look at the table, the features or the settings of a run: they take the experiments
-of any."""
+"""Commands that take the experiments of every other command."""
 
 
 def compose(
@@ -40,42 +39,21 @@ def compose(
     config_dir: str | Path | None = None,
     config_name: str | None = None,
 ) -> dict[str, Any]:
-    """Compose a command's config from YAML files and overrides.
+    """Compose a command's config from YAML files and overrides, every interpolation resolved.
 
-    Parameters
-    ----------
-    command : str
-        The command; its primary config has the same name.
-    overrides : sequence of str
-        Hydra's: `group=option`, `+experiment=name`, `key=value`, `~key`. A plus before a key is
-        allowed and makes no difference.
-    config_dir : path, optional
-        A folder of the user's own files, which win over fraudml's of the same name.
-    config_name : str, optional
-        The primary config, instead of the command's own. One without a defaults list is taken as
-        complete; a group chosen beside it replaces the section of that name.
-
-    Returns
-    -------
-    dict
-        Plain, every interpolation resolved, with the key `command`.
-
-    Raises
-    ------
-    ConfigError
-        What is wrong with the files or overrides, with the options that there are.
+    A primary config without a defaults list is taken as complete: a group chosen beside it replaces
+    the section of that name. Parameters and errors are those of `load_settings`.
 
     Examples
     --------
     >>> compose("train", ["seed=3"])["seed"]
     3
     """
-    files = Files.of(config_dir)
-    chosen, keys = sort_overrides(read_overrides(overrides, files, swept=False), files)
+    files, chosen, keys = _sorted_overrides(overrides, config_dir)
     primary = files.primary(config_name or command, config_name is not None)
     _check_files(command, chosen, files)
     config = _compose_groups(primary, chosen, files)
-    _lay_on_top(config, keys)
+    _apply_keys(config, keys)
     plain = _resolved(config)
     if command in EXPERIMENT_AGNOSTIC:
         plain["command"] = command
@@ -95,22 +73,24 @@ def chosen_options(
     config_dir: str | Path | None = None,
     config_name: str | None = None,
 ) -> dict[str, str]:
-    """Say which option of each group a config is composed from.
-
-    Parameters
-    ----------
-    command, overrides, config_dir, config_name
-        As for `compose`.
-    """
-    files = Files.of(config_dir)
-    chosen, _ = sort_overrides(read_overrides(overrides, files, swept=False), files)
+    """Return the chosen option of each group; parameters are those of `compose`."""
+    files, chosen, _ = _sorted_overrides(overrides, config_dir)
     primary = files.primary(config_name or command, config_name is not None)
-    lines = [override.input_line or "" for override in chosen]
-    with _in_our_words(files, lines):
-        if "defaults" not in _loaded(primary, files):
-            return {override.key_or_group: str(override.value()) for override in chosen}
-        choices = _hydra(primary, lines, files, whole=True).hydra.runtime.choices
+    if "defaults" not in _loaded(primary, files):
+        return {override.key_or_group: str(override.value()) for override in chosen}
+    choices = _hydra(primary, _lines(chosen), files, whole=True).hydra.runtime.choices
     return {group: str(option) for group, option in choices.items() if "/" not in group}
+
+
+def _sorted_overrides(
+    overrides: Sequence[str], config_dir: str | Path | None
+) -> tuple[Files, list[Override], list[Override]]:
+    files = Files.of(config_dir)
+    return files, *sort_overrides(read_overrides(overrides, files, swept=False), files)
+
+
+def _lines(chosen: Iterable[Override]) -> list[str]:
+    return [override.input_line or "" for override in chosen]
 
 
 def _check_files(command: str, chosen: Iterable[Override], files: Files) -> None:
@@ -159,14 +139,9 @@ def _check_command(command: str, declared: object, what: str, override: str | No
 
 def _compose_groups(primary: str, chosen: list[Override], files: Files) -> DictConfig:
     """Let Hydra compose; beside a config without a defaults list, lay chosen sections over it."""
-    lines = [override.input_line or "" for override in chosen]
-    with _in_our_words(files, lines):
-        if "defaults" in _loaded(primary, files) or not chosen:
-            return _hydra(primary, lines, files)
-        return _with_sections(_hydra(primary, [], files), chosen, files)
-
-
-def _with_sections(config: DictConfig, chosen: list[Override], files: Files) -> DictConfig:
+    if "defaults" in _loaded(primary, files):
+        return _hydra(primary, _lines(chosen), files)
+    config = _hydra(primary, [], files)
     for override in chosen:
         group = override.key_or_group
         if group == EXPERIMENT or override.package is not None or override.is_delete():
@@ -174,10 +149,10 @@ def _with_sections(config: DictConfig, chosen: list[Override], files: Files) -> 
                 f"'{override.input_line}' needs a primary config with a defaults list. Leave out "
                 "--config-name, or set single keys."
             )
-        part = _hydra(None, [f"+{(override.input_line or '').lstrip('+')}"], files)
+        section = _hydra(None, [f"+{(override.input_line or '').lstrip('+')}"], files)
         with open_dict(config):
             config.pop(group, None)
-            config.merge_with(part)
+            config.merge_with(section)
     return config
 
 
@@ -186,6 +161,7 @@ def _hydra(
 ) -> DictConfig:
     first = str(files.roots[0])
     with (
+        _plain_errors(files, lines),
         _own_hydra(files.roots[1:]),
         initialize_config_dir(first, job_name="fraudml", version_base="1.3"),
     ):
@@ -216,29 +192,28 @@ def _own_hydra(folders: tuple[Path, ...]) -> Iterator[None]:
         GlobalHydra.instance().hydra = theirs
 
 
-def _lay_on_top(config: DictConfig, keys: Iterable[Override]) -> None:
-    with open_dict(config):
-        for override in keys:
-            key = override.key_or_group
-            try:
+def _apply_keys(config: DictConfig, keys: Iterable[Override]) -> None:
+    for override in keys:
+        key = override.key_or_group
+        try:
+            with open_dict(config):
                 if override.is_delete():
                     _delete(config, key)
                 else:
                     OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
-            except (OmegaConfBaseException, ValueError, TypeError) as error:
-                raise ConfigError(
-                    f"'{override.input_line}' cannot be laid over the config: "
-                    f"{str(error).splitlines()[0]}."
-                ) from error
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            raise ConfigError(
+                f"'{override.input_line}' cannot be applied to the config: {_first_line(error)}."
+            ) from error
 
 
 def _delete(config: DictConfig, key: str) -> None:
     section, _, name = key.rpartition(".")
-    below = OmegaConf.select(config, section) if section else config
-    if not OmegaConf.is_dict(below) or name not in below:
-        known = list(below) if OmegaConf.is_dict(below) else []
-        raise ConfigError(f"'~{key}': there is no such key. {nearest(name, map(str, known))}")
-    del below[name]
+    parent = OmegaConf.select(config, section) if section else config
+    known = list(map(str, parent)) if OmegaConf.is_dict(parent) else []
+    if name not in known:
+        raise ConfigError(f"'~{key}': there is no such key. {nearest(name, known)}")
+    del parent[name]
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
@@ -256,28 +231,25 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
 
 
 def _interpolation(error: OmegaConfBaseException) -> str:
-    reason = str(error).splitlines()[0].rstrip(".")
     key = f"{error.full_key}: " if error.full_key else ""
-    variable = re.search(r"Environment variable '(.+?)' not found", reason)
+    variable = re.search(r"Environment variable '(.+?)' not found", str(error))
     if variable:
-        name = variable[1]
-        return f"{key}the environment variable {name} is not set. Set it, or set the key itself."
-    return f"{key}'${{…}}' cannot be resolved: {reason}."
+        return (
+            f"{key}the environment variable {variable[1]} is not set. Set it, or set the key "
+            "itself."
+        )
+    return f"{key}'${{…}}' cannot be resolved: {_first_line(error)}."
 
 
 @contextmanager
-def _in_our_words(files: Files, lines: Sequence[str] = ()) -> Iterator[None]:
+def _plain_errors(files: Files, lines: Sequence[str]) -> Iterator[None]:
     """Turn what Hydra, OmegaConf and YAML raise into a `ConfigError`."""
     try:
         yield
-    except ConfigError:
-        raise
     except yaml.YAMLError as error:
         raise ConfigError(_broken_yaml(error)) from error
-    except MissingConfigException as error:
-        raise ConfigError(_missing_file(error, files)) from error
     except HydraException as error:
-        raise ConfigError(_composition(str(error), lines)) from error
+        raise ConfigError(_composition(error, files, lines)) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"A config file is not UTF-8: {error}. Save it as UTF-8.") from error
     except (OmegaConfBaseException, OSError, ValueError) as error:
@@ -285,46 +257,38 @@ def _in_our_words(files: Files, lines: Sequence[str] = ()) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _broken_yaml(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     reason = getattr(error, "problem", None) or _first_line(error)
-    place = f"'{mark.name}', line {mark.line + 1}" if mark is not None else "A config file"
-    return f"{place} is not valid YAML: {reason}. Look at that line and the one before it."
+    subject = f"'{mark.name}', line {mark.line + 1}" if mark is not None else "A config file"
+    return f"{subject} is not valid YAML: {reason}. Look at that line and the one before it."
 
 
-def _missing_file(error: MissingConfigException, files: Files) -> str:
-    parent = re.match(r"In '(.+?)': ", str(error))
-    where = f"In '{parent[1]}.yaml': " if parent else ""
-    group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    if group and files.is_group(group):
-        return no_option(group, option, files.options(group), where)
-    known = [path.stem for root in files.roots for path in root.glob("*.yaml")]
-    return f"{where}there is no config '{error.missing_cfg_file}'. {nearest(option, known)}"
-
-
-def _composition(message: str, lines: Sequence[str]) -> str:
-    where = re.match(r"In '(.+?)': ", message)
-    inside = f"In '{where[1]}.yaml': " if where else ""
-    twice = re.search(r"Multiple values for (\S+?)\. ", message)
-    if twice:
-        group = twice[1]
-        added = [line for line in lines if line.startswith(f"+{group}=")]
-        if added:
-            return (
-                f"'{added[0]}': {group} is chosen already, so leave out the plus: '{added[0][1:]}'."
-            )
+def _composition(error: HydraException, files: Files, lines: Sequence[str]) -> str:
+    message = str(error)
+    parent = re.match(r"In '(.+?)': ", message)
+    inside = f"In '{parent[1]}.yaml': " if parent else ""
+    if isinstance(error, MissingConfigException):
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        if group and files.is_group(group):
+            return no_option(group, option, files.options(group), inside)
+        known = [path.stem for root in files.roots for path in root.glob("*.yaml")]
+        return f"{inside}there is no config '{error.missing_cfg_file}'. {nearest(option, known)}"
+    if match := re.search(r"Multiple values for (\S+?)\. ", message):
+        group = match[1]
+        for line in lines:
+            if line.startswith(f"+{group}="):
+                return f"'{line}': {group} is chosen already. Leave out the plus: '{line[1:]}'."
         return (
             f"{group} is chosen twice. A file that replaces a choice lists it as "
             f"'- override /{group}: …' in its defaults."
         )
-    unused = re.search(r"Could not override '(.+?)'\.", message)
-    if unused:
+    if match := re.search(r"Could not override '(.+?)'\.", message):
         return (
-            f"{inside}'{unused[1]}' is not in the defaults list of the primary config, so there is "
-            f"nothing to replace. Add it with a plus on the command line, or without 'override'."
+            f"{inside}'{match[1]}' is not in the defaults list of the primary config, so there is "
+            "nothing to replace. Add it with a plus on the command line, or without 'override'."
         )
-    first = message.strip().splitlines() or ["no reason given"]
-    return f"The config cannot be composed: {first[0].rstrip('.')}."
+    return f"The config cannot be composed: {_first_line(error)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 class Choice:
     """One of a few values, as text in Hydra's grammar.
 
-    Parameters
-    ----------
-    key : str
-        The config key or group.
-    options : tuple of str
-        Its values.
-    needs : tuple of str and tuple of str, optional
-        Another choice's key, and the options of it that this one needs.
+    `needs` is the key of another choice, and the options of it that this dimension needs.
     """
 
     key: str
@@ -34,21 +27,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Interval:
-    """A number between two ends, both included.
-
-    Parameters
-    ----------
-    key : str
-        The config key.
-    low, high : float
-        The ends.
-    log : bool
-        Whether equal ratios are equally likely, instead of equal differences.
-    whole : bool
-        Whether it is a whole number.
-    needs : tuple, optional
-        As for `Choice`.
-    """
+    """A number between two ends, both included; `log` draws equal ratios equally often."""
 
     key: str
     low: float
@@ -61,36 +40,43 @@ class Interval:
 Dimension = Choice | Interval
 
 
-def holds(one: Dimension, drawn: Mapping[str, str]) -> bool:
-    """Say whether what was drawn before allows a dimension."""
-    return one.needs is None or drawn.get(one.needs[0]) in one.needs[1]
+def is_active(part: Dimension, values: Mapping[str, str]) -> bool:
+    """Whether the values of the dimensions before allow a dimension."""
+    return part.needs is None or values.get(part.needs[0]) in part.needs[1]
 
 
 def draw_overrides(trial: Trial, space: Sequence[Dimension]) -> tuple[str, ...]:
     """Draw a value for each dimension whose condition holds, and return them as overrides."""
-    drawn: dict[str, str] = {}
-    for one in space:
-        if holds(one, drawn):
-            drawn[one.key] = str(_draw(trial, one))
-    return tuple(f"{key}={value}" for key, value in drawn.items())
-
-
-def _draw(trial: Trial, one: Dimension) -> str | int | float:
-    if isinstance(one, Choice):
-        return str(trial.suggest_categorical(one.key, one.options))
-    if one.whole:
-        return trial.suggest_int(one.key, int(one.low), int(one.high), log=one.log)
-    return trial.suggest_float(one.key, one.low, one.high, log=one.log)
+    return _overrides(space, lambda part: _draw(trial, part))
 
 
 def first_overrides(space: Sequence[Dimension]) -> tuple[str, ...]:
-    """Return the first value of each dimension, for a look at whether the config takes them."""
-    drawn: dict[str, str] = {}
-    for one in space:
-        if holds(one, drawn):
-            low = one.options[0] if isinstance(one, Choice) else one.low
-            drawn[one.key] = str(int(low) if isinstance(one, Interval) and one.whole else low)
-    return tuple(f"{key}={value}" for key, value in drawn.items())
+    """Return the first value of each dimension whose condition holds, as overrides."""
+    return _overrides(space, _first)
+
+
+def _overrides(
+    space: Sequence[Dimension], value_of: Callable[[Dimension], str | float]
+) -> tuple[str, ...]:
+    values: dict[str, str] = {}
+    for part in space:
+        if is_active(part, values):
+            values[part.key] = str(value_of(part))
+    return tuple(f"{key}={value}" for key, value in values.items())
+
+
+def _draw(trial: Trial, part: Dimension) -> str | float:
+    if isinstance(part, Choice):
+        return str(trial.suggest_categorical(part.key, part.options))
+    if part.whole:
+        return trial.suggest_int(part.key, int(part.low), int(part.high), log=part.log)
+    return trial.suggest_float(part.key, part.low, part.high, log=part.log)
+
+
+def _first(part: Dimension) -> str | float:
+    if isinstance(part, Choice):
+        return part.options[0]
+    return int(part.low) if part.whole else part.low
 
 
 def grid(space: Sequence[Dimension]) -> Iterator[dict[str, str]]:
@@ -101,20 +87,19 @@ def grid(space: Sequence[Dimension]) -> Iterator[dict[str, str]]:
     ConfigError
         A dimension is an interval.
     """
-    endless = [one.key for one in space if not isinstance(one, Choice)]
-    if endless:
+    choices = [part for part in space if isinstance(part, Choice)]
+    if len(choices) < len(space):
+        intervals = listing(part.key for part in space if not isinstance(part, Choice))
         raise ConfigError(
-            f"sweep.sampler=grid, and {listing(endless)} have endlessly many values. Give "
-            "choice(…) or range(…), or take sweep.sampler=tpe."
+            f"sweep.sampler=grid, and {intervals} have infinitely many values. Give choice(…) or "
+            "range(…), or set sweep.sampler=tpe."
         )
-    choices = [one for one in space if isinstance(one, Choice)]
     seen = set()
-    for options in itertools.product(*(one.options for one in choices)):
-        drawn: dict[str, str] = {}
-        for one, option in zip(choices, options, strict=True):
-            if holds(one, drawn):
-                drawn[one.key] = option
-        key = tuple(drawn.items())
-        if key not in seen:
-            seen.add(key)
-            yield drawn
+    for options in itertools.product(*(part.options for part in choices)):
+        values: dict[str, str] = {}
+        for part, option in zip(choices, options, strict=True):
+            if is_active(part, values):
+                values[part.key] = option
+        if tuple(values.items()) not in seen:
+            seen.add(tuple(values.items()))
+            yield values

@@ -1,4 +1,4 @@
-"""Overrides of the command line: read by Hydra's grammar, checked, written out for a multirun."""
+"""Overrides of the command line: read by Hydra's grammar, checked, expanded for a multirun."""
 
 from __future__ import annotations
 
@@ -14,31 +14,17 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString, Valu
 from hydra.errors import HydraException, OverrideParseException
 
 from fraudml.addresses import refuse_password_in
+from fraudml.config.problems import Collector
 from fraudml.config.sources import EXPERIMENT, Files
-from fraudml.errors import ConfigError, all_problems, listing, nearest
+from fraudml.errors import ConfigError, listing, nearest
 
 
 def expand(
     overrides: Sequence[str], *, config_dir: str | Path | None = None
 ) -> list[tuple[str, ...]]:
-    """Write out the runs of a multirun, as Hydra's basic sweeper does.
+    """Return the overrides of each run of a multirun: every combination, the last changes fastest.
 
-    Parameters
-    ----------
-    overrides : sequence of str
-        Any of them `key=a,b,c`, `key=choice(a,b)`, `key=range(1,4)` or `group=glob(*)`.
-    config_dir : path, optional
-        As for `compose`.
-
-    Returns
-    -------
-    list of tuple of str
-        The overrides of each run: every combination, the last one changing fastest.
-
-    Raises
-    ------
-    ConfigError
-        An override that cannot be read, a continuous `interval`, or a glob that matches nothing.
+    Values are lists as Hydra has them: `key=a,b,c`, `choice(a,b)`, `range(1,4)`, `group=glob(*)`.
 
     Examples
     --------
@@ -46,31 +32,33 @@ def expand(
     [('seed=0', 'split.test_share=0.3'), ('seed=1', 'split.test_share=0.3')]
     """
     read = read_overrides(overrides, Files.of(config_dir), swept=True)
-    return list(itertools.product(*(_runs_of(override) for override in read)))
+    return list(itertools.product(*map(_values_of, read)))
 
 
 def read_overrides(texts: Sequence[str], files: Files, *, swept: bool) -> list[Override]:
     """Parse overrides by Hydra's grammar; all that cannot be read are named at once."""
     parser = OverridesParser.create(config_loader=_Options(files))  # type: ignore[arg-type]
-    read: list[Override] = []
-    problems: list[str] = []
+    overrides: list[Override] = []
+    problems = Collector(_HEADING)
     for text in texts:
         refuse_password_in(text)
         try:
             [override] = parser.parse_overrides([text])
         except (HydraException, ValueError) as error:
-            problems.append(_unreadable(text, error))
-            continue
-        problem = _unfit(override, text, swept)
-        problems += [problem] if problem else []
-        read.append(override)
-    if problems:
-        raise ConfigError(all_problems(f"{len(problems)} overrides are wrong.", problems))
-    return read
+            problems.add(_unreadable(text, error))
+        else:
+            problems.add(_unusable(override, text, swept))
+            overrides.append(override)
+    problems.raise_all()
+    return overrides
+
+
+_HEADING = "{} overrides are wrong."
+_NO_OVERRIDE = "'{}' is not an override. It is written KEY=VALUE or GROUP=OPTION."
 
 
 class _Options:
-    """What Hydra's grammar asks of a config loader: the options that a glob chooses from."""
+    """Gives Hydra's grammar the options that a glob chooses from, as its config loader."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -82,8 +70,8 @@ class _Options:
 def _unreadable(text: str, error: Exception) -> str:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        return f"'{text}' is no override. It is written KEY=VALUE or GROUP=OPTION."
-    if isinstance(error, OverrideParseException) and _quotable(value):
+        return _NO_OVERRIDE.format(text)
+    if isinstance(error, OverrideParseException) and not value.startswith(("[", "{", "'", '"')):
         quoted = QuotedString(value, Quote.single).with_quotes()
         return (
             f"'{text}' cannot be read. A text with brackets, quotes, '=', ':', '~' or ',' in it is "
@@ -92,14 +80,10 @@ def _unreadable(text: str, error: Exception) -> str:
     return f"'{text}' cannot be read: {str(error).splitlines()[0]}."
 
 
-def _quotable(value: str) -> bool:
-    return not value.startswith(("[", "{", "'", '"'))
-
-
-def _unfit(override: Override, text: str, swept: bool) -> str | None:
-    """Say what is wrong with an override that can be read."""
+def _unusable(override: Override, text: str, swept: bool) -> str | None:
+    """Return the problem of an override that can be read, if there is one."""
     if not override.key_or_group:
-        return f"'{text}' is no override. It is written KEY=VALUE or GROUP=OPTION."
+        return _NO_OVERRIDE.format(text)
     if override.is_hydra_override():
         return (
             f"'{text}' has no effect: fraudml makes its own run folders and log. Set output_dir, "
@@ -118,7 +102,7 @@ def _unfit(override: Override, text: str, swept: bool) -> str | None:
     return f"'{text}' stands for several runs. Add --multirun."
 
 
-def _runs_of(override: Override) -> list[str]:
+def _values_of(override: Override) -> list[str]:
     assert override.input_line is not None
     if not override.is_sweep_override():
         return [override.input_line]
@@ -131,17 +115,15 @@ def _runs_of(override: Override) -> list[str]:
 def sort_overrides(
     overrides: list[Override], files: Files
 ) -> tuple[list[Override], list[Override]]:
-    """Part the choices among groups from single keys, and check that the options exist."""
+    """Separate the choices among groups from single keys, and check that the options exist."""
     chosen: list[Override] = []
     keys: list[Override] = []
-    problems: list[str] = []
+    problems = Collector(_HEADING)
     for override in overrides:
         grouped = files.is_group(override.key_or_group) and not isinstance(override.value(), dict)
-        problem = (_wrong_choice if grouped else _wrong_key)(override, files)
-        problems += [problem] if problem else []
+        problems.add((_wrong_choice if grouped else _wrong_key)(override, files))
         (chosen if grouped else keys).append(override)
-    if problems:
-        raise ConfigError(all_problems(f"{len(problems)} overrides are wrong.", problems))
+    problems.raise_all()
     return chosen, keys
 
 
@@ -159,7 +141,7 @@ def _wrong_choice(override: Override, files: Files) -> str | None:
 
 
 def no_option(group: str, option: object, options: Sequence[str], where: str = "") -> str:
-    """Say that a group has no such option, which ones it has, and which are nearest."""
+    """Return the message about an option that a group does not have, with those that it has."""
     shown = "null" if option is None else str(option)
     sentences = [f"{where}{group}={shown}: there is no option '{shown}' in the group '{group}'."]
     near = nearest(shown, options)

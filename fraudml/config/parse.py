@@ -1,4 +1,4 @@
-"""From plain data to frozen dataclasses and back: the gate that every config goes through.
+"""From plain data to frozen dataclasses and back: every config goes through here.
 
 Types come from the classes' own hints, defaults from their fields, rules from their
 `__post_init__`. Nothing is guessed: what does not fit is refused, all of it at once.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin
 
+from fraudml.config.problems import Collector
 from fraudml.config.shape import MISSING, Parameter, shape_of
-from fraudml.config.text import SCALARS, describe, expected, word
-from fraudml.errors import ConfigError, all_problems, listing, nearest
+from fraudml.config.text import SCALARS, UNIONS, describe, expected, is_number, word
+from fraudml.errors import ConfigError, listing, nearest
 
 T = TypeVar("T")
 
@@ -27,23 +27,15 @@ class Plain(Protocol):
 
     @classmethod
     def from_plain(cls, value: Any, base: Any, where: str) -> Any:
-        """Read `value`; `base` is the default in its place, `where` its dotted path."""
+        """Read `value`; `base` is the default, `where` the dotted path."""
 
     def to_plain(self) -> Any:
         """Write what `from_plain` reads."""
 
 
-class Problems(Exception):  # noqa: N818 - never leaves this package
-    """What is wrong with one value, one sentence or more each; only inside this package."""
-
-    def __init__(self, found: list[str]) -> None:
-        super().__init__(*found)
-        self.found = found
-
-
 @dataclass(frozen=True)
 class KeyPath:
-    """Where a value stands: its dotted path, the class at the root, the hint of the whole key."""
+    """The dotted path of a value, the class at the root, and the hint of the whole key."""
 
     path: str = ""
     root: Any = None
@@ -51,43 +43,29 @@ class KeyPath:
     hint: Any = None
 
     def child(self, name: object) -> KeyPath:
-        """Return the place of a key below."""
+        """Return the path of a key below."""
         path = f"{self.path}.{name}" if self.path else str(name)
         return dataclasses.replace(self, path=path, hint=None)
 
     def item(self, position: int) -> KeyPath:
-        """Return the place of an item of a list."""
+        """Return the path of an item of a list."""
         return dataclasses.replace(self, path=f"{self.path}[{position}]", hint=None)
 
-    def wrong(self, hint: Any, value: Any, advice: str = "") -> Problems:
-        """Say that a value is not what is expected here."""
-        wanted = expected(self.hint or hint)
-        return Problems([f"{describe(self.path, value)} It is {wanted}.{advice}"])
+    def wrong(self, hint: Any, value: Any, advice: str = "") -> ConfigError:
+        """Return the error of a value that is not what its hint accepts."""
+        return ConfigError(
+            f"{describe(self.path, value)} It is {expected(self.hint or hint)}.{advice}"
+        )
 
 
 def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
-    """Read plain data into a tree of dataclasses, strictly.
+    """Read plain data into a tree of dataclasses, strictly: all problems are named at once.
 
-    Keys that are left out keep the default of the tree: in a section, what the section's default in
-    its parent says. A whole number is accepted where a number or a text is wanted; nothing else is
-    converted. Costs time in keys alone.
-
-    Parameters
-    ----------
-    cls : type
-        A dataclass. Its fields are bool, int, float, str, Literal, `X | None` and other unions,
-        tuples and sequences (read as tuples), mappings, paths, dataclasses, types with
-        `from_plain`, and what takes anything: Any, object, protocols.
-    mapping : mapping
-        Plain data, as YAML and JSON have it.
-    where : str
-        The dotted path of the mapping, for messages.
-
-    Raises
-    ------
-    ConfigError
-        Unknown and missing keys, wrong types, values that are not among the valid ones, and what
-        the classes' own `__post_init__` refuse: all of them in one message.
+    Fields are bool, int, float, str, Literal, unions, tuples and sequences (read as tuples),
+    mappings, paths, dataclasses, types with `from_plain`, and what takes anything: Any, object,
+    protocols. Keys that are left out keep the default of the tree: in a section, that of the
+    section's default in its parent. A whole number is accepted for a number or a text; nothing else
+    is converted. `where` is the dotted path of the mapping.
 
     Examples
     --------
@@ -102,26 +80,12 @@ def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
     ...
     fraudml.errors.ConfigError: test_shar is not a key. Did you mean 'test_share'?
     """
-    try:
-        result: T = read_section(cls, mapping, KeyPath(where, cls))
-    except Problems as problems:
-        found = problems.found
-        raise ConfigError(all_problems(f"{len(found)} problems in the config.", found)) from None
+    result: T = read_section(cls, mapping, KeyPath(where, cls))
     return result
 
 
 def dump(settings: Any) -> Any:
     """Write a tree of dataclasses as plain data, complete: `parse(cls, dump(x)) == x`.
-
-    Parameters
-    ----------
-    settings : dataclass instance
-        Or any value inside one.
-
-    Returns
-    -------
-    dict
-        Nested dicts, lists and scalars, in the order of the fields, every default written out.
 
     Examples
     --------
@@ -132,8 +96,8 @@ def dump(settings: Any) -> Any:
     if hasattr(settings, "to_plain"):
         return settings.to_plain()
     if dataclasses.is_dataclass(settings):
-        kept = (field for field in dataclasses.fields(settings) if field.init)
-        return {field.name: dump(getattr(settings, field.name)) for field in kept}
+        fields = (field for field in dataclasses.fields(settings) if field.init)
+        return {field.name: dump(getattr(settings, field.name)) for field in fields}
     if isinstance(settings, Mapping):
         return {key: dump(value) for key, value in settings.items()}
     if isinstance(settings, (tuple, list)):
@@ -141,74 +105,59 @@ def dump(settings: Any) -> Any:
     return str(settings) if isinstance(settings, Path) else settings
 
 
-def read_section(cls: Any, value: Any, place: KeyPath, base: Any = None) -> Any:
-    """Read a mapping into an instance of `cls`, or raise `Problems`.
+def read_section(cls: Any, value: Any, path: KeyPath, base: Any = None) -> Any:
+    """Read a mapping into an instance of `cls`.
 
-    Parameters
-    ----------
-    cls : type or callable
-        What is made; a class that is no dataclass goes by its signature.
-    value : mapping
-        Plain data.
-    place : KeyPath
-        Where it stands.
-    base : instance of cls, optional
-        What the keys that are left out are taken from, instead of the class's own defaults.
+    Keys that are left out come from `base`, an instance, or from the defaults of `cls`.
     """
     if not isinstance(value, Mapping):
-        raise place.wrong(cls, value)
-    arguments, problems, whole = read_arguments(cls, value, place, base)
-    if whole:
-        try:
-            made = cls(**arguments)
-        except ConfigError as error:
-            problems.append(str(error))
-    if problems:
-        raise Problems(problems)
-    return made
+        raise path.wrong(cls, value)
+    problems = Collector()
+    arguments = read_arguments(cls, value, path, problems, base)
+    result = None
+    if arguments is not None:
+        with problems.collect():
+            result = cls(**arguments)
+    problems.raise_all()
+    return result
 
 
 def read_arguments(
-    cls: Any, value: Mapping[str, Any], place: KeyPath, base: Any = None
-) -> tuple[dict[str, Any], list[str], bool]:
-    """Read the arguments of a call: what fits, what is wrong, whether a call can be made."""
+    cls: Any, value: Mapping[str, Any], path: KeyPath, problems: Collector, base: Any = None
+) -> dict[str, Any] | None:
+    """Read the arguments of a call of `cls`; None where one of them is wrong or missing."""
     shape = shape_of(cls)
-    known = shape.parameters
     arguments: dict[str, Any] = {}
-    problems: list[str] = []
-    whole = True
-    for name, parameter in known.items():
-        try:
-            arguments.update(_read_key(name, parameter, value, place, base))
-        except Problems as wrong:
-            problems += wrong.found
-            whole = False
-    others = {name: other for name, other in value.items() if name not in known}
+    for name, parameter in shape.parameters.items():
+        with problems.collect():
+            arguments |= _read_key(name, parameter, value, path, base)
+    complete = not problems
+    unknown = {name: part for name, part in value.items() if name not in shape.parameters}
     if shape.open:
-        arguments.update(others)
+        arguments |= unknown
     else:
-        problems += [_unknown(name, place, known) for name in others]
-    return arguments, problems, whole
+        for name in unknown:
+            problems.add(unknown_key(name, path, shape.parameters))
+    return arguments if complete else None
 
 
 def _read_key(
-    name: str, parameter: Parameter, value: Mapping[str, Any], place: KeyPath, base: Any
+    name: str, parameter: Parameter, value: Mapping[str, Any], path: KeyPath, base: Any
 ) -> dict[str, Any]:
     inherited = parameter.initial() if base is None else getattr(base, name)
     if name in value:
         default = None if inherited is MISSING else inherited
-        return {name: read(parameter.hint, value[name], place.child(name), default)}
+        return {name: read(parameter.hint, value[name], path.child(name), default)}
     if inherited is MISSING:
-        raise Problems([f"{place.child(name).path} is required. It is {expected(parameter.hint)}."])
+        raise ConfigError(f"{path.child(name).path} is required. It is {expected(parameter.hint)}.")
     return {} if base is None else {name: inherited}
 
 
-def _unknown(name: object, place: KeyPath, known: Mapping[str, Any]) -> str:
-    said = f"{place.child(name).path} {place.noun}."
-    elsewhere = [path for path in _paths(place.root) if path.rpartition(".")[2] == name]
-    if elsewhere:
-        return f"{said} Did you mean {listing(elsewhere)}?"
-    return f"{said} {nearest(str(name), known)}"
+def unknown_key(name: object, path: KeyPath, known: Mapping[str, Any]) -> str:
+    """Return the message about a key that is not known: where it belongs, or the nearest."""
+    elsewhere = [key for key in _paths(path.root) if key.rpartition(".")[2] == name]
+    advice = f"Did you mean {listing(elsewhere)}?" if elsewhere else nearest(str(name), known)
+    return f"{path.child(name).path} {path.noun}. {advice}"
 
 
 def _paths(cls: Any, prefix: str = "") -> Iterator[str]:
@@ -220,53 +169,37 @@ def _paths(cls: Any, prefix: str = "") -> Iterator[str]:
                 yield from _paths(member, f"{prefix}{name}.")
 
 
-def read(hint: Any, value: Any, place: KeyPath, base: Any = None) -> Any:
-    """Read one value as a type hint says, or raise `Problems`."""
+def _members(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in UNIONS else (hint,)
+
+
+def read(hint: Any, value: Any, path: KeyPath, base: Any = None) -> Any:
+    """Read one value by its type hint."""
     for fits, reader in _READERS:
         if fits(hint):
-            return reader(hint, value, place, base)
-    raise TypeError(f"{place.path}: a key cannot have the type {hint!r}")
+            return reader(hint, value, path, base)
+    raise TypeError(f"{path.path}: a key cannot have the type {hint!r}")
 
 
-def _is_open(hint: Any) -> bool:
-    """Say whether anything goes: Any, object, type variables, protocols and callables."""
-    named = hint in (Any, object) or isinstance(hint, TypeVar)
-    return named or getattr(hint, "_is_protocol", False) or get_origin(hint) is Callable
+def _read_plain(hint: type[Plain], value: Any, path: KeyPath, base: Any) -> Any:
+    return hint.from_plain(value, base if isinstance(base, hint) else None, path.path)
 
 
-def _read_plain(hint: type[Plain], value: Any, place: KeyPath, base: Any) -> Any:
-    same = base if isinstance(base, hint) else None
-    try:
-        return hint.from_plain(value, same, place.path)
-    except ConfigError as error:
-        raise Problems([str(error)]) from None
-
-
-def _read_nested(hint: Any, value: Any, place: KeyPath, base: Any) -> Any:
+def _read_nested(hint: Any, value: Any, path: KeyPath, base: Any) -> Any:
     if isinstance(value, hint):
         return value
-    return read_section(hint, value, place, base if isinstance(base, hint) else None)
+    return read_section(hint, value, path, base if isinstance(base, hint) else None)
 
 
-def _read_path(_: Any, value: Any, place: KeyPath, __: Any) -> Path:
-    if not isinstance(value, str):
-        raise place.wrong(Path, value)
-    return Path(value)
-
-
-def _read_anything(_: Any, value: Any, __: KeyPath, ___: Any) -> Any:
-    return value
-
-
-def _read_scalar(hint: Any, value: Any, place: KeyPath, _: Any = None) -> Any:
+def _read_scalar(hint: Any, value: Any, path: KeyPath, _: Any) -> Any:
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{path.path} is {value}. It is a finite number.")
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if type(value) is hint:
-        if hint is float and not math.isfinite(value):
-            raise Problems([f"{place.path} is {value}. It is a finite number."])
-        return value
-    if whole and hint in (float, str):
-        return hint(value)
-    raise place.wrong(hint, value, _advice(hint, value))
+    if type(value) is hint or (whole and hint in (float, str)):
+        return hint(value) if whole else value
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    raise path.wrong(hint, value, _advice(hint, value))
 
 
 def _advice(hint: Any, value: Any) -> str:
@@ -275,96 +208,81 @@ def _advice(hint: Any, value: Any) -> str:
     if hint is str and isinstance(value, (bool, float)):
         return f" Put quotes around it: \"'{word(value)}'\"."
     if hint in (int, float, bool) and isinstance(value, str):
-        return " Write it without quotes." if _is_number(value) else ""
+        return " Write it without quotes." if is_number(value) or value in _BOOLEANS else ""
     return ""
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text in ("true", "false")
-    return True
+_BOOLEANS = ("true", "false")
 
 
-def _read_literal(hint: Any, value: Any, place: KeyPath, _: Any) -> Any:
-    valid = get_args(hint)
-    for one in valid:
-        if type(one) is type(value) and one == value:
-            return one
-    near = nearest(value, map(str, valid)) if isinstance(value, str) else ""
-    near = f" {near}" if near.startswith("Did") and len(valid) > 4 else ""
-    raise place.wrong(hint, value, near)
+def _read_literal(hint: Any, value: Any, path: KeyPath, _: Any) -> Any:
+    options = get_args(hint)
+    for option in options:
+        if type(option) is type(value) and option == value:
+            return option
+    near = nearest(value, map(str, options)) if isinstance(value, str) else ""
+    raise path.wrong(hint, value, f" {near}" if near.startswith("Did") and len(options) > 4 else "")
 
 
-def _read_union(hint: Any, value: Any, place: KeyPath, base: Any) -> Any:
-    members = get_args(hint)
-    if value is None and type(None) in members:
+def _read_union(hint: Any, value: Any, path: KeyPath, base: Any) -> Any:
+    members = [member for member in get_args(hint) if member is not type(None)]
+    if value is None and len(members) < len(get_args(hint)):
         return None
-    chosen = [member for member in members if member is not type(None)]
-    # What fits as it is comes before what would have to be converted.
-    chosen.sort(key=lambda member: (type(value) is not member, dataclasses.is_dataclass(member)))
-    whole = dataclasses.replace(place, hint=hint)
-    for member in chosen[:-1]:
-        with contextlib.suppress(Problems):
+    # A member that fits as it is comes before those that would have to be converted.
+    members.sort(key=lambda member: (type(value) is not member, dataclasses.is_dataclass(member)))
+    whole = dataclasses.replace(path, hint=hint)
+    for member in members[:-1]:
+        with contextlib.suppress(ConfigError):
             return read(member, value, whole, base)
-    return read(chosen[-1], value, whole, base)
+    return read(members[-1], value, whole, base)
 
 
-def _read_tuple(hint: Any, value: Any, place: KeyPath, _: Any) -> tuple[Any, ...]:
+def _read_tuple(hint: Any, value: Any, path: KeyPath, _: Any) -> tuple[Any, ...]:
     hints = get_args(hint)
     repeated = get_origin(hint) is not tuple or hints[1:] == (Ellipsis,)
     if not isinstance(value, (list, tuple)):
-        raise place.wrong(
-            hint, value, "" if isinstance(value, Mapping) else f" Write [{word(value)}]."
-        )
+        advice = "" if isinstance(value, Mapping) else f" Write [{word(value)}]."
+        raise path.wrong(hint, value, advice)
     if not repeated and len(value) != len(hints):
-        raise Problems([f"{place.path} has {len(value)} items of {len(hints)}."])
-    each = [hints[0]] * len(value) if repeated else hints
-    return tuple(_collect(each, list(value), [place.item(i) for i in range(len(value))]))
+        raise ConfigError(f"{path.path} has {len(value)} items of {len(hints)}.")
+    problems, items = Collector(), []
+    for position, item in enumerate(value):
+        with problems.collect():
+            items.append(read(hints[0 if repeated else position], item, path.item(position)))
+    problems.raise_all()
+    return tuple(items)
 
 
-def _read_mapping(hint: Any, value: Any, place: KeyPath, _: Any) -> dict[Any, Any]:
-    hints = get_args(hint)
+def _read_mapping(hint: Any, value: Any, path: KeyPath, _: Any) -> dict[Any, Any]:
+    key_hint, part_hint = get_args(hint)
     if not isinstance(value, Mapping):
-        raise place.wrong(hint, value)
-    keys = _collect([hints[0]] * len(value), list(value), [place] * len(value))
-    places = [place.child(key) for key in value]
-    return dict(
-        zip(keys, _collect([hints[1]] * len(value), list(value.values()), places), strict=True)
-    )
+        raise path.wrong(hint, value)
+    problems, items = Collector(), {}
+    for key, part in value.items():
+        with problems.collect():
+            items[read(key_hint, key, path)] = read(part_hint, part, path.child(key))
+    problems.raise_all()
+    return items
 
 
-def _collect(hints: Sequence[Any], values: list[Any], places: list[KeyPath]) -> list[Any]:
-    result: list[Any] = []
-    problems: list[str] = []
-    for hint, value, place in zip(hints, values, places, strict=True):
-        try:
-            result.append(read(hint, value, place))
-        except Problems as wrong:
-            problems += wrong.found
-    if problems:
-        raise Problems(problems)
-    return result
+def _is_open(hint: Any) -> bool:
+    """Whether a hint takes anything: Any, object, type variables, protocols and callables."""
+    named = hint in (Any, object) or isinstance(hint, TypeVar)
+    return named or getattr(hint, "_is_protocol", False) or get_origin(hint) is Callable
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-
-
-def _of(*origins: Any) -> Callable[[Any], bool]:
+def _origin_in(*origins: Any) -> Callable[[Any], bool]:
     return lambda hint: get_origin(hint) in origins
 
 
 _READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Any, KeyPath, Any], Any]], ...] = (
     (lambda hint: hasattr(hint, "from_plain"), _read_plain),
     (lambda hint: hint in SCALARS, _read_scalar),
-    (lambda hint: hint is Path, _read_path),
-    (_of(Literal), _read_literal),
-    (_of(Union, types.UnionType), _read_union),
-    (_of(tuple, Sequence), _read_tuple),
-    (_of(dict, Mapping), _read_mapping),
+    (_origin_in(Literal), _read_literal),
+    (_origin_in(*UNIONS), _read_union),
+    (_origin_in(tuple, Sequence), _read_tuple),
+    (_origin_in(dict, Mapping), _read_mapping),
     (dataclasses.is_dataclass, _read_nested),
-    (_is_open, _read_anything),
+    (_is_open, lambda _, value, *__: value),
 )
-"""Which types are read how; the first that fits."""
+"""The reader of each type hint; the first that fits."""

@@ -42,18 +42,18 @@ _REFUSED_OBJECTIVES = {
 
 @dataclass(frozen=True)
 class BudgetSettings:
-    """What a run may spend.
+    """The budget of a run.
 
     Parameters
     ----------
     seconds : float
         Wall clock of the whole run; fitting stops in time for what comes after it.
     trials : int
-        Trials of a sweep, those of earlier runs of the same sweep included.
+        Trials of a sweep, including those of earlier runs of the same sweep.
     price_per_hour : float, optional
-        What the machine costs, in any currency.
+        Price of an hour of the machine, in any currency.
     max_money : float, optional
-        What a sweep may cost; with `price_per_hour` it limits the seconds.
+        Most that a sweep may cost; with `price_per_hour` it limits the seconds.
     """
 
     seconds: float = 3600.0
@@ -68,7 +68,7 @@ class BudgetSettings:
                 raise ConfigError(f"budget.{name} is {value}. It is above 0.")
         if self.max_money is not None and self.price_per_hour is None:
             raise ConfigError(
-                "budget.max_money is set and budget.price_per_hour is not: say what an hour costs."
+                "budget.max_money is set and budget.price_per_hour is not. Set what an hour costs."
             )
 
     @property
@@ -79,20 +79,20 @@ class BudgetSettings:
         return min(self.seconds, 3600 * self.max_money / self.price_per_hour)
 
     def money(self, seconds: float) -> float | None:
-        """Return what so many seconds cost; None where no price is known."""
+        """Return the price of a number of seconds; None without a price per hour."""
         return None if self.price_per_hour is None else self.price_per_hour * seconds / 3600
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What `backtest` compares, instead of one model: every sampler with every learner.
+    """A study by `backtest`: every sampler with every learner, instead of one model.
 
     Parameters
     ----------
     resampling : mapping
-        Samplers by a name of one's own; the first is what the others are compared with.
+        Samplers by a name of your own; the others are compared with the first.
     learners : mapping
-        Learners by a name of one's own; without any, the run's learner.
+        Learners by a name of your own; without any, the run's learner.
     """
 
     resampling: Mapping[str, Component] = field(default_factory=dict)
@@ -105,52 +105,51 @@ def _component(target: str) -> Component:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a run.
+    """All settings of a run.
 
     Parameters
     ----------
     command : str
         The command that these settings are for.
     data, split, features, audit : settings
-        The table; its blocks; its features; what stops it.
+        The table; its blocks; its features; what is looked for in it.
     resampling, weighting, loss, learner, calibration, costs, policy : Component
-        The parts, each by `_target_` with its arguments beside it.
+        The parts of the model, each by `_target_` with its arguments beside it.
     backtest, rounds, evaluation, guard, budget, device : settings
         The folds of `backtest`; how rounds are chosen; intervals; the guard's margin; the budget;
         the device.
     study : StudySettings
         Samplers and learners that `backtest` compares.
     sweep : SweepSettings
-        What `sweep` searches, on what, and how.
+        The search of `sweep`.
     components : ComponentSettings
-        Where the targets of parts may come from.
+        Packages that components may come from.
     objective : str
-        The metric that choices inside the development window go by.
+        Metric optimised on the development window.
     proof : bool
-        Whether a sampler or weighting is compared with doing without.
+        Whether a model with a sampler or weighting is compared with one without.
     seed : int
-        Every random choice derives from it, by name.
+        Seed from which that of every random choice is derived, by name.
     threads : int, optional
-        How many threads to use; by default as many as the machine grants.
+        Number of threads; by default as many as the machine grants.
     output_dir : str, optional
         The run folder; by default `runs/<date>_<time>_<run_name>`.
     output : str, optional
         The file that `features`, `simulate` and `score` write: .parquet, .csv or .arrow; what
         `export` writes; for `score` also a database, as `postgresql://host/database`.
     output_table : str, optional
-        The table, or `schema.table`, in a database that is the output; made where it is not there.
+        The table, or `schema.table`, in a database that is the output; created where it is missing.
     run_id : str, optional
-        Names the rows of a run in that table, which are replaced together; by default it follows
+        Identifies the rows of a run in that table, which are replaced together; by default derived
         from bundle and input, so that the same batch has one set of rows.
     record : str, optional
-        The file for the record of a job whose output is a database.
+        File for the record of a job whose output is a database.
     overwrite : bool
-        Whether it may replace a file that exists.
+        Whether an output that exists may be replaced.
     bundle : str, optional
-        The folder of a bundle, or of the run that wrote it: what `score`, `export` and `show`
-        are about.
+        The folder of the bundle to score with, export or show, or of the run that wrote it.
     runs, bundles : tuple of str
-        What `compare` sets side by side: folders of finished runs, or bundles on `data`.
+        What `compare` compares: folders of finished runs, or bundles on `data`.
     input : str, optional
         The table to score, or to check an export on: a Parquet, CSV or Arrow IPC file, a folder or
         a glob of them; for `score` also a database with `input_query`.
@@ -159,21 +158,21 @@ class Settings:
     input_query, history_query : str, optional
         The SELECT, with an ORDER BY, where the input or the history is a database.
     allow_short_history, max_rejected, daily_top_k, chunk_rows, reasons
-        How `score` works: whether a history may start too late; the share of rows that may be
-        impossible to score; alerts by day instead of by the policy, so many or (`true`) as many as
-        the bundle's alert budget; rows in memory at a time; reasons an alert.
+        Whether a history may start too late; the share of rows that `score` may reject; number of
+        alerts a day instead of by the policy, or `true` for that of the bundle's alert budget; rows
+        in memory at a time; number of reasons an alert.
     engine : str
-        What computes margins in `score`: the learner's own library (`native`), or `onnx`.
+        Library that computes margins in `score`: the learner's own (`native`), or `onnx`.
     format : str, optional
-        What `export` writes: `onnx`, `c` or `lightgbm`.
+        Format that `export` writes: `onnx`, `c` or `lightgbm`.
     tolerance : float
-        How far a probability of an export, or of `engine=onnx`, may lie from the bundle's own.
+        Greatest difference of a probability of an export, or of `engine=onnx`, from the bundle's.
     run_name : str
-        A word for the run.
+        Name of the run, part of its folder's name.
     from_run : str, optional
-        The folder of a run of `train`, whose settings are fitted once more.
+        The folder of a run of `train`, whose settings are fitted again.
     refit : str, optional
-        On what: `latest` is every row whose label is known, the old test block with it.
+        Rows of that fit: `latest` is every row with a known label, those of the test block too.
     """
 
     command: str = "train"
@@ -233,20 +232,16 @@ class Settings:
     refit: Literal["latest"] | None = None
 
     def __post_init__(self) -> None:
-        if self.objective in _REFUSED_OBJECTIVES:
-            raise ConfigError(
-                f"objective is '{self.objective}', which is refused: "
-                f"{_REFUSED_OBJECTIVES[self.objective]}. Choose one of {', '.join(OBJECTIVES)}."
-            )
+        choices = ", ".join(OBJECTIVES)
         if self.objective not in OBJECTIVES:
-            raise ConfigError(
-                f"objective is '{self.objective}'. Choose one of {', '.join(OBJECTIVES)}."
-            )
-        for other in self.sweep.secondary_objectives:
-            if other == self.objective or other not in (*OBJECTIVES, "roc_auc"):
+            reason = _REFUSED_OBJECTIVES.get(self.objective)
+            refused = f", which is refused: {reason}" if reason else ""
+            raise ConfigError(f"objective is '{self.objective}'{refused}. Choose one of {choices}.")
+        for name in self.sweep.secondary_objectives:
+            if name == self.objective or name not in (*OBJECTIVES, "roc_auc"):
                 raise ConfigError(
-                    f"sweep.secondary_objectives names '{other}'. Choose others than the "
-                    f"objective, of {', '.join(OBJECTIVES)}, roc_auc."
+                    f"sweep.secondary_objectives names '{name}'. Choose others than the objective, "
+                    f"of {choices}, roc_auc."
                 )
         if (self.from_run is None) != (self.refit is None):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a class or function can be called with: names, type hints, defaults."""
+"""The arguments of a class or function: names, type hints, defaults."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 MISSING: Any = dataclasses.MISSING
 """Stands for 'no default' where None is a value."""
@@ -18,19 +16,20 @@ MISSING: Any = dataclasses.MISSING
 
 @dataclass(frozen=True)
 class Parameter:
-    """What one key accepts: a type hint, and the default where there is one."""
+    """A type hint, and the default or its factory where there is one."""
 
     hint: Any
-    default: Callable[[], Any] | None
+    default: Any
+    factory: Any
 
     def initial(self) -> Any:
         """Return the default, or `MISSING`."""
-        return MISSING if self.default is None else self.default()
+        return self.default if self.factory is MISSING else self.factory()
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The keys that a class or function takes, and whether it takes any other."""
+    """The arguments that a class or function takes, and whether it takes any other."""
 
     parameters: Mapping[str, Parameter]
     open: bool = False
@@ -39,51 +38,35 @@ class Shape:
 @functools.cache
 def shape_of(target: Any) -> Shape:
     """Read the fields of a dataclass, or the signature of anything else that can be called."""
-    if dataclasses.is_dataclass(target) and _has_own_fields(target):
+    if dataclasses.is_dataclass(target) and getattr(target, "__dataclass_params__").init:  # noqa: B009
         hints = typing.get_type_hints(target)
-        fields = [field for field in dataclasses.fields(target) if field.init]
         return Shape(
-            {field.name: Parameter(hints[field.name], _field_default(field)) for field in fields}
+            {
+                field.name: Parameter(hints[field.name], field.default, field.default_factory)
+                for field in dataclasses.fields(target)
+                if field.init
+            }
         )
-    return _signature_shape(target)
-
-
-def _has_own_fields(target: Any) -> bool:
-    """Say whether a dataclass is called with its fields, and has no other `__init__`."""
-    return bool(target.__dataclass_params__.init)
-
-
-def _field_default(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    return None if field.default is dataclasses.MISSING else lambda: field.default
-
-
-def _signature_shape(target: Any) -> Shape:
     try:
         parameters = inspect.signature(target).parameters.values()
     except ValueError:
         return Shape({}, open=True)
-    hints = _hints_or_none(
-        getattr(target, "__init__", target) if isinstance(target, type) else target
+    hints = _hints(getattr(target, "__init__", target) if isinstance(target, type) else target)
+    return Shape(
+        {
+            parameter.name: Parameter(
+                hints.get(parameter.name, Any),
+                MISSING if parameter.default is parameter.empty else parameter.default,
+                MISSING,
+            )
+            for parameter in parameters
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        },
+        any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
     )
-    by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    named = {
-        one.name: Parameter(
-            hints.get(one.name, Any),
-            None if one.default is one.empty else functools.partial(_same, one.default),
-        )
-        for one in parameters
-        if one.kind in by_name
-    }
-    return Shape(named, any(one.kind is one.VAR_KEYWORD for one in parameters))
 
 
-def _same(value: T) -> T:
-    return value
-
-
-def _hints_or_none(function: Any) -> dict[str, Any]:
+def _hints(function: Any) -> dict[str, Any]:
     # Third-party annotations may name what only their type checker imports.
     try:
         return typing.get_type_hints(function)

@@ -15,7 +15,7 @@ EXPERIMENT = "experiment"
 
 @functools.cache
 def packaged_conf() -> Path:
-    """Find fraudml's own files: in the package when installed, beside it in a checkout."""
+    """Return the folder of fraudml's own files: in the package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "conf", package.parent / "conf"):
         if folder.is_dir():
@@ -37,20 +37,20 @@ class Files:
             return cls((own,))
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
-            what = "is a file" if folder.exists() else "does not exist"
+            problem = "is a file" if folder.exists() else "does not exist"
             raise ConfigError(
-                f"--config-dir: '{config_dir}' {what}. It is a folder of YAML files; name the file "
-                "in it with --config-name."
+                f"--config-dir: '{config_dir}' {problem}. It is a folder of YAML files; name the "
+                "file in it with --config-name."
             )
         return cls((folder,) if folder == own else (folder, own))
 
     def find(self, name: str) -> Path | None:
         """Return the file of a config by its name without ending."""
-        found = (root / f"{name}.yaml" for root in self.roots)
-        return next((path for path in found if path.is_file()), None)
+        paths = (root / f"{name}.yaml" for root in self.roots)
+        return next((path for path in paths if path.is_file()), None)
 
     def is_group(self, name: str) -> bool:
-        """Say whether any folder of that name holds YAML files."""
+        """Whether any folder of that name holds YAML files."""
         folders = [root / name for root in self.roots] if name and "." not in name else []
         return any(True for folder in folders for _ in _yaml_files(folder))
 
@@ -67,8 +67,8 @@ class Files:
         known = {path.stem for root in self.roots for path in root.glob("*.yaml")}
         advice = "Give its folder with --config-dir." if named and len(self.roots) == 1 else ""
         option = "--config-name: " if named else ""
-        said = f"{option}there is no config '{name}'. {nearest(name, known)}"
-        raise ConfigError(f"{said} {advice}".strip())
+        message = f"{option}there is no config '{name}'. {nearest(name, known)} {advice}"
+        raise ConfigError(message.strip())
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
@@ -78,13 +78,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 
 def groups(config_dir: str | Path | None = None) -> dict[str, list[str]]:
-    """List the groups and the options of each, both sorted.
-
-    Parameters
-    ----------
-    config_dir : path, optional
-        As for `compose`; its options stand among fraudml's.
-    """
+    """Return the options of each group, sorted; those in the user's folder among fraudml's."""
     files = Files.of(config_dir)
     names = {folder.name for root in files.roots for folder in root.iterdir() if folder.is_dir()}
     return {name: files.options(name) for name in sorted(names) if files.is_group(name)}

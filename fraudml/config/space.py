@@ -1,35 +1,27 @@
-"""The space of a sweep: overrides in Hydra's grammar that stand for many values."""
+"""The space of a sweep: overrides in Hydra's grammar, each with many values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
 from fraudml.config.dimensions import Choice, Dimension, Interval
-from fraudml.errors import ConfigError, all_problems
+from fraudml.config.problems import Collector
+from fraudml.errors import ConfigError
 
 _IF = " if "
 
 
 def read_space(texts: Sequence[str]) -> tuple[Dimension, ...]:
-    """Read the dimensions of a space.
+    """Read the dimensions of a space; all problems are named at once.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        Each `key=choice(a,b)`, `key=range(1,4)`, `key=interval(0.1,1)`, `key=int(interval(4,64))`,
-        or `key=tag(log,interval(0.1,100))`, as on Hydra's command line; `key` may be a group. With
-        ` if other=value` or ` if other=one|two` behind it, it is searched only where another
-        dimension has such a value.
-
-    Raises
-    ------
-    ConfigError
-        Something cannot be read, is empty, or names another dimension that is not there; or nothing
-        is left to search.
+    Each text is `key=choice(a,b)`, `key=range(1,4)`, `key=interval(0.1,1)`,
+    `key=int(interval(4,64))` or `key=tag(log,interval(0.1,100))`, as on Hydra's command line; `key`
+    may be a group. A condition ` if other=value` or ` if other=one|two` searches it only where
+    another dimension has such a value.
 
     Examples
     --------
@@ -37,31 +29,31 @@ def read_space(texts: Sequence[str]) -> tuple[Dimension, ...]:
     (Interval(key='learner.num_leaves', low=4.0, high=64.0, log=False, whole=True, needs=None),)
     """
     parser = OverridesParser.create()
-    found: list[Dimension] = []
-    problems: list[str] = []
+    space: list[Dimension] = []
+    problems = Collector("{} problems in sweep.space.")
     for text in texts:
         body, _, condition = text.partition(_IF)
         try:
-            found.append(_dimension(parser.parse_override(body.strip()), _needs(condition)))
+            space.append(_dimension(parser.parse_override(body.strip()), _condition(condition)))
         except (HydraException, ValueError) as error:
-            problems.append(f"sweep.space: '{text}': {str(error).splitlines()[0]}")
-    problems += _problems_between(found)
-    if problems:
-        raise ConfigError(all_problems(f"{len(problems)} problems in sweep.space.", problems))
-    if not any(isinstance(one, Interval) or len(one.options) > 1 for one in found):
+            problems.add(f"sweep.space: '{text}': {str(error).splitlines()[0]}")
+    for problem in _problems_between(space):
+        problems.add(problem)
+    problems.raise_all()
+    if not any(isinstance(part, Interval) or len(part.options) > 1 for part in space):
         raise ConfigError(
-            "sweep.space has nothing to search: every dimension has one value alone. Choose a "
+            "sweep.space has nothing to search: every dimension has a single value. Choose a "
             "space (+sweep=lightgbm), or set sweep.space='[\"learner.num_leaves=choice(4,8,16)\"]'."
         )
-    return tuple(found)
+    return tuple(space)
 
 
-def _needs(condition: str) -> tuple[str, tuple[str, ...]] | None:
-    if not condition:
+def _condition(text: str) -> tuple[str, tuple[str, ...]] | None:
+    if not text:
         return None
-    key, sign, value = condition.strip().partition("=")
+    key, sign, value = text.strip().partition("=")
     if not sign or not key or not value:
-        raise ValueError(f"'if {condition}' is no condition. Expected 'if key=value'.")
+        raise ValueError(f"'if {text}' is not a condition. Expected 'if key=value'.")
     return key.strip(), tuple(option.strip() for option in value.split("|"))
 
 
@@ -79,23 +71,21 @@ def _dimension(override: Override, needs: tuple[str, tuple[str, ...]] | None) ->
         return Choice(key, (str(override.get_value_element_as_str()),), needs)
     options = tuple(override.sweep_string_iterator())
     if not options:
-        raise ValueError("it stands for no value at all.")
+        raise ValueError("it has no value.")
     return Choice(key, options, needs)
 
 
-def _problems_between(found: Sequence[Dimension]) -> list[str]:
-    problems: list[str] = []
+def _problems_between(space: Sequence[Dimension]) -> Iterator[str]:
     seen: dict[str, Dimension] = {}
-    for one in found:
-        if one.key in seen:
-            problems.append(f"sweep.space: '{one.key}' stands there twice.")
-        if one.needs is not None:
-            other = seen.get(one.needs[0])
-            if not isinstance(other, Choice) or not set(one.needs[1]) <= set(other.options):
-                needed = f"{one.needs[0]}={'|'.join(one.needs[1])}"
-                problems.append(
-                    f"sweep.space: '{one.key}' depends on {needed}, which no dimension before it "
-                    "offers."
+    for part in space:
+        if part.key in seen:
+            yield f"sweep.space: '{part.key}' is there twice."
+        if part.needs is not None:
+            key, options = part.needs
+            before = seen.get(key)
+            if not isinstance(before, Choice) or not set(options) <= set(before.options):
+                yield (
+                    f"sweep.space: '{part.key}' depends on {key}={'|'.join(options)}, which no "
+                    "dimension before it offers."
                 )
-        seen[one.key] = one
-    return problems
+        seen[part.key] = part

@@ -1,4 +1,4 @@
-"""What decides a sweep."""
+"""Settings of a sweep."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from fraudml.errors import ConfigError
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What a sweep searches, on what, and how.
+    """The search of a sweep: its space, the blocks of its trials, how values are drawn and chosen.
 
     Parameters
     ----------
     space : tuple of str
-        Overrides that stand for many values, as `learner.num_leaves=int(interval(4,64))`.
+        Overrides with many values each, as `learner.num_leaves=int(interval(4,64))`.
     blocks : {'steps', 'folds'}
         Trials are scored on the out-of-fold steps of the development window, or on the folds of
         `backtest`. The test block, or the test folds, are scored once, for the chosen trial.
     folds_end : str, optional
-        With `blocks=folds`, where the last of these folds ends; its labels must have arrived when
+        With `blocks=folds`, the end of the last validation fold; its labels must have arrived when
         the test folds, of which the last ends at `backtest.end`, begin.
     secondary_objectives : tuple of str
-        More metrics that trials should do well in. The sweep then looks for trials that no other
-        one beats in all of them (the Pareto front), and takes the one of these whose worst
-        shortfall, as a share of what the front spans, is least. Nothing is pruned.
+        More metrics to optimise. The sweep then looks for trials that no other trial beats in all
+        of them (the Pareto front), and chooses the one of these whose worst shortfall, as a share
+        of what the front spans, is smallest. Nothing is pruned.
     sampler : {'tpe', 'random', 'grid'}
         How values are drawn; `grid` tries every combination of choices once.
     startup_trials : int
         Random trials before `tpe` learns from them.
     pruner : {'median', 'wilcoxon', 'none'}
-        Which trials are ended early: whose mean over the blocks so far is below the median of the
-        others there, looked at within the rounds of each block too; or which are surely worse than
-        the best one, block for block (for many blocks); or none.
+        Which trials are ended early: those whose mean over the blocks so far is below the median of
+        the others, within the rounds of each block too; those that are significantly worse than the
+        best one, block for block (for many blocks); or none.
     choose : {'mean', 'lower_bound'}
         What the chosen trial is best in: the mean over the blocks, or that less 1.64 standard
         errors, against the luck of the winner.
     patience : int
-        The sweep ends after so many trials without a better one; 0 never does.
+        Number of trials without a better one after which the sweep ends; 0 means no limit.
     workers : int
         Trials at a time on this machine; threads are shared among them.
     storage : str, optional
@@ -48,9 +48,9 @@ class SweepSettings:
     study_name : str, optional
         The name of the study in the storage; by default that of the run folder.
     trial_seconds : float
-        A trial is ended after this long.
+        Time limit of a trial.
     trial_memory_mb : int, optional
-        A trial that holds more is ended; by default four fifths of what the machine grants.
+        Memory limit of a trial; by default four fifths of what the machine grants.
     """
 
     space: tuple[str, ...] = ()
@@ -69,10 +69,11 @@ class SweepSettings:
     trial_memory_mb: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"startup_trials": 1, "patience": 0, "workers": 1}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ConfigError(f"sweep.{name} is {getattr(self, name)}. It is at least {low}.")
+        minima = {"startup_trials": 1, "patience": 0, "workers": 1, "trial_memory_mb": 1}
+        for name, low in minima.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ConfigError(f"sweep.{name} is {value}. It is at least {low}.")
         if self.blocks == "folds" and self.folds_end is None:
             raise ConfigError(
                 "sweep.blocks=folds needs sweep.folds_end: where the last validation fold ends, "
@@ -81,9 +82,7 @@ class SweepSettings:
         refuse_password(self.storage, "sweep.storage")
         if not self.trial_seconds > 0:
             raise ConfigError(f"sweep.trial_seconds is {self.trial_seconds}. It is above 0.")
-        if self.trial_memory_mb is not None and self.trial_memory_mb < 1:
-            raise ConfigError(f"sweep.trial_memory_mb is {self.trial_memory_mb}. It is at least 1.")
 
     def objectives(self, first: str) -> tuple[str, ...]:
-        """Return all that trials should do well in; `first` is the run's objective."""
+        """Return all objectives; `first` is the run's."""
         return (first, *self.secondary_objectives)

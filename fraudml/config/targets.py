@@ -14,7 +14,7 @@ from fraudml.errors import ConfigError, MachineError, nearest
 TARGET = "_target_"
 
 ALLOWED = ("fraudml.", "imblearn.", "sklearn.", "lightgbm.", "xgboost.", "catboost.")
-"""What a target may begin with; the key `components.allow` adds to it."""
+"""The packages of a target; the key `components.allow` adds to them."""
 
 EXTRAS = {
     "xgboost": "xgboost",
@@ -28,20 +28,14 @@ EXTRAS = {
     "mlflow": "mlflow",
     "psycopg": "postgres",
 }
-"""Which extra of fraudml brings a library."""
+"""The extra of fraudml that installs a library."""
 
 
 def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
-    """Import what a dotted path names.
+    """Import what a dotted path names: a module, a dot, and a name in it.
 
-    Parameters
-    ----------
-    path : str
-        A module, a dot, and a name in it; an old name stands for the new one.
-    where : str
-        The component's dotted path in the config, for messages.
-    allowed : collection of str
-        What the path may begin with, and where what is found must come from.
+    `where` is the component's dotted path in the config. Both the path and the home of what it
+    names begin with one of `allowed`. An old name of the table in `renamed` is understood.
 
     Raises
     ------
@@ -64,12 +58,11 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
         )
     module_name, _, name = path.rpartition(".")
     module = _import(module_name, key, path)
-    try:
-        target = getattr(module, name)
-    except AttributeError:
+    target = getattr(module, name, _MISSING)
+    if target is _MISSING:
         raise ConfigError(
             f"{key} is '{path}', but {module_name} has no '{name}'. {_near_name(name, module)}"
-        ) from None
+        )
     home = f"{getattr(target, '__module__', module_name)}."
     if not callable(target) or not home.startswith(roots):
         raise ConfigError(
@@ -79,11 +72,14 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
     return target
 
 
+_MISSING = object()
+
+
 def _import(name: str, key: str, path: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ConfigError(_not_found(name, error.name or name, key, path)) from error
+        raise ConfigError(f"{key} is '{path}', {_missing(name, error.name or name)}") from error
     except ImportError as error:
         raise ConfigError(f"{key} is '{path}', and importing {name} fails: {error}.") from error
     except OSError as error:
@@ -93,25 +89,26 @@ def _import(name: str, key: str, path: str) -> ModuleType:
         ) from error
 
 
-def _not_found(name: str, lacking: str, key: str, path: str) -> str:
-    library = lacking.partition(".")[0]
-    if lacking == library or not f"{name}.".startswith(f"{lacking}."):
+def _missing(name: str, lacking: str) -> str:
+    """Say which library or module is not there, when `name` was imported."""
+    parent, _, module = lacking.rpartition(".")
+    if not parent or not f"{name}.".startswith(f"{lacking}."):
+        library = lacking.partition(".")[0]
         install = f"fraudml[{EXTRAS[library]}]" if library in EXTRAS else library
         return (
-            f"{key} is '{path}', which needs the library {library}, and it is not installed. "
+            f"which needs the library {library}, and it is not installed. "
             f'Run: pip install "{install}"'
         )
-    parent = importlib.import_module(lacking.rpartition(".")[0])
-    modules = [module.name for module in pkgutil.iter_modules(getattr(parent, "__path__", []))]
-    public = [module for module in modules if not module.startswith("_")]
-    wrong = lacking.rpartition(".")[2]
-    said = f"{key} is '{path}', but {parent.__name__} has no module '{wrong}'."
-    return f"{said} {nearest(wrong, public)}"
+    package = importlib.import_module(parent)
+    known = [module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))]
+    public = [name for name in known if not name.startswith("_")]
+    return f"but {parent} has no module '{module}'. {nearest(module, public)}"
 
 
 def _near_name(name: str, module: ModuleType) -> str:
-    names = getattr(module, "__all__", None) or dir(module)
     public = [
-        one for one in names if not one.startswith("_") and callable(getattr(module, one, None))
+        known
+        for known in getattr(module, "__all__", None) or dir(module)
+        if not known.startswith("_") and callable(getattr(module, known, None))
     ]
     return nearest(name, public)

@@ -1,4 +1,4 @@
-"""Plain data as text: YAML for files, words for messages and help."""
+"""Type hints and plain data as text: YAML for files, words for messages and help."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-SCALARS: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
+SCALARS: dict[Any, tuple[str, str]] = {
+    str: ("a text", "text"),
+    int: ("a whole number", "int"),
+    float: ("a number", "float"),
+    bool: ("true or false", "true|false"),
+    type(None): ("null", "null"),
+    Path: ("a path", "path"),
 }
-"""The scalars of YAML, and what they are called."""
+"""What a scalar is called in messages, and in help."""
 
-_SHOWN = 80
+UNIONS = (Union, types.UnionType)
+
+_MAX_SHOWN = 80
 
 
 def expected(hint: Any) -> str:
-    """Say in words what a type hint accepts.
+    """Describe what a type hint accepts, for a message.
 
     Examples
     --------
@@ -31,40 +34,59 @@ def expected(hint: Any) -> str:
     >>> expected(Literal["a", "b"])
     "one of 'a', 'b'"
     """
-    if hint in SCALARS:
-        return SCALARS[hint]
-    origin = get_origin(hint)
-    if origin is Literal:
-        return f"one of {', '.join(word(one, quoted=True) for one in get_args(hint))}"
-    if origin in (Union, types.UnionType):
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(word(option, quoted=True) for option in get_args(hint))}"
+    if get_origin(hint) in UNIONS:
         return " or ".join(expected(member) for member in get_args(hint))
-    if origin in (tuple, Sequence):
+    if get_origin(hint) in (tuple, Sequence):
         return "a list"
-    if origin in (dict, Mapping) or dataclasses.is_dataclass(hint) or hasattr(hint, "from_plain"):
-        return "a section"
-    return "a path" if hint is Path else "a value"
+    return SCALARS[hint][0] if hint in SCALARS else f"a {kind_of(hint)}"
+
+
+def kind_of(hint: Any) -> str:
+    """Describe what a type hint accepts in a word, for help.
+
+    Examples
+    --------
+    >>> kind_of(tuple[str, ...] | None)
+    'list of text|null'
+    >>> kind_of(Literal["s", "ms"])
+    's|ms'
+    """
+    origin, members = get_origin(hint), get_args(hint)
+    if hint in SCALARS:
+        return SCALARS[hint][1]
+    if origin is Literal:
+        return "|".join(map(str, members))
+    if origin in UNIONS:
+        return "|".join(kind_of(member) for member in members)
+    if origin in (tuple, Sequence):
+        return f"list of {kind_of(members[0])}"
+    section = dataclasses.is_dataclass(hint) or hasattr(hint, "from_plain")
+    return "section" if section or origin in (dict, Mapping) else "value"
 
 
 def describe(path: str, value: Any) -> str:
-    """Begin a message about a wrong value: where it stands, what it is, and of which kind.
+    """Begin a message about a wrong value: its path, the value, and its kind.
 
     Examples
     --------
     >>> describe("seed", "one")
     "seed is 'one', a text."
     """
-    where = path or "The config"
     if isinstance(value, Mapping):
-        return f"{where} is a section."
-    if isinstance(value, (list, tuple)):
-        return f"{where} is a list."
-    if value is None or isinstance(value, bool):
-        return f"{where} is {word(value)}."
-    if type(value) in SCALARS:
-        shown = word(value, quoted=True)
-        short = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-        return f"{where} is {short}, {SCALARS[type(value)]}."
-    return f"{where} is a {type(value).__name__}."
+        text = "a section"
+    elif isinstance(value, (list, tuple)):
+        text = "a list"
+    elif value is None or isinstance(value, bool):
+        text = word(value)
+    elif type(value) in SCALARS:
+        whole = word(value, quoted=True)
+        shown = whole if len(whole) <= _MAX_SHOWN else f"{whole[:_MAX_SHOWN]}…"
+        text = f"{shown}, {SCALARS[type(value)][0]}"
+    else:
+        text = f"a {type(value).__name__}"
+    return f"{path or 'The config'} is {text}."
 
 
 def word(value: Any, *, quoted: bool = False) -> str:
@@ -87,9 +109,9 @@ def word(value: Any, *, quoted: bool = False) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(word(one) for one in value)}]"
+        return f"[{','.join(word(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}:{word(one)}' for key, one in value.items())}}}"
+        return f"{{{','.join(f'{key}:{word(item)}' for key, item in value.items())}}}"
     return repr(value) if quoted and isinstance(value, str) else str(value)
 
 
@@ -112,7 +134,7 @@ def to_yaml(plain: Mapping[str, Any]) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]
-        """Quotes every text that some reader of YAML would take for something else."""
+        """Quotes every text that some reader of YAML would read as another type."""
 
         def ignore_aliases(self, _: Any) -> bool:
             return True
@@ -128,16 +150,21 @@ def to_yaml(plain: Mapping[str, Any]) -> str:
     )
 
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 def _style(text: str) -> str | None:
-    """Say which quotes a text needs, besides those that YAML itself asks for."""
-    if _UNSEEN.search(text):
+    """Return the quotes that a text needs, besides those that YAML itself adds."""
+    if _INVISIBLE.search(text):
         return '"'
     # OmegaConf takes 1e3 for a number, YAML 1.1 does not.
+    return "'" if is_number(text) else None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is written as a number."""
     try:
         float(text)
     except ValueError:
-        return None
-    return "'"
+        return False
+    return True

@@ -172,8 +172,8 @@ def test_a_config_of_another_command_names_its_command(mine: Path) -> None:
         ("resampeling=smote", ["Did you mean 'resampling=smote'?"]),
         ("data@here=simulated", ["data@here"]),
         ("other@here=simulated", ["there is no folder 'other'"]),
-        ("seed", ["'seed' is no override. It is written KEY=VALUE or GROUP=OPTION."]),
-        ("=3", ["is no override"]),
+        ("seed", ["'seed' is not an override. It is written KEY=VALUE or GROUP=OPTION."]),
+        ("=3", ["is not an override"]),
         ("data.path=a(1).csv", ["cannot be read", "\"data.path='a(1).csv'\""]),
         ("data.path=~/x.csv", ["\"data.path='~/x.csv'\""]),
         ("data.columns=[a", ["cannot be read"]),
@@ -459,4 +459,4 @@ def test_a_plus_stays_on_what_is_swept() -> None:
 def test_what_cannot_be_swept_is_refused() -> None:
     assert "without steps" in refusal("x=interval(0,1)", work=expand)
     assert "no run at all" in refusal("resampling=glob(z*)", work=expand)
-    assert "is no override" in refusal("x", work=expand)
+    assert "is not an override" in refusal("x", work=expand)

@@ -21,7 +21,7 @@ from fraudml.config.describe import Key, keys, parameter_texts
 from fraudml.config.dimensions import Choice, first_overrides
 from fraudml.config.parse import dump, parse
 from fraudml.config.settings import Settings
-from fraudml.config.shape import shape_of
+from fraudml.config.shape import MISSING, shape_of
 from fraudml.config.sources import groups, packaged_conf
 from fraudml.config.space import read_space
 from fraudml.config.text import to_yaml
@@ -213,5 +213,5 @@ def test_the_shape_of_a_call_is_read_from_its_signature() -> None:
 
     shape = shape_of(called)
     assert (list(shape.parameters), shape.open) == (["a", "b"], True)
-    assert shape.parameters["a"].default is None
+    assert shape.parameters["a"].initial() is MISSING
     assert shape.parameters["b"].initial() == "x"

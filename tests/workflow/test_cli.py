@@ -234,7 +234,7 @@ def test_version(run: Run) -> None:
         (["train", "-cn", "--multirun"], "-cn takes a value, and there is none."),
         (["train", "--cfg"], "--cfg takes the word 'job', and there is none."),
         (["train", "--cfg", "hydra"], "--cfg takes 'job', not 'hydra'."),
-        (["train", "smote"], "'smote' is no override."),
+        (["train", "smote"], "'smote' is not an override."),
         (["train", "--config-dir", "nowhere"], "--config-dir: 'nowhere' does not exist."),
         (["train", "--config-name", "confg"], "--config-name: there is no config 'confg'."),
         (["train", "sede=3"], "sede is not a key. Did you mean 'seed'"),

@@ -230,4 +230,4 @@ def test_a_damaged_file_of_scores_is_refused(
     (damaged / "config.yaml").write_text("lerner: 1\n")
     shutil.copy(runs[0] / "test_scores.parquet", damaged)
     told = refused(capsys, tmp_path / "out", 2, f"runs=[{runs[0]},{damaged}]")
-    assert "is no config of this version" in told
+    assert "is not a config of this version" in told
