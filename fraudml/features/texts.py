@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from enum import Enum
 
 from fraudml.errors import ConfigError, all_problems, listing, nearest
 
-if TYPE_CHECKING:
-    pass
+
+class Slot(Enum):
+    """A place in the text of a reason: of the feature's value, or of its column's in the row."""
+
+    VALUE = "value"
+    OWN = "own"
 
 
-VALUE, OWN = "value", "own"
-"""What a text may have in braces: the feature's value, and its column's own in the row."""
+VALUE, OWN = Slot.VALUE, Slot.OWN
+
+Text = tuple[str | Slot, ...]
+"""Literal parts and slots. A name of the table is a literal part: it is never parsed."""
 
 
 def check_texts(texts: Mapping[str, str], names: Iterable[str]) -> None:
@@ -40,7 +46,7 @@ def check_texts(texts: Mapping[str, str], names: Iterable[str]) -> None:
     problems += [
         f"features.texts of '{name}' has {listing(wrong)} in braces. Expected {{value}} alone."
         for name, text in texts.items()
-        if (wrong := [field for field in _braces(text) if field != VALUE])
+        if (wrong := [field for field in _braces(text) if field != VALUE.value])
     ]
     if problems:
         raise ConfigError(all_problems(f"{len(problems)} problems in features.texts.", problems))
@@ -60,8 +66,10 @@ def _braces(text: str) -> Iterator[str]:
             yield f"{field}:{spec}" if spec or conversion else field
 
 
-def parse_template(text: str) -> tuple[str, list[str]]:
-    """Part a text into a format with plain braces and the names that stood in them."""
-    parts = list(string.Formatter().parse(text))
-    names = [field for _, field, _, _ in parts if field is not None]
-    return "".join(plain + ("{}" if field is not None else "") for plain, field, *_ in parts), names
+def parse_text(text: str) -> Text:
+    """Split a user's text, which `check_texts` accepted, at its slots."""
+    parts = list[str | Slot]()
+    for literal, field, _, _ in string.Formatter().parse(text):
+        parts += [literal] if literal else []
+        parts += [Slot(field)] if field is not None else []
+    return tuple(parts)

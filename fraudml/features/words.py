@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from fraudml.features.columns import ColumnFeature
 from fraudml.features.history import HistoryFeature, in_words
 from fraudml.features.settings import TimePart
+from fraudml.features.texts import OWN, VALUE, Text, parse_text
 
 if TYPE_CHECKING:
     from fraudml.features.plan import FittedFeatures
@@ -30,8 +31,8 @@ class ReasonTemplate:
         Its name.
     group : str
         The fact that it tells; features of one group count as one reason.
-    text : str
-        What it says, with `{value}` and, where there is a `column`, `{own}`.
+    text : Text
+        What it says, with slots for the value and, where there is a `column`, for its own.
     missing : str
         What it says where the value is missing.
     reading : str
@@ -48,7 +49,7 @@ class ReasonTemplate:
 
     feature: str
     group: str
-    text: str
+    text: Text
     missing: str
     reading: Reading = "number"
     otherwise: str | None = None
@@ -82,8 +83,9 @@ def reason_templates(
 def _reworded(template: ReasonTemplate, text: str | None) -> ReasonTemplate:
     if text is None:
         return template
-    missing = text.replace("{value}", "missing")
-    return replace(template, text=text, missing=missing, otherwise=None, column=None)
+    parts = parse_text(text)
+    missing = "".join("missing" if part is VALUE else str(part) for part in parts)
+    return replace(template, text=parts, missing=missing, otherwise=None, column=None)
 
 
 def _of_column(feature: ColumnFeature, amount: str | None) -> ReasonTemplate:
@@ -91,15 +93,15 @@ def _of_column(feature: ColumnFeature, amount: str | None) -> ReasonTemplate:
     missing = f"{name} is missing"
     match feature.kind:
         case "category":
-            text = f"{name} is {{value}}"
+            text = (f"{name} is ", VALUE)
             return ReasonTemplate(name, name, text, missing, "category", levels=feature.levels)
         case "age":
             return ReasonTemplate(
-                feature.name, feature.name, f"{{value}} days since {name}", missing
+                feature.name, feature.name, (VALUE, f" days since {name}"), missing
             )
         case "number":
             reading: Reading = "money" if name == amount else "number"
-            return ReasonTemplate(name, name, f"{name} is {{value}}", missing, reading)
+            return ReasonTemplate(name, name, (f"{name} is ", VALUE), missing, reading)
 
 
 _DAY, _WEEK = "time of day", "day of the week"
@@ -107,20 +109,19 @@ _DAY, _WEEK = "time of day", "day of the week"
 
 def _of_clock(part: TimePart) -> ReasonTemplate:
     missing = "the time is missing"
+    time, day = ("the time of day",), ("the day of the week",)
+    day_of_month = ("the day of the month is ", VALUE)
+    night, weekend = "it is not night", "it is not a weekend"
     templates: dict[TimePart, ReasonTemplate] = {
-        "hour": ReasonTemplate(part, _DAY, "the time is {value}", missing, "hour"),
-        "night": ReasonTemplate(part, _DAY, "it is night", missing, "flag", "it is not night"),
-        "hour_sin": ReasonTemplate(part, _DAY, "the time of day", missing),
-        "hour_cos": ReasonTemplate(part, _DAY, "the time of day", missing),
-        "weekday": ReasonTemplate(part, _WEEK, "the day is {value}", missing, "weekday"),
-        "weekend": ReasonTemplate(
-            part, _WEEK, "it is a weekend", missing, "flag", "it is no weekend"
-        ),
-        "weekday_sin": ReasonTemplate(part, _WEEK, "the day of the week", missing),
-        "weekday_cos": ReasonTemplate(part, _WEEK, "the day of the week", missing),
-        "day_of_month": ReasonTemplate(
-            part, "day of the month", "the day of the month is {value}", missing
-        ),
+        "hour": ReasonTemplate(part, _DAY, ("the time is ", VALUE), missing, "hour"),
+        "night": ReasonTemplate(part, _DAY, ("it is night",), missing, "flag", night),
+        "hour_sin": ReasonTemplate(part, _DAY, time, missing),
+        "hour_cos": ReasonTemplate(part, _DAY, time, missing),
+        "weekday": ReasonTemplate(part, _WEEK, ("the day is ", VALUE), missing, "weekday"),
+        "weekend": ReasonTemplate(part, _WEEK, ("it is a weekend",), missing, "flag", weekend),
+        "weekday_sin": ReasonTemplate(part, _WEEK, day, missing),
+        "weekday_cos": ReasonTemplate(part, _WEEK, day, missing),
+        "day_of_month": ReasonTemplate(part, "day of the month", day_of_month, missing),
     }
     return templates[part]
 
@@ -141,10 +142,9 @@ def _of_past(
             shares = feature.kind != "fraud_rate" or feature.statistic == "rate"
             return replace(template, reading="share" if shares else "number")
         case "ratio" if feature.column not in derived:
-            with_value = f"{feature.column} {{own}} is{text.removeprefix(f'{feature.column} is')}"
-            return replace(
-                template, text=with_value, column=feature.column, money=feature.column == amount
-            )
+            text = (f"{feature.column} ", OWN, " is ", *text[1:])
+            money = feature.column == amount
+            return replace(template, text=text, column=feature.column, money=money)
         case "aggregate":
             return replace(
                 template, reading="money" if feature.column == amount is not None else "number"
@@ -153,39 +153,40 @@ def _of_past(
             return template
 
 
-def _past_in_words(feature: HistoryFeature) -> tuple[str, str]:
+def _past_in_words(feature: HistoryFeature) -> tuple[Text, str]:
     """What a look back says of a row, and what it says where there is nothing to look at."""
     span, key, owner = in_words(feature.window), f"this {feature.key}", f"this {feature.key}'s"
     column, partner, statistic = feature.column, feature.partner, feature.statistic
-    text, missing = "", f"no earlier row of {key} in {span}"
+    text: Text
+    missing = f"no earlier row of {key} in {span}"
     match feature.kind:
         case "aggregate":
             over = f"over {span}" if feature.present else f"in the {span} before"
             subject = "rows" if column is None else f"{statistic} of {column}"
-            text = f"{owner} {subject} {over}: {{value}}"
+            text = (f"{owner} {subject} {over}: ", VALUE)
         case "ratio":
             period = in_words(feature.window, joined=True)
-            text = f"{column} is {{value}} × {owner} {period} {statistic}"
+            text = (f"{column} is ", VALUE, f" × {owner} {period} {statistic}")
         case "distinct":
-            text = f"different {partner} of {key} over {span}: {{value}}"
+            text = (f"different {partner} of {key} over {span}: ", VALUE)
         case "time_since":
             pair = "" if partner is None else f" with this {partner}"
-            text = f"{{value}} days since {owner} last row{pair}"
+            text = (VALUE, f" days since {owner} last row{pair}")
             missing = f"no row of {key}{pair} in the {span} before"
         case "first_seen":
-            text = f"{key} has not met this {partner} in the {span} before"
+            text = (f"{key} has not met this {partner} in the {span} before",)
             missing = f"{key} or this {partner} is missing"
         case "fraud_rate":
-            text = f"{owner} {_RISKS[str(statistic)]} over {span}: {{value}}"
+            text = (f"{owner} {_RISKS[str(statistic)]} over {span}: ", VALUE)
             missing = f"no label of {key} arrived over {span}"
         case "recent_labels":
-            text = f"{{value}} of {owner} last {feature.last} known labels are fraud"
+            text = (VALUE, f" of {owner} last {feature.last} known labels are fraud")
             missing = f"no label of {key} is known"
         case "since_label":
-            text = f"{{value}} days since {owner} last row that is known as {statistic}"
+            text = (VALUE, f" days since {owner} last row that is known as {statistic}")
             missing = f"no row of {key} is known as {statistic}"
         case "frequency":
-            text = f"{key} is {{value}} of all rows over {span}"
+            text = (f"{key} is ", VALUE, f" of all rows over {span}")
             missing = f"{key} is missing"
     return text, missing
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
 from fraudml.data.schema import Dataset
-from fraudml.features.texts import OWN, parse_template
+from fraudml.features.texts import OWN, VALUE, Slot, Text
 from fraudml.features.words import ReasonTemplate, reason_templates
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
 
@@ -124,20 +124,19 @@ def _in_words(
 ) -> tuple[pl.Series, pl.Series]:
     """Return the values of a feature as people write them, and the texts of the reasons."""
     given = pl.Series(values.astype(np.float64)).fill_nan(None)
-    read = {"value": _readable(template, given)}
+    read = {VALUE: _readable(template, given)}
     if own is not None:
         number = own.cast(pl.Float64, strict=False)
         read[OWN] = _money(number) if template.money else _number(number)
     text = _filled(template.text, read)
     if template.otherwise is not None:
         text = pl.when(given == 0).then(pl.lit(template.otherwise)).otherwise(text)
-    known = pl.when(read["value"].is_not_null()).then(text).otherwise(pl.lit(template.missing))
-    return read["value"], pl.select(known).to_series()
+    known = pl.when(read[VALUE].is_not_null()).then(text).otherwise(pl.lit(template.missing))
+    return read[VALUE], pl.select(known).to_series()
 
 
-def _filled(text: str, read: Mapping[str, pl.Series]) -> pl.Expr:
-    form, names = parse_template(text)
-    return pl.format(form, *(pl.lit(read[name]) for name in names)) if names else pl.lit(text)
+def _filled(text: Text, read: Mapping[Slot, pl.Series]) -> pl.Expr:
+    return pl.concat_str(pl.lit(read[part] if isinstance(part, Slot) else part) for part in text)
 
 
 def _readable(template: ReasonTemplate, given: pl.Series) -> pl.Series:
