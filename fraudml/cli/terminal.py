@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fraudml.printable import PrintableFormatter, printable
 from fraudml.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ def write(text: str, *, error: bool = False) -> None:
     Parameters
     ----------
     text : str
-        Characters that the stream cannot encode are escaped.
+        Control characters, and those that the stream cannot encode, are escaped.
     error : bool
         Whether it goes to standard error.
     """
-    stream = sys.stderr if error else sys.stdout
+    _write(printable(text, lines=True), sys.stderr if error else sys.stdout)
+
+
+def _write(text: str, stream: TextIO) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
@@ -92,7 +96,7 @@ def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ())
     from rich.text import Text
 
     shown = Table(
-        title=Text(title),
+        title=Text(printable(title)),
         title_justify="left",
         box=box.SIMPLE,
         show_header=bool(header),
@@ -102,14 +106,14 @@ def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ())
     for position in range(width):
         shown.add_column(header[position] if header else "", overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(printable(cell)) for cell in row))
     console = _console(sys.stdout)
     if not _is_terminal(sys.stdout):
         console.width = _WIDTH
     with console.capture() as captured:
         console.print(shown)
     lines = [line.rstrip() for line in captured.get().splitlines()]
-    write("\n".join(line for line in lines if line))
+    _write("\n".join(line for line in lines if line), sys.stdout)
 
 
 @contextmanager
@@ -146,6 +150,7 @@ def _rich_handler(console: Console, live: _LiveRows) -> logging.Handler:
     from rich.logging import RichHandler
 
     handler = RichHandler(console=console, show_path=False, markup=False, log_time_format="%X")
+    handler.setFormatter(PrintableFormatter("%(message)s"))
     handler.addFilter(live.takes)
     return handler
 
@@ -179,13 +184,13 @@ class _LiveRows:
         if len(self._rows) > _LIVE_ROWS:
             shown.caption = f"and {len(self._rows) - _LIVE_ROWS} before them"
         for row in self._rows[-_LIVE_ROWS:]:
-            shown.add_row(*(Text(row.get(column, "")) for column in self._rows[-1]))
+            shown.add_row(*(Text(printable(row.get(column, ""))) for column in self._rows[-1]))
         return shown
 
 
 def _plain_handler() -> logging.Handler:
     handler = _PlainHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     return handler
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fraudml.bundle import DecisionBundle
 from fraudml.export.settings import Format
+from fraudml.printable import printable
 
 _ALWAYS = (
     "the features: fraudml makes the columns of a table; those that look back need its history",
@@ -58,7 +59,7 @@ Columns, in their order:
 
 
 def _describe(column: dict[str, Any]) -> str:
-    text = f"{column['name']}: {column['from']}"
+    text = printable(f"{column['name']}: {column['from']}")
     if "levels" not in column:
         return text
     missing, unseen = column["missing"], column["unseen"]

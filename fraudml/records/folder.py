@@ -16,6 +16,7 @@ from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, atomic_folder, machine_errors, write_json
+from fraudml.printable import PrintableFormatter
 from fraudml.records.backtest import over_time
 from fraudml.records.documents import backtest_document, run_document, study_report, write_report
 from fraudml.report.over_time import plot_over_time
@@ -145,7 +146,7 @@ def write_audit(done: Audit, place: RunPaths) -> Audit:
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.setLevel(logging.INFO)
     logger = logging.getLogger("fraudml")
     before = logger.level

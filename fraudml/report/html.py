@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from importlib.resources import files
 
 from fraudml.report.document import Block, Code, Document, Notice, Plot, Table, Text
+from fraudml.report.escape import escape
 from fraudml.report.svg import draw, legend
 
 _NO_PICTURE = "data:,"
@@ -62,8 +62,9 @@ def _block(block: Block, name: str) -> str:
                 f"<strong>{escape(block.title)}</strong></p><ul>{lines}</ul></aside>"
             )
         case Code():
+            text = escape(block.text, lines=True)
             label = "Commands that repeat it"
-            return f'<pre tabindex="0" aria-label="{label}"><code>{escape(block.text)}</code></pre>'
+            return f'<pre tabindex="0" aria-label="{label}"><code>{text}</code></pre>'
         case Plot():
             return _plot(block, name)
         case Table():

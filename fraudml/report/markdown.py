@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from html import escape
 
+from fraudml.printable import printable
 from fraudml.report.document import Block, Code, Document, Notice, Plot, Table, Text
+from fraudml.report.escape import escape
 
 
 def to_markdown(document: Document) -> str:
@@ -37,7 +38,7 @@ def _block(block: Block) -> str:
             return f"> **{_plain(block.title)}**\n>\n{lines}"
         case Code():
             fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", block.text) or [""]))
-            return f"{fence}bash\n{block.text}\n{fence}"
+            return f"{fence}bash\n{printable(block.text, lines=True)}\n{fence}"
         case Plot():
             return (
                 f"### {_plain(block.title)}\n\n{_plain(block.description)}\n\n{_table(block.table)}"

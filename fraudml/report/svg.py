@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from fraudml.report.chart import Axis, Bar, Chart, Line, Mark, Number, Rule, Spot
+from fraudml.report.escape import escape
 from fraudml.report.numbers import short, short_percent
 
 WIDTH = 460

@@ -18,6 +18,7 @@ from fraudml.data.schema import Dataset
 from fraudml.features.texts import OWN, VALUE, Slot, Text
 from fraudml.features.words import ReasonTemplate, reason_templates
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
+from fraudml.printable import printable
 
 _SCHEMA = {
     "row": pl.Int64,
@@ -132,7 +133,13 @@ def _in_words(
     if template.otherwise is not None:
         text = pl.when(given == 0).then(pl.lit(template.otherwise)).otherwise(text)
     known = pl.when(read[VALUE].is_not_null()).then(text).otherwise(pl.lit(template.missing))
-    return read[VALUE], pl.select(known).to_series()
+    return _printable(read[VALUE]), _printable(pl.select(known).to_series())
+
+
+def _printable(texts: pl.Series) -> pl.Series:
+    """Show the control characters of names and levels."""
+    shown = {text: printable(text) for text in texts.drop_nulls().unique()}
+    return texts.replace({text: new for text, new in shown.items() if text != new})
 
 
 def _filled(text: Text, read: Mapping[Slot, pl.Series]) -> pl.Expr:

@@ -13,13 +13,24 @@ import pytest
 import fraudml
 
 PACKAGE = Path(fraudml.__file__).parent
-LEAVES = {"addresses", "errors", "matrix", "progress", "files", "seeds", "machine", "version"}
+LEAVES = {
+    "addresses",
+    "errors",
+    "matrix",
+    "printable",
+    "progress",
+    "files",
+    "seeds",
+    "machine",
+    "version",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "addresses": {"errors"},
     "errors": set(),
     "matrix": set(),
+    "printable": set(),
     "progress": set(),
     "seeds": set(),
     "shift": set(),
