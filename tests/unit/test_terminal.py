@@ -134,7 +134,7 @@ def test_stages_are_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("show", ["terminal.write('x')", "terminal.table('t', [('a', 'b')])"])
 def test_a_reader_that_goes_away_ends_nothing(show: str) -> None:
     script = (
-        f"from fraudml import terminal\nfor _ in range(3):\n    {show}\n"
+        f"from fraudml.cli import terminal\nfor _ in range(3):\n    {show}\n"
         "terminal.write('still here', error=True)"
     )
     reading, writing = os.pipe()
