@@ -34,7 +34,7 @@ _TOLERANCE = 1e-9
 
 def _loaded(experiment: str) -> tuple[Settings, Dataset, FittedFeatures]:
     settings = load_settings("backtest", [f"+experiment={experiment}"])
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     delay = settings.backtest.delay(settings.split)
     rows = np.arange(len(dataset))
     return settings, dataset, fit_features(dataset, rows, settings.features, label_delay=delay)

@@ -51,7 +51,7 @@ SEEDS = {"ulb": 5, "handbook": 1}
 
 def ulb() -> list[Block]:
     settings = load_settings("train", ["data=ulb", "split.test_share=0.2"])
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
     features = fit_features(dataset, split.development.rows, settings.features)
     matrix = features.matrix(dataset, threads=1)
@@ -61,7 +61,7 @@ def ulb() -> list[Block]:
 
 def handbook() -> list[Block]:
     settings = load_settings("backtest", ["+experiment=handbook_book"])
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
     shared = SharedFolds.of(dataset, folds, settings, threads=1)
     made = [shared.fold_data(fold) for fold in folds]

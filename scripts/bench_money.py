@@ -46,7 +46,7 @@ class Table:
     """A table, its blocks, and what each outcome costs on the test rows."""
 
     def __init__(self, settings: Settings) -> None:
-        self.frame = load_table(settings.data)
+        self.frame = load_table(settings.data, names=settings.features.keys)
         self.dataset: Dataset = check_table(self.frame, settings.data)
         self.split: Split = split_blocks(self.dataset, settings.split, settings.data, settings.seed)
         model = build_components(settings).costs

@@ -111,7 +111,7 @@ def ulb(threads: int) -> Iterator[Task]:
 
 def handbook(threads: int) -> Iterator[Task]:
     settings = load_settings("backtest", ["+experiment=handbook_book"])
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
     shared = SharedFolds.of(dataset, folds, settings, threads=threads)
     made = [shared.fold_data(fold) for fold in folds]
@@ -141,7 +141,7 @@ def _command(name: str, words: Sequence[str], threads: int, published: Mapping[s
     """One block, and what `train` makes of it: rounds, calibration and policy included."""
     words = [*words, f"threads={threads}", "evaluation.replicates=0"]
     settings = load_settings("train", words)
-    frame = load_table(settings.data)
+    frame = load_table(settings.data, names=settings.features.keys)
     dataset = check_table(frame, settings.data)
     split = split_blocks(dataset, settings.split, settings.data, settings.seed)
     prepared = _prepared(settings, dataset, split.development.rows)
@@ -164,7 +164,7 @@ def _five_folds(words: Sequence[str]) -> list[Block]:
     from sklearn.model_selection import StratifiedKFold
 
     settings = load_settings("train", words)
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     folds = StratifiedKFold(5, shuffle=True, random_state=42).split(dataset.label, dataset.label)
     return [_block(_prepared(settings, dataset, fit), fit, test) for fit, test in folds]
 

@@ -42,7 +42,7 @@ def _details(run: Run, rows: int, threads: int) -> tuple[ReportData, dict[str, f
     """Compute what the report draws of the last rows of the table, and how long each part takes."""
     settings = run.settings
     assert run.bundle is not None, "the guard refused the model"
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     known = np.flatnonzero(dataset.label >= 0)[-rows:]
     tested = dataset.take(known)
     matrix = run.bundle.features.matrix(tested)
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true")
     given = parser.parse_args()
     settings = _settings(given.simulated, given.rows, given.threads)
-    run = train(load_table(settings.data), settings)
+    run = train(load_table(settings.data, names=settings.features.keys), settings)
     details, spent = _details(run, given.rows, given.threads)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

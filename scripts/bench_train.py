@@ -79,7 +79,7 @@ def stages(path: Path, out: Path) -> None:
     from fraudml.split import split_blocks
 
     settings = _settings(path, out)
-    table = load_table(settings.data)
+    table = load_table(settings.data, names=settings.features.keys)
     fingerprint(table)
     dataset = check_table(table, settings.data)
     blocks = split_blocks(dataset, settings.split, settings.data, 0)

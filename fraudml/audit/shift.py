@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.audit.finding import Finding, Severity, percent, plural, rows_of
 from fraudml.data.schema import Dataset
-from fraudml.features.columns import ColumnFeature, as_name
+from fraudml.features.columns import ColumnFeature
 from fraudml.features.plan import FittedFeatures
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext, FittedLearner, Learner
@@ -53,8 +52,7 @@ def find_new_categories(
     for feature in features.own:
         if feature.kind != "category":
             continue
-        column = dataset.frame[feature.column][split.test.rows]
-        names = column.to_frame().select(as_name(pl.first(), column.dtype)).to_series()
+        names = dataset.names(feature.column)[split.test.rows]
         new = names.filter(~names.is_in(list(feature.levels)) & names.is_not_null())
         share = len(new) / max(len(names), 1)
         if share < _SOME_NEW:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fraudml.data.schema import upgrade_schema
 from fraudml.features.history import upgrade_plan
 
 FORMAT_VERSION = 2
@@ -28,8 +29,9 @@ def _from_1(manifest: Manifest) -> Manifest:
     """Format 1, of fraudml 0.1.0."""
     learner = _renamed(manifest["learner"], {"facts": "metadata"})
     renamed = _renamed(manifest, {"spread": "reference_distribution"})
-    features = upgrade_plan(manifest["features"])
-    return {"reference_distribution": None, **renamed, "learner": learner, "features": features}
+    schema, features = upgrade_schema(manifest["schema"]), upgrade_plan(manifest["features"])
+    upgraded = {"learner": learner, "schema": schema, "features": features}
+    return {"reference_distribution": None, **renamed, **upgraded}
 
 
 def _renamed(content: Mapping[str, Any], names: Mapping[str, str]) -> Manifest:

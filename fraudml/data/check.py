@@ -16,6 +16,8 @@ import polars as pl
 import polars.selectors as cs
 
 from fraudml.data.clock import MOMENT, read_moments
+from fraudml.data.labels import find_words, read_labels
+from fraudml.data.names import Spelling, comparable
 from fraudml.data.schema import Dataset, Schema
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.errors import DataError, all_problems, listing, nearest
@@ -52,8 +54,8 @@ class Problem:
     Parameters
     ----------
     kind : str
-        `empty_table`, `missing_column`, `column_name`, `infinite`, `empty_id`, `duplicate_id`, or
-        the role that cannot be read: `label`, `time`, `label_time`, `amount`.
+        `empty_table`, `missing_column`, `column_name`, `infinite`, `empty_id`, `duplicate_id`,
+        `inexact_name`, or the role that cannot be read: `label`, `time`, `label_time`, `amount`.
     column : str, optional
         The column, where it is about one.
     text : str
@@ -149,12 +151,19 @@ def inspect_table(frame: pl.DataFrame, settings: DataSettings) -> Inspection:
         time_unit=settings.time_unit,
         numeric_time=filled.time is not None and frame[filled.time].dtype.is_numeric(),
         time_format=settings.csv.time_format,
+        spelling=Spelling(missing=settings.csv.null_values),
+        null_label=settings.null_label,
     )
     if frame.height == 0:
         text = "The table has no rows. Check data.path and how the file was written."
         return Inspection(frame, _NO_FACTS.clear(), schema, (Problem("empty_table", None, text),))
-    known = filled.label in frame.columns
-    facts, unread = _facts(frame, schema, make_label=_label if known else None)
+    if filled.label in frame.columns:
+        try:
+            words = find_words(frame[filled.label], settings, schema.spelling)
+            schema = replace(schema, label_words=words)
+        except DataError as error:
+            problems.append(Problem("label", filled.label, str(error)))
+    facts, unread = _facts(frame, schema, labelled=schema.label_words is not None)
     problems += [*misnamed, *unread, *_column_problems(frame, schema)]
     return Inspection(frame, pl.DataFrame(facts), schema, tuple(problems))
 
@@ -212,7 +221,7 @@ def conform_table(
     }
     kept["label_time"] = roles.label_time if labelled else None
     conformed = replace(schema, roles=replace(roles, **kept))
-    facts, problems = _facts(frame, conformed, make_label=_known_label if labelled else None)
+    facts, problems = _facts(frame, conformed, labelled=labelled)
     problems += list(_endless(frame, needed))
     if problems:
         texts = [problem.text for problem in problems]
@@ -234,26 +243,26 @@ def _say_what_is_off(roles: ColumnRoles) -> None:
             _log.info("No column plays the role '%s', which switches off: %s.", role, what)
 
 
-_Maker = Callable[[pl.Series, Schema], pl.Series]
+_Read = Callable[[pl.Series, Schema], pl.Series]
 
 
 def _facts(
-    frame: pl.DataFrame, schema: Schema, *, make_label: _Maker | None
+    frame: pl.DataFrame, schema: Schema, *, labelled: bool
 ) -> tuple[dict[str, pl.Series], list[Problem]]:
     roles, problems = schema.roles, list[Problem]()
     nothing = pl.Series([None]).new_from_index(0, frame.height)
     facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
-    makers: dict[str, tuple[str | None, pl.DataType, _Maker]] = {
-        "label": (roles.label if make_label else None, pl.Int8(), make_label or _label),
+    readers: dict[str, tuple[str | None, pl.DataType, _Read]] = {
+        "label": (roles.label if labelled else None, pl.Int8(), read_labels),
         "time": (roles.time, MOMENT, _time),
         "label_time": (roles.label_time, MOMENT, _time),
         "amount": (roles.amount, pl.Float64(), _amount),
     }
-    for fact, (column, dtype, make) in makers.items():
+    for fact, (column, dtype, read) in readers.items():
         facts[fact] = nothing.cast(dtype).alias(fact)
         if column is not None:
             try:
-                facts[fact] = make(frame[column], schema).alias(fact)
+                facts[fact] = read(frame[column], schema).alias(fact)
             except DataError as error:
                 problems.append(Problem(fact, column, str(error)))
     if roles.time is not None and (empty := facts["time"].null_count()) and not problems:
@@ -263,68 +272,6 @@ def _facts(
         )
         problems.append(Problem("time", roles.time, text, empty))
     return facts, problems
-
-
-def _label(column: pl.Series, schema: Schema) -> pl.Series:
-    column = _plain(column)
-    values = column.drop_nulls().unique().sort().to_list()
-    if len(values) > 2:
-        raise DataError(
-            f"column '{column.name}' is the label and holds {len(values):,} values: "
-            f"{listing(values)}. A label has two values, and null where it is not known. Map the "
-            "others to one of the two or to null at the source, or name another column under "
-            "data.columns.label."
-        )
-    fraud = _is_fraud(column, values, schema.positive)
-    if fraud.n_unique() - (fraud.null_count() > 0) < 2:
-        raise DataError(
-            f"column '{column.name}' is the label and holds "
-            f"{'one value alone: ' + listing(values) if values else 'no value'}, in "
-            f"{len(column) - column.null_count():,} of {len(column):,} rows. Training needs frauds "
-            "and legitimate rows. Bring the rows of the other class."
-        )
-    return fraud.cast(pl.Int8)
-
-
-def _known_label(column: pl.Series, schema: Schema) -> pl.Series:
-    """Read labels as in training, of rows that need not have both classes."""
-    column = _plain(column)
-    values = column.drop_nulls().unique().sort().to_list()
-    positive = schema.positive
-    if not values or (positive is not None and _spelt(positive) not in map(_spelt, values)):
-        return pl.select(pl.when(column.is_not_null()).then(0).cast(pl.Int8)).to_series()
-    return _is_fraud(column, values, positive).cast(pl.Int8)
-
-
-def _plain(column: pl.Series) -> pl.Series:
-    if column.dtype.is_float():
-        return column.fill_nan(None)
-    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
-
-
-def _is_fraud(column: pl.Series, values: list[Any], positive: str | int | None) -> pl.Series:
-    if positive is not None:
-        known = {_spelt(value): value for value in values}
-        if _spelt(positive) not in known:
-            raise DataError(
-                f"column '{column.name}' never holds data.positive='{positive}'. "
-                f"It holds {listing(values)}. Set data.positive to the one that is fraud."
-            )
-        chosen: pl.Series = column.eq(known[_spelt(positive)])
-        return chosen
-    if column.dtype == pl.Boolean:
-        return column
-    if {_spelt(value) for value in values} <= {"0", "1"}:
-        return column.cast(pl.Float64).eq(1.0)
-    raise DataError(
-        f"column '{column.name}' is the label and holds {listing(values)}. Expected 0 and 1, "
-        "true and false, or any two values with data.positive naming the one that is fraud."
-    )
-
-
-def _spelt(value: object) -> str:
-    """Write a value as a config would: 1 for 1.0, true for True."""
-    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
 def _time(column: pl.Series, schema: Schema) -> pl.Series:
@@ -342,9 +289,31 @@ def _amount(column: pl.Series, _: Schema) -> pl.Series:
 
 def _column_problems(frame: pl.DataFrame, schema: Schema) -> Iterator[Problem]:
     roles = schema.roles
-    if roles.id is not None:
-        yield from _id_problems(frame[roles.id])
+    keys = (roles.id, roles.entity, *roles.categorical)
+    inexact = {name: text for name in keys if name and (text := _inexact(frame, name, schema))}
+    for name, text in inexact.items():
+        yield Problem("inexact_name", name, f"{text} Or set {_without(roles, name)}.")
+    if roles.id is not None and roles.id not in inexact:
+        yield from _id_problems(comparable(frame[roles.id], schema.spelling))
     yield from _endless(frame, frozenset(frame.columns))
+
+
+def _inexact(frame: pl.DataFrame, name: str, schema: Schema) -> str | None:
+    """Say that a column of floats is not exact enough to name anything, if it is not."""
+    if name not in frame.columns or not frame[name].dtype.is_float():
+        return None
+    try:
+        comparable(frame[name], schema.spelling)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _without(roles: ColumnRoles, name: str) -> str:
+    """The override that takes a name's role away."""
+    if name in (roles.id, roles.entity):
+        return f"data.columns.{'id' if name == roles.id else 'entity'}=null"
+    return f"data.columns.exclude=['{name}']"
 
 
 def _id_problems(ids: pl.Series) -> Iterator[Problem]:

@@ -54,12 +54,14 @@ _CONTENTS = {
 }
 
 
-def load_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.DataFrame:
+def load_table(
+    settings: DataSettings, needed: Collection[str] | None = None, names: Collection[str] = ()
+) -> pl.DataFrame:
     """Simulate the table or read it, as the settings say.
 
     Parameters
     ----------
-    settings, needed
+    settings, needed, names
         As in `read_table`.
 
     Raises
@@ -70,7 +72,7 @@ def load_table(settings: DataSettings, needed: Collection[str] | None = None) ->
         As `read_table`.
     """
     if settings.simulate is None:
-        return read_table(settings, needed)
+        return read_table(settings, needed, names)
     if settings.path is not None or settings.uri is not None:
         key = "data.path" if settings.uri is None else "data.uri"
         raise ConfigError(
@@ -80,14 +82,16 @@ def load_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     return simulate(settings.simulate)
 
 
-def read_table(settings: DataSettings, needed: Collection[str] | None = None) -> pl.DataFrame:
+def read_table(
+    settings: DataSettings, needed: Collection[str] | None = None, names: Collection[str] = ()
+) -> pl.DataFrame:
     """Read the table that `data.path` or `data.uri` names, without excluded columns.
 
     Parameters
     ----------
     settings : DataSettings
         Where it is, how text is written, and which columns must be there.
-    needed : collection of str, optional
+    needed, names
         As in `scan_table`.
 
     Returns
@@ -107,7 +111,7 @@ def read_table(settings: DataSettings, needed: Collection[str] | None = None) ->
     if settings.uri is not None:
         frame = _read_query(settings.uri, settings, needed)
     else:
-        table = scan_table(settings, needed)
+        table = scan_table(settings, needed, names)
         with reading(settings):
             frame = table.collect(engine="streaming")
     if frame.height == 0:
@@ -130,7 +134,11 @@ def _read_query(uri: str, settings: DataSettings, needed: Collection[str] | None
 
 
 def scan_table(
-    settings: DataSettings, needed: Collection[str] | None = None, *, as_text: bool = False
+    settings: DataSettings,
+    needed: Collection[str] | None = None,
+    names: Collection[str] = (),
+    *,
+    as_text: bool = False,
 ) -> pl.LazyFrame:
     """Scan the table that `data.path` names, to be collected within `reading`.
 
@@ -141,6 +149,8 @@ def scan_table(
         `categorical` stay text, and so do `time` and `label_time` where there is a `time_format`.
     needed : collection of str, optional
         The columns that must be there; by default every column that has a role.
+    names : collection of str
+        Further columns of delimited text that stay text, as keys do.
     as_text : bool
         Whether the columns of delimited text all stay text, for one who knows what they should be.
 
@@ -164,7 +174,7 @@ def scan_table(
         if refusals:
             raise DataError(all_problems(f"{len(refusals)} files cannot be read.", refusals))
         if _format(files[0]) == _TEXT:
-            return _scan_text(files, settings, needed, as_text)
+            return _scan_text(files, settings, needed, None if as_text else names)
         return _scan_binary(files, settings, needed)
 
 
@@ -322,15 +332,15 @@ def _scan_text(
     files: Sequence[Path],
     settings: DataSettings,
     needed: Collection[str] | None,
-    as_text: bool,
+    names: Collection[str] | None,
 ) -> pl.LazyFrame:
     opened = [TextFile.open(path, settings.csv) for path in files]
     kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed)
     roles = settings.columns
-    text = {roles.id, roles.entity, *roles.categorical}
+    text = {roles.id, roles.entity, *roles.categorical, *(names or ())}
     if settings.csv.time_format is not None:
         text |= {roles.time, roles.label_time}
-    stay = kept if as_text else {name for name in text if name is not None}
+    stay = kept if names is None else {name for name in text if name is not None}
     return scan_typed(opened, kept, set(stay))
 
 

@@ -6,14 +6,16 @@ in `check`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fraudml.data.settings import ColumnRoles, TimeUnit
+from fraudml.data.names import Spelling, names_of, ordered_codes
+from fraudml.data.settings import ColumnRoles, NullLabel, TimeUnit
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Schema:
         Whether the time is a number, and so has no calendar.
     time_format : str, optional
         How a time that is text is written, where it is not ISO 8601.
+    spelling : Spelling
+        How keys, ids, categories and label words are read.
+    label_words : tuple, optional
+        The label's two words, legitimate first; None for the first means that null is legitimate.
+        Bundles of format 1 have none.
+    null_label : str
+        What a label that is null means: `unknown` or `legitimate`.
     """
 
     roles: ColumnRoles
@@ -39,6 +48,9 @@ class Schema:
     time_unit: TimeUnit = "s"
     numeric_time: bool = False
     time_format: str | None = None
+    spelling: Spelling = field(default_factory=Spelling)
+    label_words: tuple[str | None, str] | None = None
+    null_label: NullLabel = "unknown"
 
     @property
     def never_features(self) -> frozenset[str]:
@@ -64,7 +76,26 @@ class Schema:
         roles = dict(content["roles"])
         for name in ("categorical", "exclude"):
             roles[name] = tuple(roles[name])
-        return cls(**{**content, "roles": ColumnRoles(**roles)})
+        spelling, words = Spelling(**content["spelling"]), content["label_words"]
+        return cls(
+            **{
+                **content,
+                "roles": ColumnRoles(**roles),
+                "spelling": replace(spelling, missing=tuple(spelling.missing)),
+                "label_words": None if words is None else (words[0], words[1]),
+            }
+        )
+
+
+def upgrade_schema(old: dict[str, Any]) -> dict[str, Any]:
+    """Give the schema of a bundle of format 1 the rules by which its values were read.
+
+    Parameters
+    ----------
+    old : dict
+        What `Schema.to_dict` gave then; it is not changed.
+    """
+    return {**old, "spelling": {"rule": 1, "missing": []}, "label_words": None}
 
 
 @dataclass(frozen=True)
@@ -108,13 +139,20 @@ class Dataset:
         amount: NDArray[np.float64] = self.facts["amount"].cast(pl.Float64).to_numpy()
         return np.maximum(amount, 0.0)
 
+    def names(self, column: str) -> pl.Series:
+        """Return a column's values as names; null where there is none."""
+        return names_of(self.frame[column], self.schema.spelling)
+
     def entity_codes(self) -> NDArray[np.int64] | None:
         """Return a whole number a card, from 0; a row without one is a card of its own."""
+        return self._entity_codes
+
+    @cached_property
+    def _entity_codes(self) -> NDArray[np.int64] | None:
         if self.schema.roles.entity is None:
             return None
-        column = self.frame[self.schema.roles.entity]
-        codes = column.rank("dense").cast(pl.Int64) - 1
-        alone = pl.int_range(len(column), eager=True) + len(column)
+        codes = ordered_codes(self.frame[self.schema.roles.entity], self.schema.spelling)
+        alone = pl.int_range(len(codes), eager=True) + len(codes)
         return codes.fill_null(alone).to_numpy()
 
     def take(self, rows: NDArray[np.int64]) -> Dataset:

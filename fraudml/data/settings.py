@@ -12,6 +12,7 @@ from fraudml.addresses import is_database, refuse_password, shown_address
 from fraudml.errors import ConfigError, all_problems, listing
 
 TimeUnit = Literal["us", "ms", "s", "m", "h", "d"]
+NullLabel = Literal["unknown", "legitimate"]
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ class DataSettings:
         The roles.
     positive : str or int, optional
         Which of the label's two values is fraud, where it is not 1 or true.
+    null_label : str
+        What a label that is null means: `unknown` (not known, or not yet) or `legitimate`.
     time_unit : str
         The unit of a time that is a number.
     csv : CsvSettings
@@ -205,6 +208,7 @@ class DataSettings:
     simulate: SimulateSettings | None = None
     columns: ColumnRoles = field(default_factory=ColumnRoles)
     positive: str | int | None = None
+    null_label: NullLabel = "unknown"
     time_unit: TimeUnit = "s"
     csv: CsvSettings = field(default_factory=CsvSettings)
     labels_complete: bool = False

@@ -14,6 +14,7 @@ from typing import Literal
 import polars as pl
 
 from fraudml.data.clock import read_moments
+from fraudml.data.names import names_of
 from fraudml.data.schema import Dataset, Schema
 from fraudml.errors import DataError, all_problems
 from fraudml.features.settings import FeatureSettings, TimePart
@@ -54,39 +55,23 @@ class ColumnFeature:
     kind: Kind
     levels: tuple[str, ...] = ()
 
-    def expression(self, dtype: pl.DataType) -> pl.Expr:
-        """Return the float64 expression over the table's columns and `MOMENT_COLUMN`.
-
-        Parameters
-        ----------
-        dtype : DataType
-            What the column holds in this table; a name that is a number is spelt alike in all.
-        """
+    def expression(self) -> pl.Expr:
+        """Return the float64 expression over what `with_sources` gives."""
         column = pl.col(self.column)
         if self.kind == "category":
-            names = as_name(column, dtype)
-            codes = names.replace_strict(
+            codes = column.replace_strict(
                 list(self.levels),
                 range(FIRST_LEVEL_CODE, FIRST_LEVEL_CODE + len(self.levels)),
                 default=UNSEEN_CODE,
                 return_dtype=pl.Float64,
             )
-            values = pl.when(names.is_null()).then(float(MISSING_CODE)).otherwise(codes)
+            values = pl.when(column.is_null()).then(float(MISSING_CODE)).otherwise(codes)
         elif self.kind == "age":
             age = (pl.col(MOMENT_COLUMN) - column).dt.total_microseconds()
             values = age.cast(pl.Float64) * _DAYS_A_MICROSECOND
         else:
             values = column.cast(pl.Float64).fill_nan(None)
         return values.alias(self.name)
-
-
-def as_name(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Return a column as text; 1.0 is 1, as whole numbers with gaps are often stored as floats."""
-    if not dtype.is_float():
-        return column.cast(pl.String)
-    number = column.fill_nan(None)
-    whole = pl.when(number == number.floor()).then(number.cast(pl.Int64, strict=False))
-    return pl.coalesce(whole.cast(pl.String), number.cast(pl.String))
 
 
 def time_part(part: TimePart) -> pl.Expr:
@@ -113,32 +98,26 @@ _SATURDAY = 6
 _MORNING = 7
 
 
-def with_moments(table: Dataset, features: Iterable[ColumnFeature]) -> pl.DataFrame:
-    """Return a table with its clock, its dates as moments, and its numbers checked.
-
-    Parameters
-    ----------
-    table : Dataset
-        The rows.
-    features : iterable of ColumnFeature
-        What will be made of them.
+def with_sources(table: Dataset, features: Iterable[ColumnFeature]) -> pl.DataFrame:
+    """Return a table with its clock, its dates as moments, its categories as names.
 
     Raises
     ------
     DataError
-        A column that was a number in the fit is none here, or a date cannot be read.
+        A column that was a number in the fit is none here, or a date or name cannot be read.
     """
     schema, kinds = table.schema, {feature.column: feature.kind for feature in features}
-    dates = [
+    sources = [
         read_moments(table.frame[name], schema.time_unit, schema.time_format)
-        for name, kind in kinds.items()
         if kind == "age"
+        else table.names(name)
+        for name, kind in kinds.items()
+        if kind != "number"
     ]
     if table.has_time:
-        dates.append(table.facts["time"].alias(MOMENT_COLUMN))
-    numbers = [table.frame[name] for name, kind in kinds.items() if kind == "number"]
-    refuse_text(numbers)
-    return table.frame.with_columns(dates)
+        sources.append(table.facts["time"].alias(MOMENT_COLUMN))
+    refuse_text(table.frame[name] for name, kind in kinds.items() if kind == "number")
+    return table.frame.with_columns(sources)
 
 
 def refuse_text(columns: Iterable[pl.Series]) -> None:
@@ -215,7 +194,11 @@ def _feature(
     name, kind = column.name, column.dtype
     if kind.is_nested() or kind in (pl.Object, pl.Binary, pl.Duration, pl.Time):
         _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
-    elif _has_one_value(column):
+        return
+    is_text = kind in (pl.String, pl.Categorical, pl.Enum)
+    if is_text or name in schema.roles.categorical:
+        column = names_of(column, schema.spelling)
+    if _has_one_value(column):
         _log.info("Column '%s' has one value and is left out.", name)
     elif name in schema.roles.categorical:
         yield ColumnFeature(name, name, "category", _levels(column))
@@ -225,7 +208,7 @@ def _feature(
         yield ColumnFeature(name, name, "number")
     elif kind in (pl.Date, pl.Datetime):
         yield from _age(name, schema)
-    elif kind in (pl.String, pl.Categorical, pl.Enum):
+    elif is_text:
         yield from _category(column, settings)
     else:
         _log.warning("Column '%s' is of type %s, which is no feature: left out.", name, kind)
@@ -238,19 +221,21 @@ def _has_one_value(column: pl.Series) -> bool:
     return missing == len(known) or (not missing and bool(known.min() == known.max()))
 
 
-def _category(column: pl.Series, settings: FeatureSettings) -> Iterator[ColumnFeature]:
-    if _names_every_row(column):
-        _log.warning("Column '%s' has another value in nearly every row: left out.", column.name)
-    elif (levels := column.drop_nulls().n_unique()) > settings.max_levels:
+def _category(names: pl.Series, settings: FeatureSettings) -> Iterator[ColumnFeature]:
+    if _names_every_row(names):
+        _log.warning("Column '%s' has another value in nearly every row: left out.", names.name)
+    elif (levels := names.drop_nulls().n_unique()) > settings.max_levels:
         _log.warning(
-            "Column '%s' has %d levels, more than features.max_levels=%d: left out. Name it under "
-            "data.columns.categorical to keep it.",
-            column.name,
+            "Column '%s' has %d levels in %d rows, more than features.max_levels=%d: left out. To "
+            "keep it, name it under data.columns.categorical or set features.max_levels=%d.",
+            names.name,
             levels,
+            len(names) - names.null_count(),
             settings.max_levels,
+            levels,
         )
     else:
-        yield ColumnFeature(column.name, column.name, "category", _levels(column))
+        yield ColumnFeature(names.name, names.name, "category", _levels(names))
 
 
 def _names_every_row(column: pl.Series) -> bool:
@@ -258,8 +243,7 @@ def _names_every_row(column: pl.Series) -> bool:
     return known >= _ENOUGH_TO_NAME and column.n_unique() > _NEARLY_EVERY * known
 
 
-def _levels(column: pl.Series) -> tuple[str, ...]:
-    names = column.to_frame().select(as_name(pl.first(), column.dtype)).to_series()
+def _levels(names: pl.Series) -> tuple[str, ...]:
     return tuple(names.drop_nulls().unique().sort().to_list())
 
 

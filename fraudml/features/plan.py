@@ -21,12 +21,11 @@ from fraudml.errors import ConfigError, DataError, all_problems, listing, neares
 from fraudml.features.columns import (
     ColumnFeature,
     Kind,
-    as_name,
     fit_columns,
     free_name,
     refuse_text,
     time_part,
-    with_moments,
+    with_sources,
 )
 from fraudml.features.history import HistoryPlan, plan_history
 from fraudml.features.settings import FeatureSettings, HistoryKind, TimePart
@@ -213,8 +212,8 @@ class FittedFeatures:
         return history_values
 
     def _transform_own(self, table: Dataset) -> pl.DataFrame:
-        source = with_moments(table, self.own)
-        own = [feature.expression(source.schema[feature.column]) for feature in self.own]
+        source = with_sources(table, self.own)
+        own = [feature.expression() for feature in self.own]
         # Two of one name may meet here; `names` tells them apart.
         columns = [*own, *(time_part(part) for part in self.time_parts)]
         named = [column.alias(str(i)) for i, column in enumerate(columns)]
@@ -287,9 +286,7 @@ def _names_of(
 ) -> list[pl.Series]:
     """The names of categories in the place of their codes."""
     return [
-        table.frame.select(as_name(pl.col(feature.column), table.frame[feature.column].dtype))
-        .to_series()
-        .alias(position)
+        table.names(feature.column).alias(position)
         for position, feature in zip(codes.columns, features, strict=False)
         if feature.kind == "category"
     ]
@@ -306,11 +303,11 @@ def together(history: Dataset, table: Dataset, plan: HistoryPlan) -> Dataset:
         What is looked back on.
     """
     frames = [
-        rows.frame.select(
-            pl.col(name).cast(pl.Float64)
-            if name in plan.numbers
-            else as_name(pl.col(name), rows.frame[name].dtype)
-            for name in sorted(plan.columns)
+        pl.DataFrame(
+            [
+                rows.frame[name].cast(pl.Float64) if name in plan.numbers else rows.names(name)
+                for name in sorted(plan.columns)
+            ]
         )
         for rows in (history, table)
     ]

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fraudml.data.names import comparable
 from fraudml.data.schema import Dataset
 from fraudml.features.history import HistoryFeature, HistoryPlan
 from fraudml.features.windows import NO_KEY, EventIndex, Floats, Ints, Windows, distinct, extreme
@@ -52,13 +53,10 @@ class Timeline:
 
     def codes(self, column: str) -> Ints:
         """Return an integer code from 0 for each value of a column; `NO_KEY` where it is null."""
-        values = self._table.frame[column]
-        if values.dtype.is_float():
-            values = values.fill_nan(None)
-        if values.dtype in (pl.String, pl.Enum):
-            values = values.cast(pl.Categorical)
-        physical = values.to_physical() if values.dtype == pl.Categorical else values
-        return (physical.rank("dense").cast(pl.Int64) - 1).fill_null(NO_KEY).to_numpy()
+        values = comparable(self._table.frame[column], self._table.schema.spelling)
+        if values.dtype == pl.String:
+            values = values.cast(pl.Categorical).to_physical()
+        return (values.rank("dense").cast(pl.Int64) - 1).fill_null(NO_KEY).to_numpy()
 
     def numbers(self, column: str) -> Floats:
         """Return a column of the table as float64; NaN is missing."""

@@ -125,7 +125,7 @@ def _of_test_block(bundle: DecisionBundle, folder: Path, threads: int) -> Rows:
         )
     try:
         told = load_settings("train", (), config_dir=str(run), config_name="config")
-        table = load_table(told.data)
+        table = load_table(told.data, names=told.features.keys)
         printed = fingerprint(table)
         dataset = check_table(table, told.data)
         split = split_blocks(dataset, told.split, told.data, told.seed)

@@ -124,7 +124,10 @@ def from_bundles(
         The table is wrong, or lacks what a bundle needs.
     """
     bundles = [read_bundle(bundle_folder(folder), threads) for folder in folders]
-    table = load_table(data)
+    plans = [bundle.features for bundle in bundles]
+    keys = {key for plan in plans for key in plan.columns - plan.history.numbers}
+    own = {feature.column for plan in plans for feature in plan.own}
+    table = load_table(data, names=keys - own)
     dataset = check_table(table, data)
     known = np.flatnonzero(dataset.label >= 0)
     order = dataset.facts["row"].to_numpy()[known]

@@ -16,7 +16,6 @@ from fraudml.bundle import DecisionBundle
 from fraudml.bundle.decision import Decisions
 from fraudml.data.settings import CsvSettings
 from fraudml.errors import ConfigError, DataError
-from fraudml.features.columns import as_name
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
 from fraudml.scoring.assemble import DAY, ENTITY, best_of_days
@@ -183,8 +182,7 @@ def _score(job: Job, chunk: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCou
     if job.by_day:
         columns[DAY] = table.facts["time"].dt.epoch("d").cast(pl.Int64)
         if roles.entity is not None:
-            entity = table.frame[roles.entity]
-            named = table.frame.select(as_name(pl.col(roles.entity), entity.dtype)).to_series()
+            named = table.names(roles.entity)
             hashed = named.hash(seed=0)
             columns[ENTITY] = pl.select(pl.when(named.is_not_null()).then(hashed)).to_series()
     if job.settings.reasons:

@@ -76,7 +76,8 @@ class RowValidator:
         if column.kind == "number":
             value = self._number(given)
             return value, value
-        if column.kind == "label" and self.csv is not None and self.schema.positive is None:
+        of_format_1 = self.schema.label_words is None and self.schema.positive is None
+        if column.kind == "label" and self.csv is not None and of_format_1:
             value = given.str.strip_chars().str.to_lowercase().replace(_LABELS)
             return value, value
         return given, given

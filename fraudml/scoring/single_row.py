@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
 from fraudml.data.clock import MICROSECONDS
+from fraudml.data.names import Spelling, name_of
 from fraudml.features.columns import ColumnFeature
 from fraudml.features.settings import TimePart
 from fraudml.matrix import FIRST_LEVEL_CODE, MISSING_CODE, UNSEEN_CODE, DesignMatrix
@@ -48,7 +49,10 @@ class SingleRow:
         self._bundle = bundle
         self._names = features.names
         self._categorical = features.categorical
-        self._own = [(own.column, _converter(own), own.kind == "age") for own in features.own]
+        self._own = [
+            (own.column, _converter(own, schema.spelling), own.kind == "age")
+            for own in features.own
+        ]
         self._parts = [_PARTS[part] for part in features.time_parts]
         self._time = schema.roles.time if features.uses_time else None
         self._unit = MICROSECONDS[schema.time_unit]
@@ -98,13 +102,13 @@ class SingleRow:
         return np.array([max(value, 0.0)])
 
 
-def _converter(feature: ColumnFeature) -> Value:
+def _converter(feature: ColumnFeature, spelling: Spelling) -> Value:
     if feature.kind == "number":
         return _number
     if feature.kind == "age":
         return lambda value: math.nan if value is None else _microseconds(value, None)
     codes = {level: FIRST_LEVEL_CODE + k for k, level in enumerate(feature.levels)}
-    return lambda value: _code(value, codes)
+    return lambda value: _code(value, codes, spelling)
 
 
 def _number(value: Any) -> float:
@@ -118,16 +122,11 @@ def _number(value: Any) -> float:
     return number
 
 
-def _code(value: Any, codes: Mapping[str, int]) -> float:
-    if value is None:
-        return MISSING_CODE
-    if isinstance(value, str):
-        return codes.get(value, UNSEEN_CODE)
-    if isinstance(value, bool):
-        return codes.get("true" if value else "false", UNSEEN_CODE)
-    if isinstance(value, int):
-        return codes.get(str(value), UNSEEN_CODE)
-    raise _NotPlainError
+def _code(value: Any, codes: Mapping[str, int], spelling: Spelling) -> float:
+    if value is not None and not isinstance(value, str | bool | int):
+        raise _NotPlainError
+    name = None if value is None else name_of(value, spelling)
+    return MISSING_CODE if name is None else codes.get(name, UNSEEN_CODE)
 
 
 def _microseconds(value: Any, unit: int | None) -> int:

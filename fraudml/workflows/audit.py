@@ -90,7 +90,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Audit:
 
     def read() -> pl.DataFrame:
         # A column that a role names and the table lacks is a finding too.
-        return load_table(settings.data, needed=())
+        return load_table(settings.data, needed=(), names=settings.features.keys)
 
     with run_folder(settings) as place:
         return write_audit(_audit(read, settings, progress), place)

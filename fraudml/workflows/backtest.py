@@ -76,7 +76,10 @@ def run(settings: Settings, *, progress: Progress = silent) -> Backtest | Study:
         if settings.study.resampling:
             return write_study(_study(settings, progress), settings, place)
         return write_backtest(
-            _backtest(lambda: load_table(settings.data), settings, progress), place
+            _backtest(
+                lambda: load_table(settings.data, names=settings.features.keys), settings, progress
+            ),
+            place,
         )
 
 
@@ -84,7 +87,9 @@ def _study(settings: Settings, progress: Progress) -> Study:
     started = time.perf_counter()
     context = fit_context(settings, progress)
     variants = place_variants(build_variants(settings), settings.device)
-    shared, folds, printed = _cut(lambda: load_table(settings.data), settings, context)
+    shared, folds, printed = _cut(
+        lambda: load_table(settings.data, names=settings.features.keys), settings, context
+    )
     found = run_study(shared, folds, variants, context)
     record = study_record(shared, folds, found, printed, time.perf_counter() - started)
     return Study(record)

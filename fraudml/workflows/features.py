@@ -62,7 +62,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> FeatureTable:
     path = output_path(settings)
     costs = build_components(settings).costs
     progress("read", 0.0)
-    dataset = check_table(load_table(settings.data), settings.data)
+    dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     progress("read", 1.0)
     progress("features", 0.0)
     features = fit_features(

@@ -101,7 +101,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Sweep:
     started = time.perf_counter()
     space = read_space(settings.sweep.space)
     progress("read", 0.0)
-    frame = load_table(settings.data)
+    frame = load_table(settings.data, names=settings.features.keys)
     progress("read", 1.0)
     printed = fingerprint(frame)
     identity = {**_decisive(settings), "data fingerprint": printed}

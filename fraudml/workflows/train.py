@@ -78,7 +78,12 @@ def run(settings: Settings, *, progress: Progress = silent) -> Run:
         Whom to tell where it is.
     """
     with run_folder(settings) as place:
-        return write_run(_train(lambda: load_table(settings.data), settings, progress), place)
+        return write_run(
+            _train(
+                lambda: load_table(settings.data, names=settings.features.keys), settings, progress
+            ),
+            place,
+        )
 
 
 def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Run:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ AWKWARD = [
 
 def settings(**given: Any) -> DataSettings:
     """Settings from roles, and from `positive`, `time_unit` and `time_format`."""
-    others = {name: given.pop(name) for name in ("positive", "time_unit") if name in given}
+    names = "positive", "null_label", "time_unit"
+    others = {name: given.pop(name) for name in names if name in given}
     csv = CsvSettings(time_format=given.pop("time_format", None))
     return DataSettings(columns=ColumnRoles(**given), csv=csv, **others)
 
@@ -99,10 +101,59 @@ def test_a_label_of_many_values_lists_five() -> None:
 
 
 def test_two_words_need_the_positive_one() -> None:
-    told = refusal(pl.DataFrame({"label": ["no", "yes"]}))
-    assert "'no', 'yes'" in told
+    told = refusal(pl.DataFrame({"label": ["bad", "good"]}))
+    assert "'bad', 'good'" in told
     assert "data.positive" in told
     assert label_of(["no", "yes"], positive="yes") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("legitimate", "fraud"),
+    [("No", "Yes"), ("n", "Y"), ("F", "T"), ("legit", "fraud"), ("FALSE", "true"), (" 0", "1.00")],
+)
+def test_words_of_one_reading_need_no_positive_one(legitimate: str, fraud: str) -> None:
+    assert label_of([legitimate, fraud, None, " "]) == [0, 1, -1, -1]
+
+
+@pytest.mark.parametrize("words", [["Y", "y"], ["fraud", "yes"], ["1", "no"]])
+def test_words_that_have_no_one_reading_need_the_positive_one(words: list[str]) -> None:
+    assert "data.positive" in refusal(pl.DataFrame({"label": words}))
+
+
+def test_a_decimal_label_is_0_and_1() -> None:
+    values = [Decimal("0E-10"), Decimal(1), None]
+    assert label_of(values, pl.Decimal(38, 10)) == [0, 1, -1]
+
+
+def test_a_boolean_positive_value_is_said_to_be_one_of_yaml() -> None:
+    told = refusal(pl.DataFrame({"label": ["no", "yes"]}), positive=True)
+    assert "In YAML yes, no, on and off are booleans: write positive: 'yes', in quotes." in told
+
+
+def test_null_is_legitimate_where_the_settings_say_so() -> None:
+    told = refusal(pl.DataFrame({"label": [1, None, None]}))
+    assert "The other 2 are null, which means that their label is not known" in told
+    assert "set data.null_label=legitimate" in told
+    assert label_of([1, None, None], null_label="legitimate") == [1, 0, 0]
+    assert label_of(["Y", "N", None], null_label="legitimate") == [1, 0, 0]
+
+
+def test_labels_are_read_by_the_words_of_training() -> None:
+    schema = check_table(pl.DataFrame({"label": ["N", "Y"]}), settings()).schema
+    assert schema.label_words == ("N", "Y")
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+    later = pl.DataFrame({"label": ["N ", None, "N"]})
+    assert conform_table(later, schema, frozenset(), labelled=True).label.tolist() == [0, -1, 0]
+    for other in (["n", "y", "n"], [False, True, False], [0, 1, 0]):
+        with pytest.raises(DataError, match=r"'.+' in 2 rows, '.+' in 1 rows. Expected 'Y' for"):
+            conform_table(pl.DataFrame({"label": other}), schema, frozenset(), labelled=True)
+
+
+def test_true_is_1_whatever_the_table_of_training_held() -> None:
+    schema = check_table(pl.DataFrame({"label": [0, 1]}), settings()).schema
+    for values in ([True, False], ["True", "FALSE"], [1.0, 0.0], ["1.0", "0"]):
+        later = pl.DataFrame({"label": values})
+        assert conform_table(later, schema, frozenset(), labelled=True).label.tolist() == [1, 0]
 
 
 def test_a_positive_value_that_is_never_there_is_refused_with_those_that_are() -> None:
