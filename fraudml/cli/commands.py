@@ -1,17 +1,20 @@
-"""The table of commands: what each does in a line, and where it lives."""
+"""The table of commands: a line about each, and its module."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fraudml.errors import ConfigError, nearest
+from fraudml.parts import parts
+
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what it does in a line, and where its function lives.
+    """A command: a line of text, the module and name of its function, examples.
 
-    The function is called with the settings and `progress`. What it returns may have `summary()`,
-    a title, rows and perhaps a header that are shown at the end, and `refusal`, the error that
-    decides the exit code once everything is written.
+    The function is called with the settings and `progress`. Its result may have `summary()`, the
+    title, rows and perhaps header of a closing table, and `refusal`, the error that decides the
+    exit code once everything is written.
     """
 
     text: str
@@ -22,7 +25,7 @@ class Command:
 
 COMMANDS = {
     "train": Command(
-        "fit a model on the past, judge it on the latest block, keep it as a bundle",
+        "fit a model on the past, evaluate it on the latest block, write it as a bundle",
         "fraudml.workflows.train",
         examples=(
             "+experiment=smote",
@@ -33,7 +36,7 @@ COMMANDS = {
         ),
     ),
     "backtest": Command(
-        "walk a table through time: fit, wait for the labels, test, and on by a step",
+        "move through time: fit, wait for the labels, test, and on by a step",
         "fraudml.workflows.backtest",
         examples=(
             "features=transactions backtest.folds=3",
@@ -42,7 +45,7 @@ COMMANDS = {
         ),
     ),
     "sweep": Command(
-        "search settings within a budget, keep the best model; the same command goes on",
+        "search settings within a budget, keep the best model; the same command resumes",
         "fraudml.workflows.sweep",
         examples=(
             "+sweep=lightgbm budget.trials=40 budget.seconds=1800",
@@ -51,7 +54,7 @@ COMMANDS = {
         ),
     ),
     "score": Command(
-        "score a table by a bundle, as the nightly job does",
+        "score a table with a bundle, as a nightly job",
         "fraudml.workflows.score",
         examples=(
             "bundle=runs/…/bundle input=new.parquet output=scores.parquet",
@@ -69,7 +72,7 @@ COMMANDS = {
         ),
     ),
     "show": Command(
-        "say what a bundle is: trained on what, its numbers, its policy, its features",
+        "describe a bundle: its training data, metrics, policy and features",
         "fraudml.workflows.show",
         examples=("bundle=runs/…/bundle",),
     ),
@@ -82,7 +85,7 @@ COMMANDS = {
         ),
     ),
     "audit": Command(
-        "before training, find what in a table will hurt",
+        "find problems of a table before training",
         "fraudml.workflows.audit",
         examples=(
             "data=table data.path=cards.parquet data.columns.label=is_fraud data.columns.time=at",
@@ -90,7 +93,7 @@ COMMANDS = {
         ),
     ),
     "features": Command(
-        "write the table of features that a model would see",
+        "write the table of features that a model would get",
         "fraudml.workflows.features",
         examples=(
             "features=transactions output=features.parquet",
@@ -106,9 +109,31 @@ COMMANDS = {
         ),
     ),
     "doctor": Command(
-        "say what this machine is and has: what to paste into an issue",
+        "describe this machine and its libraries, to paste into an issue",
         "fraudml.workflows.doctor",
         examples=("", "output_dir=/data/runs/first"),
     ),
 }
-"""Every command there is. A new one is one entry here and its config `conf/<command>.yaml`."""
+"""fraudml's own commands. A new one is an entry here and its config `conf/<command>.yaml`."""
+
+
+def command_names() -> list[str]:
+    """Return the names of all commands, those of installed packages last."""
+    return [*COMMANDS, *(name for name in parts("command") if name not in COMMANDS)]
+
+
+def find_command(name: str) -> Command:
+    """Return a command of fraudml or of an installed package; load nothing.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    """
+    if name in COMMANDS:
+        return COMMANDS[name]
+    if name not in parts("command"):
+        raise ConfigError(f"Unknown command '{name}'. {nearest(name, command_names())}")
+    part = parts("command")[name]
+    text = f"{part.summary} ({part.package})" if part.summary else f"a command of {part.package}"
+    return Command(text, part.module, part.attribute)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from typing import TYPE_CHECKING
 
-from fraudml.cli.commands import COMMANDS
-
-if TYPE_CHECKING:
-    pass
-from fraudml.cli.line import ParsedArgs
-from fraudml.cli.run import load
+from fraudml.cli.arguments import ParsedArgs
+from fraudml.cli.commands import command_names, find_command
+from fraudml.cli.runner import command_settings
 
 _OPTIONS = """\
   --config-dir, -cd DIR     a folder of your own config files; they win over fraudml's
@@ -31,8 +27,8 @@ FRAUDML_DEBUG=1 shows tracebacks."""
 
 def overview() -> str:
     """Return the text of `python -m fraudml --help`."""
-    width = max(map(len, COMMANDS)) + 2
-    commands = "\n".join(f"  {name:<{width}}{one.text}" for name, one in COMMANDS.items())
+    width = max(map(len, command_names())) + 2
+    commands = "\n".join(f"  {name:<{width}}{find_command(name).text}" for name in command_names())
     return (
         "fraudml: fraud models that cannot win by predicting the majority class.\n\n"
         "Usage: python -m fraudml COMMAND [GROUP=OPTION | KEY=VALUE | +experiment=NAME] …\n\n"
@@ -41,44 +37,44 @@ def overview() -> str:
     )
 
 
-def command_help(name: str, line: ParsedArgs) -> str:
-    """Write a command's groups, keys and examples; the values are those of this command line."""
+def command_help(parsed: ParsedArgs) -> str:
+    """Return a command's groups, keys and examples; the values are those of this command line."""
     from fraudml.config.compose import chosen_options
     from fraudml.config.describe import keys
     from fraudml.config.sources import groups
     from fraudml.config.text import word
 
-    command = COMMANDS[name]
-    settings = load(line, line.overrides)
+    name, command = parsed.command, find_command(parsed.command)
+    settings = command_settings(parsed)
     chosen = chosen_options(
-        name, line.overrides, config_dir=line.config_dir, config_name=line.config_name
+        name, parsed.overrides, config_dir=parsed.config_dir, config_name=parsed.config_name
     )
-    offered = "\n".join(
-        _item(f"{group}={chosen.get(group, '')}", ", ".join(options))
-        for group, options in groups(line.config_dir).items()
+    options = "\n".join(
+        _item(f"{group}={chosen.get(group, '')}", ", ".join(names))
+        for group, names in groups(parsed.config_dir).items()
     )
-    listed = "\n".join(
+    settings_keys = "\n".join(
         _item(f"{key.path}={word(key.value)}", f"{key.kind}. {key.text}".strip())
         for key in keys(settings)
     )
-    examples = "\n".join(f"  python -m fraudml {name} {one}".rstrip() for one in command.examples)
+    examples = "\n".join(f"  python -m fraudml {name} {text}".rstrip() for text in command.examples)
     return (
         f"python -m fraudml {name}: {command.text}.\n\n"
-        "Groups, with the option chosen and all there are (an experiment takes a plus: "
-        f"+experiment=NAME):\n{offered}\n\n"
-        f"Keys, with the values of this command line:\n{listed}\n\n"
+        "Groups, with the chosen option and all options (an experiment takes a plus: "
+        f"+experiment=NAME):\n{options}\n\n"
+        f"Keys, with the values of this command line:\n{settings_keys}\n\n"
         f"Options:\n{_OPTIONS}\n\nExamples:\n{examples}"
     )
 
 
-_LEFT = 40
+_COLUMN = 40
 
 
 def _item(left: str, right: str) -> str:
     """Set a name beside its text, wrapped to the terminal."""
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120)) - _LEFT - 2
+    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120)) - _COLUMN - 2
     lines = textwrap.wrap(right, width, break_long_words=False) or [""]
-    if len(left) >= _LEFT:
+    if len(left) >= _COLUMN:
         lines.insert(0, "")
-    head = f"  {left:<{_LEFT}}{lines[0]}".rstrip()
-    return "\n".join([head, *(" " * (_LEFT + 2) + text for text in lines[1:])])
+    head = f"  {left:<{_COLUMN}}{lines[0]}".rstrip()
+    return "\n".join([head, *(" " * (_COLUMN + 2) + text for text in lines[1:])])

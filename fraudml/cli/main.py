@@ -9,12 +9,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fraudml.cli.commands import COMMANDS
+from fraudml.cli import terminal
+from fraudml.cli.arguments import parse_arguments
+from fraudml.cli.commands import find_command
 from fraudml.cli.help import command_help, overview
-from fraudml.cli.line import read_line
 from fraudml.cli.multirun import multirun
-from fraudml.cli.run import attempt, print_config, run, write
-from fraudml.errors import ConfigError, nearest
+from fraudml.cli.runner import command_settings, exit_code_of, print_config, run_command
+from fraudml.errors import ConfigError
 from fraudml.version import __version__
 
 INTERRUPTED = 130
@@ -37,31 +38,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminable():
-            return attempt(functools.partial(_dispatch, arguments))
+            return exit_code_of(functools.partial(_dispatch, arguments))
     except KeyboardInterrupt:
-        write("interrupted", error=True)
+        terminal.write("interrupted", error=True)
         return INTERRUPTED
 
 
 def _dispatch(arguments: list[str]) -> int:
-    line = read_line(arguments)
-    if line.version:
-        write(f"fraudml {__version__}")
+    parsed = parse_arguments(arguments)
+    if parsed.version:
+        terminal.write(f"fraudml {__version__}")
         return 0
-    if line.command is None:
-        write(overview(), error=not line.help)
-        return 0 if line.help else ConfigError.exit_code
-    if line.command not in COMMANDS:
-        raise ConfigError(f"'{line.command}' is no command. {nearest(line.command, COMMANDS)}")
-    from fraudml.cli import terminal
-
+    if not parsed.command:
+        terminal.write(overview(), error=not parsed.show_help)
+        return 0 if parsed.show_help else ConfigError.exit_code
+    find_command(parsed.command)
     with terminal.session() as progress:
-        if line.help:
-            write(command_help(line.command, line))
+        if parsed.show_help:
+            terminal.write(command_help(parsed))
             return 0
-        if line.cfg is not None:
-            return print_config(line)
-        return multirun(line, progress) if line.multirun else run(line, progress)
+        if parsed.cfg is not None:
+            return print_config(parsed)
+        if parsed.multirun:
+            return multirun(parsed, progress)
+        return run_command(parsed.command, command_settings(parsed), progress)
 
 
 @contextmanager

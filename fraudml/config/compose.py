@@ -6,6 +6,7 @@ file need not list every key; whether a key exists is decided by the strict pars
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
@@ -26,7 +28,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fraudml.config.overrides import no_option, read_overrides, sort_overrides
 from fraudml.config.sources import EXPERIMENT, Files
+from fraudml.config.targets import TARGET
 from fraudml.errors import ConfigError, listing, nearest
+from fraudml.parts import KINDS, parts
 
 EXPERIMENT_AGNOSTIC = ("audit", "features", "sweep")
 """Commands that take the experiments of every other command."""
@@ -50,12 +54,12 @@ def compose(
     3
     """
     files, chosen, keys = _sorted_overrides(overrides, config_dir)
-    primary = files.primary(config_name or command, config_name is not None)
+    primary = _primary(command, config_name, files)
     _check_files(command, chosen, files)
     config = _compose_groups(primary, chosen, files)
     _apply_keys(config, keys)
     plain = _resolved(config)
-    if command in EXPERIMENT_AGNOSTIC:
+    if _is_agnostic(command):
         plain["command"] = command
     _check_command(command, plain.setdefault("command", command), f"The config '{primary}'")
     if EXPERIMENT in plain and files.is_group(EXPERIMENT):
@@ -75,7 +79,7 @@ def chosen_options(
 ) -> dict[str, str]:
     """Return the chosen option of each group; parameters are those of `compose`."""
     files, chosen, _ = _sorted_overrides(overrides, config_dir)
-    primary = files.primary(config_name or command, config_name is not None)
+    primary = _primary(command, config_name, files)
     if "defaults" not in _loaded(primary, files):
         return {override.key_or_group: str(override.value()) for override in chosen}
     choices = _hydra(primary, _lines(chosen), files, whole=True).hydra.runtime.choices
@@ -87,6 +91,17 @@ def _sorted_overrides(
 ) -> tuple[Files, list[Override], list[Override]]:
     files = Files.of(config_dir)
     return files, *sort_overrides(read_overrides(overrides, files, swept=False), files)
+
+
+def _primary(command: str, config_name: str | None, files: Files) -> str:
+    """Return the primary config; a command of another package takes that of train by default."""
+    own = command if files.find(command) or command not in parts("command") else "train"
+    return files.primary(config_name or own, config_name is not None)
+
+
+def _is_agnostic(command: str) -> bool:
+    """Whether a command takes the configs and experiments of every other command."""
+    return command in EXPERIMENT_AGNOSTIC or command in parts("command")
 
 
 def _lines(chosen: Iterable[Override]) -> list[str]:
@@ -108,6 +123,8 @@ def _check_files(command: str, chosen: Iterable[Override], files: Files) -> None
                 f"Write '+{override.input_line}'."
             )
         for option in value if isinstance(value, list) else [value]:
+            if files.find(f"{group}/{option}") is None:
+                continue  # a part of an installed package
             content = _loaded(f"{group}/{option}", files)
             if group == EXPERIMENT:
                 declared = content.get("command", command)
@@ -132,7 +149,7 @@ def _loaded(name: str, files: Files) -> DictConfig:
 
 
 def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
-    if declared != command and command not in EXPERIMENT_AGNOSTIC:
+    if declared != command and not _is_agnostic(command):
         run = f"python -m fraudml {declared} {override or '…'}"
         raise ConfigError(f"{what} is for the command '{declared}', not '{command}'. Run: {run}")
 
@@ -180,14 +197,20 @@ class _FollowingFolders(SearchPathPlugin):
 
 @contextmanager
 def _own_hydra(folders: tuple[Path, ...]) -> Iterator[None]:
-    """Leave the Hydra of an application that calls this one as it was."""
+    """Set up Hydra with our folders and installed parts; leave that of an application as it was."""
     Plugins.instance().register(_FollowingFolders)
     theirs = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None
     _FollowingFolders.folders = folders
+    store = ConfigStore.instance()
+    their_configs, store.repo = store.repo, copy.deepcopy(store.repo)
+    for kind in KINDS:
+        for part in parts(kind).values():
+            store.store(part.name, {TARGET: part.target}, group=kind, provider=part.package)
     try:
         yield
     finally:
+        store.repo = their_configs
         _FollowingFolders.folders = ()
         GlobalHydra.instance().hydra = theirs
 

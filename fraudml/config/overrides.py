@@ -135,7 +135,7 @@ def _wrong_choice(override: Override, files: Files) -> str | None:
         return f"'{override.input_line}' has a plus too many: '{str(override.input_line)[1:]}'."
     options = files.options(group)
     for option in value if isinstance(value, list) else [value]:
-        if not isinstance(option, str) or files.find(f"{group}/{option}") is None:
+        if not isinstance(option, str) or not files.has(group, option):
             return no_option(group, option, options)
     return None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraudml.errors import ConfigError, nearest
+from fraudml.parts import parts
 
 EXPERIMENT = "experiment"
 """The group that every other group's choice can be bundled in; it is added with a plus."""
@@ -49,15 +50,20 @@ class Files:
         paths = (root / f"{name}.yaml" for root in self.roots)
         return next((path for path in paths if path.is_file()), None)
 
+    def has(self, group: str, option: str) -> bool:
+        """Whether a group has an option, in a file or by an installed package."""
+        return self.find(f"{group}/{option}") is not None or option in parts(group)
+
     def is_group(self, name: str) -> bool:
         """Whether any folder of that name holds YAML files."""
         folders = [root / name for root in self.roots] if name and "." not in name else []
         return any(True for folder in folders for _ in _yaml_files(folder))
 
     def options(self, group: str) -> list[str]:
-        """List the options of a group, sorted."""
+        """Return the options of a group, sorted: files, and parts of installed packages."""
         paths = ((root / group, path) for root in self.roots for path in _yaml_files(root / group))
-        return sorted({path.relative_to(base).with_suffix("").as_posix() for base, path in paths})
+        files = {path.relative_to(base).with_suffix("").as_posix() for base, path in paths}
+        return sorted(files | parts(group).keys())
 
     def primary(self, name: str, named: bool) -> str:
         """Check that a primary config is there, and return its name without ending."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from fraudml.config.renamed import current_target
 from fraudml.errors import ConfigError, MachineError, nearest
+from fraudml.parts import targets
 
 TARGET = "_target_"
 
@@ -34,8 +35,9 @@ EXTRAS = {
 def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
     """Import what a dotted path names: a module, a dot, and a name in it.
 
-    `where` is the component's dotted path in the config. Both the path and the home of what it
-    names begin with one of `allowed`. An old name of the table in `renamed` is understood.
+    `where` is the component's dotted path in the config. The path is registered by an installed
+    package, or both the path and the home of what it names begin with one of `allowed`. An old name
+    of the table in `renamed` is understood.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
         raise ConfigError(f"{key} is {path!r}. It is a dotted path, or null.")
     path = current_target(path)
     roots = tuple(prefix.rstrip(".") + "." for prefix in allowed)
-    if not path.startswith(roots):
+    registered = path in targets()
+    if not registered and not path.startswith(roots):
         begins = ", ".join(f"'{root}'" for root in roots)
         raise ConfigError(
             f"{key} is '{path}'. It begins with one of {begins}; add to them by "
@@ -64,7 +67,7 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
             f"{key} is '{path}', but {module_name} has no '{name}'. {_near_name(name, module)}"
         )
     home = f"{getattr(target, '__module__', module_name)}."
-    if not callable(target) or not home.startswith(roots):
+    if not callable(target) or not (registered or home.startswith(roots)):
         raise ConfigError(
             f"{key} is '{path}', which is no class or function of its library. "
             f"{_near_name('', module)}"

@@ -14,15 +14,8 @@ import fraudml
 
 PACKAGE = Path(fraudml.__file__).parent
 LEAVES = {
-    "addresses",
-    "errors",
-    "matrix",
-    "printable",
-    "progress",
-    "files",
-    "seeds",
-    "machine",
-    "version",
+    *("addresses", "errors", "files", "machine", "matrix", "parts", "printable", "progress"),
+    *("seeds", "version"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -30,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "addresses": {"errors"},
     "errors": set(),
     "matrix": set(),
+    "parts": {"errors"},
     "printable": set(),
     "progress": set(),
     "seeds": set(),

@@ -1,4 +1,4 @@
-"""One command: load its settings, run it, turn how it ends into an exit code and a message."""
+"""One command: its settings, its run, and how its end becomes an exit code and a message."""
 
 from __future__ import annotations
 
@@ -9,39 +9,34 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fraudml.cli.commands import COMMANDS
+from fraudml.cli import terminal
+from fraudml.cli.arguments import ParsedArgs
+from fraudml.cli.commands import find_command
 from fraudml.errors import ConfigError, FraudmlError, MachineError
 from fraudml.version import __version__
 
 if TYPE_CHECKING:
     from fraudml.config.settings import Settings
-from fraudml.cli.line import ParsedArgs
 
 
-def load(line: ParsedArgs, overrides: Sequence[str]) -> Settings:
-    """Compose and check the settings of a command line."""
+def command_settings(parsed: ParsedArgs, overrides: Sequence[str] | None = None) -> Settings:
+    """Compose and check the settings of a command line, or of other overrides in their place."""
     from fraudml.config import load_settings
 
-    assert line.command is not None
     return load_settings(
-        line.command, overrides, config_dir=line.config_dir, config_name=line.config_name
+        parsed.command,
+        parsed.overrides if overrides is None else overrides,
+        config_dir=parsed.config_dir,
+        config_name=parsed.config_name,
     )
 
 
-def run(line: ParsedArgs, progress: Callable[[], Any]) -> int:
-    """Run one command."""
-    return execute(line, load(line, line.overrides), progress)
-
-
-def execute(line: ParsedArgs, settings: Settings, progress: Callable[[], Any]) -> int:
-    """Run a command with its settings, and show what it came to."""
-    from fraudml.cli import terminal
-
-    assert line.command is not None
-    command = COMMANDS[line.command]
+def run_command(name: str, settings: Settings, progress: Callable[[], Any]) -> int:
+    """Run a command with its settings, and show its closing table."""
+    command = find_command(name)
     function = getattr(import_module(command.module), command.function)
-    with progress() as shown:
-        outcome = function(settings, progress=shown)
+    with progress() as callback:
+        outcome = function(settings, progress=callback)
     if hasattr(outcome, "summary"):
         terminal.table(*outcome.summary())
     refusal = getattr(outcome, "refusal", None)
@@ -50,19 +45,19 @@ def execute(line: ParsedArgs, settings: Settings, progress: Callable[[], Any]) -
     return 0
 
 
-def print_config(line: ParsedArgs) -> int:
+def print_config(parsed: ParsedArgs) -> int:
     """Print the composed config, and run nothing."""
     from fraudml.config.parse import dump
     from fraudml.config.text import to_yaml
 
-    if line.cfg != "job":
-        raise ConfigError(f"--cfg takes 'job', not '{line.cfg}'.")
-    write(to_yaml(dump(load(line, line.overrides))).rstrip("\n"))
+    if parsed.cfg != "job":
+        raise ConfigError(f"--cfg takes 'job', not '{parsed.cfg}'.")
+    terminal.write(to_yaml(dump(command_settings(parsed))).rstrip("\n"))
     return 0
 
 
-def attempt(work: Callable[[], int]) -> int:
-    """Do something, and turn how it ends into an exit code and a message."""
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Do work, and turn an error into its exit code and a message."""
     try:
         return work()
     except FraudmlError as error:
@@ -84,28 +79,21 @@ _MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOMEM", "EMFILE")
     if hasattr(errno, name)
 }
-"""What is wrong with the machine rather than with fraudml; Windows has not all of them."""
+"""Errors of the machine rather than of fraudml; Windows does not have all of them."""
 
 
 def _failed(error: FraudmlError, message: str, cause: BaseException | None = None) -> int:
     if os.environ.get("FRAUDML_DEBUG") == "1":
         traceback.print_exception(cause or error)
-    write(f"error: {message}", error=True)
+    terminal.write(f"error: {message}", error=True)
     return error.exit_code
 
 
 def _defect() -> int:
     traceback.print_exc()
-    write(
+    terminal.write(
         f"This is a defect of fraudml {__version__}, not of your config or data. Please report it, "
         "with the lines above and the command.",
         error=True,
     )
     return FraudmlError.exit_code
-
-
-def write(text: str, *, error: bool = False) -> None:
-    """Write a line to standard output, or to standard error."""
-    from fraudml.cli import terminal
-
-    terminal.write(text, error=error)
