@@ -1,4 +1,4 @@
-"""The design matrix: the one border between polars and the arrays that a learner sees.
+"""The design matrix: the boundary between polars and the arrays of a learner.
 
 Features before it are float64; from here on they are float32. Rows stay in the order of the as-of
 clock, so that a block is a slice and costs no copy.
@@ -24,7 +24,7 @@ _BY_ROW = ("label", "weight", "miss_cost", "false_alert_cost")
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """What a learner is fitted on or scores.
+    """The rows that a learner is fitted on or scores.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class DesignMatrix:
     categorical : tuple of int
         Positions of the categorical columns.
     label : ndarray of int8, shape (n_rows,), optional
-        1 = fraud. None where nothing is known, as in scoring.
+        1 = fraud. None where labels are unknown, as in scoring.
     weight : ndarray of float64, shape (n_rows,), optional
-        What a row counts in the fit; None is 1 for each.
+        The weight of a row in the fit; None is 1 for each.
     miss_cost : ndarray of float64, shape (n_rows,), optional
         What a fraud on the row would cost, at least 0.
     false_alert_cost : ndarray of float64, shape (n_rows,), optional
@@ -65,7 +65,7 @@ class DesignMatrix:
 
     @property
     def y(self) -> NDArray[np.int8]:
-        """The labels, where they must be known."""
+        """The labels; there must be some."""
         assert self.label is not None, "this matrix has no labels"
         return self.label
 
@@ -78,17 +78,11 @@ class DesignMatrix:
 
     @property
     def frauds(self) -> int:
-        """How many rows are frauds."""
+        """The number of frauds."""
         return int(np.count_nonzero(self.y == 1))
 
     def take(self, rows: NDArray[np.int64]) -> DesignMatrix:
-        """Select rows by position: a view where they are consecutive, otherwise a copy.
-
-        Parameters
-        ----------
-        rows : ndarray of int64
-            Positions, increasing.
-        """
+        """Select rows by increasing position: a view where they are consecutive, else a copy."""
         consecutive = len(rows) > 0 and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
         chosen = slice(int(rows[0]), int(rows[-1]) + 1) if consecutive else rows
         columns = {name: getattr(self, name) for name in _BY_ROW}
@@ -103,13 +97,8 @@ class DesignMatrix:
 def mask_unseen_categories(fit: DesignMatrix, score: DesignMatrix) -> DesignMatrix:
     """Give categories that the fit rows do not have the code for 'unseen'.
 
-    The codes of a whole development window then mean what they would have meant had they been
-    made from the fit rows alone. Costs one copy of `score` where there are categorical columns.
-
-    Parameters
-    ----------
-    fit, score : DesignMatrix
-        Rows to learn from and rows to score, with the same columns.
+    The codes, made from a whole development window, are then those that the fit rows alone would
+    have given. Costs one copy of `score` where there are categorical columns.
     """
     if not score.categorical:
         return score

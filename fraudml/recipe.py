@@ -1,5 +1,6 @@
-"""The recipe of a fit: thin, resample, weight, learn. The same in each out-of-fold step and at the
-end, and the only place where rows are anything but what they were.
+"""The recipe of a fit: thin, resample, weight, learn; the same out of fold and in the final fit.
+
+Nothing else changes the rows that a model is fitted on.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ class FittedRecipe:
     learner : FittedLearner
         The model.
     beta : float, optional
-        The realised share of legitimate rows that it saw, weights counted in; None where no prior
-        correction is valid.
+        The realised share of legitimate rows that it was fitted on, weights included; None where
+        no prior correction is valid.
     rows, frauds : int
-        How many rows it was fitted on.
+        The number of rows that it was fitted on, and of frauds among them.
     start : float
-        The margin that a loss of its own started from.
+        The margin that a loss started from.
     """
 
     learner: FittedLearner
@@ -43,7 +44,7 @@ class FittedRecipe:
 
     @property
     def offset(self) -> float:
-        """What is added to a margin: the start of a loss, or prior correction.
+        """What is added to a margin: the start of a loss, or the prior correction.
 
         Elkan (2001); Dal Pozzolo et al. (2015).
         """
@@ -61,15 +62,15 @@ class Recipe:
     Parameters
     ----------
     learner : Learner
-        What learns.
+        The model's learner.
     samplers : tuple of SamplerStep
-        What resamples the rows of the fit, in order.
+        Resample the rows of the fit, in order.
     weighting : Weighting, optional
-        What weighs them.
+        Weighs them.
     keep_legit : float
-        The share of legitimate rows that are fitted on at all.
+        The share of legitimate rows that are used at all.
     loss : Loss, optional
-        What the learner minimises instead of the log loss.
+        The loss to minimise instead of the log loss.
     """
 
     learner: Learner
@@ -78,8 +79,8 @@ class Recipe:
     keep_legit: float = 1.0
     loss: Loss | None = None
 
-    def plainer(self) -> dict[str, Recipe]:
-        """Return the same recipe without each of its helps, by what the config calls the help."""
+    def ablations(self) -> dict[str, Recipe]:
+        """Return the recipe without each of its interventions, by the key of the config."""
         without = {}
         if self.samplers:
             without["resampling"] = replace(self, samplers=())
@@ -92,17 +93,7 @@ class Recipe:
     def fit(
         self, train: DesignMatrix, context: FitContext, *, rounds: int | None = None
     ) -> FittedRecipe:
-        """Fit on the rows of one block.
-
-        Parameters
-        ----------
-        train : DesignMatrix
-            Untouched rows of the fit block; not changed.
-        context : FitContext
-            Seed, threads, device, deadline, progress.
-        rounds : int, optional
-            How many boosting rounds; by default the learner's own.
-        """
+        """Fit on the rows of one block; `rounds` replaces the learner's own number."""
         thinned = thin(train, self.keep_legit, child_generator(context.seed, "thinning"))
         beta: float | None = 1.0
         if self.samplers:
@@ -123,6 +114,6 @@ class Recipe:
         model = self.learner.fit(thinned, own, rounds=rounds)
         if self.loss is None:
             return FittedRecipe(model, beta, len(thinned), thinned.frauds)
-        # Its scores are no log-odds, so that there is no prior to correct.
+        # The scores of a loss are no log-odds, so that there is no prior to correct.
         start = self.loss.start(thinned)
         return FittedRecipe(model, None, len(thinned), thinned.frauds, start)

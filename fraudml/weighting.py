@@ -1,4 +1,4 @@
-"""Weights of the rows that a model is fitted on; where one number says it all, with its prior.
+"""Weights of the rows that a model is fitted on.
 
 A weight changes what the model learns, never what is measured.
 """
@@ -15,6 +15,7 @@ from fraudml.errors import ConfigError
 from fraudml.matrix import DesignMatrix
 
 _ROUNDS = 100
+"""Alternations of bounding and scaling weights; they converge long before."""
 
 
 class Weighting(Protocol):
@@ -33,7 +34,7 @@ class Weighting(Protocol):
         matrix : DesignMatrix
             Weights multiply those that the rows had.
         beta : float or None
-            1 / weight of the frauds where every fraud weighs the same beside every legitimate row;
+            1 / weight of the frauds where all frauds weigh the same and all legitimate rows 1;
             None where no prior correction is valid.
         """
 
@@ -45,8 +46,8 @@ class ClassWeight:
     Parameters
     ----------
     ratio : float, optional
-        Weight of a fraud beside 1 for a legitimate row; by default the square root of legitimate
-        rows per fraud, since the full ratio costs average precision (docs/experiments.md).
+        Weight of a fraud, where a legitimate row weighs 1; by default the square root of legitimate
+        rows per fraud, as the full ratio costs average precision (docs/experiments.md).
     """
 
     ratio: float | None = None
@@ -59,7 +60,7 @@ class ClassWeight:
         """Multiply the weights of the frauds."""
         ratio = self.ratio
         if ratio is None:
-            # Kept rows count for those that were thinned away.
+            # Thinned rows weigh more, so that sums of weights are those of all rows.
             weight = _times(train, np.ones(len(train)))
             ratio = float(np.sqrt(weight[train.y == 0].sum() / weight[train.y == 1].sum()))
         factor = np.where(train.y == 1, ratio, 1.0)
@@ -68,10 +69,10 @@ class ClassWeight:
 
 @dataclass(frozen=True)
 class CostWeight:
-    """Let a fraud weigh what missing it would cost, between bounds, beside 1 for a legitimate row.
+    """Let a fraud weigh what missing it would cost, within bounds; a legitimate row weighs 1.
 
     The costs are those of the cost model: with `costs=card` the amount. The weights of the frauds
-    are scaled to a mean of `ratio`, so that only their spread comes from the costs.
+    are scaled to a mean of `ratio`, so that only their differences come from the costs.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class CostWeight:
         cost = train.miss_cost[fraud]
         share = cost / cost.mean() if cost.any() else np.ones(len(cost))
         for _ in range(_ROUNDS):
-            # Bounds move the mean, and the mean the bounds: both hold in the end.
+            # Bounds move the mean, and the mean moves the bounds: repeat until both hold.
             share = np.clip(share, self.min_weight, self.max_weight)
             share = share / share.mean()
         factor = np.ones(len(train))
@@ -108,13 +109,13 @@ class CostWeight:
 
 @dataclass(frozen=True)
 class EffectiveNumber:
-    """Weigh classes by how many of their rows are new: `(1 − beta) / (1 − beta^n)` each.
+    """Weigh classes by their effective number of rows: `(1 − beta) / (1 − beta^n)` each.
 
     Parameters
     ----------
     beta : float
-        How much of a further row is new to those before it; 0 weighs classes alike, 1 as rarely as
-        they are.
+        Share of a further row that is new to the rows before it; at 0 both classes weigh the same,
+        towards 1 in inverse proportion to their rows.
 
     References
     ----------
@@ -136,7 +137,7 @@ class EffectiveNumber:
 
 @dataclass(frozen=True)
 class ExampleCost:
-    """Let every row weigh what a mistake on it costs: frauds by amount, others by an alert.
+    """Let every row weigh what a mistake on it costs: a missed fraud, or a false alert.
 
     Parameters
     ----------
@@ -172,21 +173,11 @@ def _times(train: DesignMatrix, factor: NDArray[np.float64]) -> NDArray[np.float
 
 
 def thin(train: DesignMatrix, keep_legit: float, generator: np.random.Generator) -> DesignMatrix:
-    """Keep all frauds and a share of the legitimate rows, which weigh accordingly more.
-
-    Parameters
-    ----------
-    train : DesignMatrix
-        Rows of a fit.
-    keep_legit : float
-        The share to keep; 1 keeps all and copies nothing.
-    generator : Generator
-        Draws the rows.
-    """
+    """Keep all frauds and a random share of the legitimate rows, which weigh accordingly more."""
     if keep_legit == 1.0:
         return train
-    kept = (train.y == 1) | (generator.random(len(train)) < keep_legit)
-    thinned = train.take(np.flatnonzero(kept))
+    selected = (train.y == 1) | (generator.random(len(train)) < keep_legit)
+    thinned = train.take(np.flatnonzero(selected))
     legit_weight = (len(train) - train.frauds) / max(len(thinned) - thinned.frauds, 1)
     factor = np.where(thinned.y == 1, 1.0, legit_weight)
     return replace(thinned, weight=_times(thinned, factor))

@@ -1,7 +1,7 @@
 """Learners behind one protocol. One module a learner: its settings, its fit, its files.
 
-A module is a learner when it has `load(folder, facts, threads)`. Its name is the kind that a bundle
-writes down, so that a bundle never names a path to import.
+A module is a learner when it has `load(folder, metadata, threads)`. Its name is the kind that a
+bundle records, so that a bundle never names a path to import.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ def learner_kinds() -> tuple[str, ...]:
     ('bagged', 'catboost', 'lightgbm', 'linear', 'sklearn', 'xgboost')
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(name for name in names if hasattr(_module(name), "load"))
+    return tuple(name for name in names if hasattr(learner_module(name), "load"))
 
 
 def load_learner(
-    kind: str, folder: Path, facts: Mapping[str, Any], threads: int = 1
+    kind: str, folder: Path, metadata: Mapping[str, Any], threads: int = 1
 ) -> FittedLearner:
-    """Read a fitted learner back: plain data, nothing executable.
+    """Read a fitted learner from plain data, nothing executable.
 
     Parameters
     ----------
     kind : str
-        What `FittedLearner.kind` said.
+        `FittedLearner.kind`.
     folder : Path
         The folder that `FittedLearner.save` filled.
-    facts : mapping
+    metadata : mapping
         What `FittedLearner.save` returned.
     threads : int
-        How many threads to score with; one row always takes one.
+        The number of threads to score with; one row always takes one.
 
     Raises
     ------
     BundleError
-        The kind is not known, a file or a fact is missing, or a file is not what it should be.
+        The kind is unknown, a file or an entry is missing, or a file is damaged.
     """
     kinds = learner_kinds()
     if kind not in kinds:
@@ -55,30 +55,23 @@ def load_learner(
             f"The bundle's learner is of the kind '{kind}', which this fraudml does not know. "
             f"{nearest(str(kind), kinds)} Score it with the fraudml that wrote it."
         )
-    model: FittedLearner = _module(kind).load(folder, facts, threads)
+    model: FittedLearner = learner_module(kind).load(folder, metadata, threads)
     return model
 
 
 def as_learner(part: Any) -> Learner:
     """Return a learner as it is, and wrap a classifier that follows scikit-learn.
 
-    Parameters
-    ----------
-    part : Learner or classifier
-        What the config built. A classifier gets the preprocessing of `SklearnLearner`'s defaults;
-        its seed and threads come from the run.
-
-    Raises
-    ------
-    ConfigError
-        It is neither, or nothing of its kind could be read back from a bundle.
+    A classifier gets the default preprocessing of `SklearnLearner`, its seed and threads from the
+    run; one that could not be read back from a bundle is refused.
     """
     if hasattr(part, "max_rounds") and hasattr(part, "to_dict"):
         learner: Learner = part
         return learner
-    wrapped: Learner = _module("sklearn").SklearnLearner(part)
+    wrapped: Learner = learner_module("sklearn").SklearnLearner(part)
     return wrapped
 
 
-def _module(name: str) -> Any:
+def learner_module(name: str) -> Any:
+    """Import a module of this package by its name."""
     return importlib.import_module(f"{__name__}.{name}")

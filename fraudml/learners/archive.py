@@ -1,6 +1,6 @@
 """Fitted scikit-learn estimators as skops archives: the same bytes for the same model.
 
-They are read back only where every type in them stands in a list here.
+They are read back only if every type in them is in a list here.
 """
 
 from __future__ import annotations
@@ -36,17 +36,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write_archive(estimator: Any) -> bytes:
-    """Write a fitted estimator down.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    Returns
-    -------
-    bytes
-        A skops archive without compression, times or addresses.
+    """Return a fitted estimator as a skops archive without compression, times or addresses.
 
     Raises
     ------
@@ -72,12 +62,7 @@ def write_archive(estimator: Any) -> bytes:
 
 
 def read_archive(archive: bytes) -> Any:
-    """Read an estimator back, importing and running nothing but the types that are trusted.
-
-    Parameters
-    ----------
-    archive : bytes
-        What `write_archive` returned.
+    """Read an estimator, importing and running nothing but the types that are trusted.
 
     Raises
     ------
@@ -107,7 +92,7 @@ def _unknown_types(archive: bytes) -> list[str]:
 
 
 def _canonical(archive: bytes) -> bytes:
-    """Number objects and files in the order of the schema, where skops takes their addresses."""
+    """Number objects and files in the order of the schema; skops uses their addresses."""
     with zipfile.ZipFile(io.BytesIO(archive)) as before:
         contents = {name: before.read(name) for name in before.namelist()}
     schema = json.loads(contents.pop(_SCHEMA))
@@ -123,7 +108,7 @@ def _canonical(archive: bytes) -> bytes:
 
 
 def _without_padding(content: bytes, name: str) -> bytes:
-    """Zero the bytes between the fields of a record, which are whatever memory held."""
+    """Zero the bytes between the fields of a record, which are not initialised."""
     if not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)

@@ -111,7 +111,7 @@ class BaggedLightGBM(LightGBM):
             context,
             seed=child_seed(context.seed, f"booster {number}"),
             progress=progress,
-            watch=None,  # it would be given the margins of one member after the other
+            callback=None,  # it would be given the margins of one member after the other
             bins=None,  # each member has its own rows
         )
 

@@ -301,7 +301,7 @@ def boost_rounds(
     score : callable
         As in `every_round`.
     """
-    after_round = every_round(context.watch, rounds, score)
+    after_round = every_round(context.callback, rounds, score)
     for done in range(rounds):
         if context.deadline.expired:
             return done

@@ -11,21 +11,16 @@ from typing import Any
 from fraudml.errors import ConfigError, all_problems, nearest
 
 ALLOWED = ("sklearn", "imblearn")
-"""Packages that estimators come from; of others nothing could be read back from a bundle."""
+"""Packages that estimators come from; others could not be read back from a bundle."""
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """An estimator by its name and arguments, to be compared and written down.
+    """An estimator by the dotted name of its class and its arguments, sorted by name.
 
-    Parameters
-    ----------
-    target : str
-        Dotted name of the class.
-    arguments : tuple of (str, value)
-        Sorted by name; values are plain, tuples of values, or again an `Estimator`.
+    Values are plain, tuples of values, or again an `Estimator`.
     """
 
     target: str
@@ -36,13 +31,7 @@ class Estimator:
         return {"_target_": self.target, **{name: to_plain(v) for name, v in self.arguments}}
 
     def build(self) -> Any:
-        """Make the estimator, not fitted.
-
-        Raises
-        ------
-        ConfigError
-            There is no such class, or it does not have an argument (with the nearest names).
-        """
+        """Make the estimator, not fitted; refuse unknown classes and arguments."""
         cls = _import_class(self.target)
         accepted = set(cls._get_param_names())
         problems = [
@@ -56,17 +45,9 @@ class Estimator:
 
 
 def describe_estimator(estimator: Any) -> Estimator:
-    """Write an estimator down: a dotted name, a class, or an object that is not fitted.
+    """Describe an estimator: a dotted name, a class, or an object that is not fitted.
 
-    Parameters
-    ----------
-    estimator : str, class or estimator
-        An object gives the arguments in which it differs from its class's defaults.
-
-    Raises
-    ------
-    ConfigError
-        It is none of these, or an argument of it is no plain value.
+    Of an object the arguments are kept that differ from the defaults of its class.
     """
     if isinstance(estimator, str):
         return Estimator(estimator)
@@ -88,7 +69,7 @@ def describe_estimator(estimator: Any) -> Estimator:
 
 
 def from_plain(value: Any) -> Any:
-    """Turn an argument into a value that can be compared, hashed and written as JSON."""
+    """Return an argument as a value that can be compared, hashed and written as JSON."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple)):
@@ -105,7 +86,7 @@ def from_plain(value: Any) -> Any:
 
 
 def to_plain(value: Any) -> Any:
-    """Turn what `from_plain` made into JSON."""
+    """Return what `from_plain` made as JSON."""
     if isinstance(value, Estimator):
         return value.to_dict()
     return [to_plain(item) for item in value] if isinstance(value, tuple) else value
@@ -125,20 +106,20 @@ def _import_class(target: str) -> Any:
             "by its dotted name, as in 'sklearn.linear_model.LogisticRegression'."
         )
     try:
-        inside = vars(importlib.import_module(module))
+        members = vars(importlib.import_module(module))
     except ImportError as error:
         raise ConfigError(f"learner.classifier is '{target}': {error}.") from error
-    estimators = {key for key, item in inside.items() if hasattr(item, "_get_param_names")}
+    estimators = {key for key, item in members.items() if hasattr(item, "_get_param_names")}
     if name not in estimators:
         raise ConfigError(
             f"learner.classifier is '{target}'. There is no such estimator in '{module}'. "
             f"{nearest(name, estimators)}"
         )
-    return inside[name]
+    return members[name]
 
 
 def _public_name(cls: type) -> str:
-    """The dotted name without private modules, where the class is found there."""
+    """The dotted name without private modules, where the class can be imported from there."""
     public = cls.__module__.split("._")[0]
-    found = getattr(importlib.import_module(public), cls.__name__, None)
-    return f"{public if found is cls else cls.__module__}.{cls.__qualname__}"
+    exported = getattr(importlib.import_module(public), cls.__name__, None)
+    return f"{public if exported is cls else cls.__module__}.{cls.__qualname__}"

@@ -1,4 +1,4 @@
-"""Linear models, whatever fitted them: coefficients and preprocessing as JSON."""
+"""Linear models of any estimator: coefficients and preprocessing as JSON."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class FittedLinear:
     Parameters
     ----------
     preprocessing : Preprocessing
-        What makes the columns.
+        Makes the columns.
     coefficients : ndarray of float64
         One for each resulting column.
     intercept : float
-        The margin where all of them are 0.
+        The margin where all columns are 0.
     names : tuple of str
         The columns of the fit, in their order.
     """
@@ -62,8 +62,8 @@ class FittedLinear:
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:
         """Return coefficient × value, summed by feature; shape (n_rows, n_features + 1).
 
-        Scaled values are 0 at their mean, so a contribution counts from the mean; the last column
-        is the intercept.
+        Scaled values are 0 at their mean, so contributions are differences from the mean; the last
+        column is the intercept.
         """
         check_score_columns(self.names, X)
         columns = self.preprocessing.transform(X.values)
@@ -86,28 +86,17 @@ class FittedLinear:
         return {"names": list(self.names)}
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedLinear:  # noqa: ARG001
-    """Read back what `FittedLinear.save` wrote; margins are the same bits.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds `linear.json`.
-    facts : mapping
-        What `save` returned.
-    threads : int
-        Not used: one is enough.
-
-    Raises
-    ------
-    BundleError
-        The file is missing or not what it should be.
-    """
+def load(
+    folder: Path,
+    metadata: Mapping[str, Any],
+    threads: int = 1,  # noqa: ARG001 - one is enough
+) -> FittedLinear:
+    """Read back what `FittedLinear.save` wrote; margins are the same bits."""
     path = folder / MODEL_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
-        names = preprocessing.named(facts["names"])
+        names = preprocessing.named(metadata["names"])
         coefficients = np.array(content["coefficients"], dtype=np.float64)
         intercept = float(content["intercept"])
         if coefficients.shape != preprocessing.sources.shape:

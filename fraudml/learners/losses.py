@@ -1,8 +1,8 @@
-"""Losses besides the log loss: what a learner minimises, never what its margin means.
+"""Losses besides the log loss.
 
-A loss gives gradients and Hessians of every row at a margin, and the margin that learning starts
-from. Its scores are no log-odds any more: calibration on untouched rows puts them right, and no
-prior correction is valid. Row weights multiply both.
+A loss has the gradient and the Hessian of every row at a margin, and the margin that a fit starts
+from. Its scores are not log-odds: calibration on untouched rows makes probabilities of them, and no
+prior correction is valid. Row weights multiply both derivatives.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from fraudml.matrix import DesignMatrix
 Floats = NDArray[np.float32]
 
 _MIN_HESSIAN = 1e-6
-"""Below this a Hessian says nothing, and a division by it too much."""
+"""Floor of a Hessian: the step of a leaf is the sum of gradients over the sum of Hessians."""
 
 
 @dataclass(frozen=True)
 class RowLoss:
-    """The rows of a fit as a loss sees them.
+    """The rows of a fit, prepared for a loss.
 
     Parameters
     ----------
     fraud : ndarray of bool
         The labels.
-    pull : ndarray of float32
-        What the loss weighs a row by, besides the weights of the rows.
+    scale : ndarray of float32
+        A number of the loss for each row: its weight, its margin or its cost.
     """
 
     fraud: NDArray[np.bool_]
-    pull: Floats
+    scale: Floats
 
 
 class Loss(Protocol):
-    """What a learner minimises instead of the log loss."""
+    """A loss to minimise instead of the log loss."""
 
     def rows(self, train: DesignMatrix) -> RowLoss:
         """Prepare the rows of a fit, once."""
 
     def start(self, train: DesignMatrix) -> float:
-        """Return the margin that learning starts from, the same for every row."""
+        """Return the margin that a fit starts from, the same for every row."""
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
-        """Return the first and a positive second derivative by the margin, one of each a row."""
+        """Return the derivative by the margin and a positive second one, one of each a row."""
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
-        """Return the loss of each row; what the gradients are derivatives of."""
+        """Return the loss of each row, which the gradients are derivatives of."""
 
 
 def _log_odds_of_base_rate(train: DesignMatrix) -> float:
@@ -61,33 +61,35 @@ def _log_odds_of_base_rate(train: DesignMatrix) -> float:
     return float(np.log(frauds / (weight.sum() - frauds)))
 
 
-def _chances(margin: NDArray[np.float64] | Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the sigmoid of a margin, of its negative, and the exponential that both are made of.
+def _sigmoids(margin: NDArray[np.float64] | Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the sigmoid of a margin, that of its negative, and exp(−|margin|).
 
-    One exponential of float32 a row: several times faster than two of scipy's sigmoids.
+    One exponential of float32 a row: several times faster than two of scipy's sigmoids. Its
+    argument is never positive, so that it cannot overflow.
     """
-    towards = margin.astype(np.float32, copy=False)
-    small = np.exp(-np.abs(towards))
+    z = margin.astype(np.float32, copy=False)
+    small = np.exp(-np.abs(z))
     larger = 1 / (1 + small)
-    lesser = small * larger
-    up = towards >= 0
-    return np.where(up, larger, lesser), np.where(up, lesser, larger), small
+    smaller = small * larger
+    positive = z >= 0
+    return np.where(positive, larger, smaller), np.where(positive, smaller, larger), small
 
 
 def _signs(fraud: NDArray[np.bool_]) -> Floats:
+    """1 for frauds, -1 for others: times a margin, it rises with how right the margin is."""
     return np.where(fraud, np.float32(1), np.float32(-1))
 
 
 @dataclass(frozen=True)
 class Focal:
-    """Focal loss: rows that are right already count less, by `(1 − p)` to the power of `gamma`.
+    """Focal loss: rows that are predicted well count less, by `(1 − p)` to the power of `gamma`.
 
     Parameters
     ----------
     gamma : float
         0 is the log loss; the larger, the less an easy row counts.
     fraud_weight : float
-        What a fraud counts beside 1 for a legitimate row.
+        Weight of a fraud; a legitimate row weighs 1.
 
     References
     ----------
@@ -115,29 +117,32 @@ class Focal:
         return _log_odds_of_base_rate(train)
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
-        """Return both derivatives; the second is not below a small positive number."""
+        """Return both derivatives; the second is at least a small positive number."""
+        # z is the margin towards the label and p = sigmoid(z) the probability of that label, so
+        # that frauds and legitimate rows share one formula: the loss is −q^gamma log p, q = 1 − p.
         sign = _signs(rows.fraud)
-        toward = sign * margin.astype(np.float32)
-        right, wrong, small = _chances(toward)
-        log_right = np.minimum(toward, np.float32(0)) - np.log1p(small)
-        gradient = self.gamma * right * log_right - wrong
-        # d/dz of wrong^gamma (gamma right log right − wrong), z the margin towards the label.
-        hessian = right * (wrong * (self.gamma * (log_right + 1) + 1) - self.gamma * gradient)
-        damped = rows.pull * (wrong if self.gamma == 1 else wrong**self.gamma)
-        return sign * damped * gradient, np.maximum(damped * hessian, _MIN_HESSIAN)
+        z = sign * margin.astype(np.float32)
+        p, q, small = _sigmoids(z)
+        log_p = np.minimum(z, np.float32(0)) - np.log1p(small)
+        # With dp/dz = p q the derivative by z is q^gamma (gamma p log p − q) …
+        gradient = self.gamma * p * log_p - q
+        # … and the one of that is q^gamma times the following.
+        hessian = p * (q * (self.gamma * (log_p + 1) + 1) - self.gamma * gradient)
+        weight = rows.scale * (q if self.gamma == 1 else q**self.gamma)
+        return sign * weight * gradient, np.maximum(weight * hessian, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the loss of each row."""
-        toward = np.where(rows.fraud, margin, -margin)
-        easy: NDArray[np.float64] = rows.pull.astype(np.float64) * expit(-toward) ** self.gamma
-        return easy * np.logaddexp(0.0, -toward)
+        z = np.where(rows.fraud, margin, -margin)
+        weight: NDArray[np.float64] = rows.scale.astype(np.float64) * expit(-z) ** self.gamma
+        return weight * np.logaddexp(0.0, -z)
 
 
 @dataclass(frozen=True)
 class Margin:
-    """Log loss with a margin: a fraud must be right by more than a legitimate row, being rarer.
+    """Log loss with a margin: the rarer class must be predicted correctly by a larger margin.
 
-    The margins go with the fourth root of how rare a class is, the rarer one having `max_margin`.
+    The margin of a class falls with the fourth root of its rows; the rarer class has `max_margin`.
 
     Parameters
     ----------
@@ -169,34 +174,35 @@ class Margin:
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
         """Return both derivatives."""
+        # The log loss at the margin towards the label, less the margin that its class must keep.
         sign = _signs(rows.fraud)
-        wrong, right, _ = _chances(rows.pull - sign * margin.astype(np.float32))
-        return -sign * wrong, np.maximum(wrong * right, _MIN_HESSIAN)
+        q, p, _ = _sigmoids(rows.scale - sign * margin.astype(np.float32))
+        return -sign * q, np.maximum(q * p, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
         """Return the loss of each row."""
-        toward = np.where(rows.fraud, margin, -margin)
-        return np.logaddexp(0.0, rows.pull - toward)
+        z = np.where(rows.fraud, margin, -margin)
+        return np.logaddexp(0.0, rows.scale - z)
 
 
 @dataclass(frozen=True)
 class ExpectedCost:
-    """The expected cost of alerting with the sigmoid of the margin as its chance (csboost).
+    """The expected cost where a row is alerted with the sigmoid of its margin as probability.
 
-    A fraud pulls up by what missing it costs more than alerting it, a legitimate row down by what a
-    false alert costs; both over their mean, so that `lambda_l2` means what it means elsewhere.
+    A fraud costs what missing it costs more than alerting it, a legitimate row what a false alert
+    costs; both are divided by their mean, so that `lambda_l2` has its usual scale.
 
     Parameters
     ----------
     min_hessian : float
-        Floor of the Hessian's share of what is at stake, between 0 and 1: where the chance is one
-        half it would be 0, and the step without bound.
+        Floor of the Hessian as a share of a row's cost, between 0 and 1: at a probability of one
+        half the Hessian is 0, and the step would be without bound.
 
     Notes
     -----
-    The Hessian is 0 where the chance is one half, so its absolute value has a floor. The scores
-    say where to alert, not how probable a fraud is; plain loss and a threshold by amount,
-    calibrated, is the model to beat.
+    The Hessian changes its sign at a probability of one half, so its absolute value is used, with a
+    floor. The scores say where to alert, not how probable a fraud is. The baseline to beat is the
+    log loss, calibrated, with a threshold by amount.
 
     References
     ----------
@@ -211,28 +217,30 @@ class ExpectedCost:
             raise ConfigError(f"loss.min_hessian is {self.min_hessian}. It lies in (0, 1).")
 
     def rows(self, train: DesignMatrix) -> RowLoss:
-        """Prepare the rows of a fit, once: what is at stake on each."""
+        """Prepare the rows of a fit, once: their costs over the mean."""
         cost = train.mistake_cost
         return RowLoss(train.y == 1, (cost / cost.mean()).astype(np.float32))
 
     def start(self, train: DesignMatrix) -> float:
-        """Return the log-odds of the stakes: at 0 the second derivative would be 0 everywhere."""
+        """Return the log-odds of the costs: at 0 the second derivative would be 0 everywhere."""
         rows = self.rows(train)
         weight = np.ones(len(train)) if train.weight is None else train.weight
-        pulled = weight * rows.pull
-        up = float(pulled[rows.fraud].sum())
-        return float(np.log(up / (pulled.sum() - up)))
+        cost = weight * rows.scale
+        missed = float(cost[rows.fraud].sum())
+        return float(np.log(missed / (cost.sum() - missed)))
 
     def gradients(self, margin: NDArray[np.float64], rows: RowLoss) -> tuple[Floats, Floats]:
         """Return the derivative, and the floored absolute value of the second."""
-        chance, other, _ = _chances(margin)
-        unsure = chance * other * rows.pull
-        gradient = np.where(rows.fraud, -unsure, unsure)
-        hessian = unsure * np.maximum(np.abs(other - chance), np.float32(self.min_hessian))
+        # The loss is linear in p = sigmoid(margin): its derivatives are cost p q and, up to the
+        # sign, cost p q (q − p), with q = 1 − p.
+        p, q, _ = _sigmoids(margin)
+        slope = p * q * rows.scale
+        gradient = np.where(rows.fraud, -slope, slope)
+        hessian = slope * np.maximum(np.abs(q - p), np.float32(self.min_hessian))
         return gradient, np.maximum(hessian, _MIN_HESSIAN)
 
     def value(self, margin: NDArray[np.float64], rows: RowLoss) -> NDArray[np.float64]:
-        """Return the expected cost of each row, less what cannot be changed."""
-        chance = expit(np.where(rows.fraud, -margin, margin))
-        lost: NDArray[np.float64] = rows.pull.astype(np.float64) * chance
-        return lost
+        """Return the expected cost of each row, less the part that no alert changes."""
+        probability = expit(np.where(rows.fraud, -margin, margin))
+        cost: NDArray[np.float64] = rows.scale.astype(np.float64) * probability
+        return cost

@@ -1,4 +1,4 @@
-"""Features that may only raise the margin, or only lower it, by the names of the features."""
+"""Monotone constraints: features that may only raise the margin, or only lower it, by name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,7 @@ Monotone = tuple[tuple[str, int], ...]
 
 
 def read_monotone(given: Mapping[str, Any] | Monotone) -> tuple[Monotone, list[str]]:
-    """Read the setting.
-
-    Parameters
-    ----------
-    given : mapping or tuple of pairs
-        A direction by the name of the feature; 0 leaves a feature free.
-
-    Returns
-    -------
-    monotone : tuple of (str, int)
-        Without features that are free.
-    problems : list of str
-        What is no direction.
+    """Return the constraints, without features that are free, and the problems of the setting.
 
     Examples
     --------
@@ -48,18 +36,11 @@ def read_monotone(given: Mapping[str, Any] | Monotone) -> tuple[Monotone, list[s
 def monotone_signs(monotone: Monotone, train: DesignMatrix) -> list[int]:
     """Return one direction a column of the fit: 1, -1, or 0 where it is free.
 
-    Parameters
-    ----------
-    monotone : tuple of (str, int)
-        What `read_monotone` returned.
-    train : DesignMatrix
-        The rows of a fit.
-
     Raises
     ------
     DataError
-        A name is no feature of the fit (with the nearest), or one of a categorical feature, whose
-        levels have no order: all of them at once.
+        Names that are no feature of the fit (with the nearest) or a categorical one, whose levels
+        have no order: all of them at once.
     """
     position = {name: number for number, name in enumerate(train.names)}
     signs, problems = [0] * len(train.names), []

@@ -1,6 +1,6 @@
-"""From a design matrix to the columns that estimators without missing values or categories need.
+"""Columns for estimators that take no missing values or categories, from a design matrix.
 
-What was learnt from the fit rows is plain numbers, and a row's result depends on that row alone.
+What is learnt from the fit rows is plain numbers, and a row's result depends on that row alone.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _SAMPLE_ROWS = 1_000_000
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How the columns that an estimator sees are made; learnt by `fit_preprocessing`.
+    """How the columns of an estimator are made; learnt by `fit_preprocessing`.
 
     Parameters
     ----------
     kind : str
         `none` passes the values on. The others impute numbers by the median of the fit rows, with
         a flag for each column that had missing values there, and give each frequent category a
-        column of zeros and ones; a category that has none is all zeros. `impute_scale` also takes
+        column of zeros and ones; other categories are all zeros. `impute_scale` also scales
         numbers to mean 0 and standard deviation 1.
     features : int
-        How many columns the design matrix has.
+        The number of columns of the design matrix.
     numeric : tuple of int
-        Positions of the numeric columns that are used; those without a value are not.
+        Positions of the numeric columns with any value in the fit rows.
     fill, shift, scale : tuple of float
-        One each for every numeric column: `(x or fill − shift) / scale`.
+        One for each numeric column: `(x or fill − shift) / scale`.
     flagged : tuple of int
         Positions of the numeric columns that get a flag.
     levels : tuple of (int, int)
@@ -62,18 +62,7 @@ class Preprocessing:
         return np.array([*self.numeric, *self.flagged, *coded], dtype=np.int64)
 
     def transform(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the columns that an estimator sees, row-major.
-
-        Parameters
-        ----------
-        values : ndarray of float32, shape (n_rows, features)
-            As in the design matrix.
-
-        Returns
-        -------
-        ndarray, shape (n_rows, len(sources))
-            float64 where numbers are scaled, otherwise float32.
-        """
+        """Return the estimator's columns: float64 if numbers are scaled, else float32."""
         if self.kind == "none":
             return values
         scaled = self.kind == "impute_scale"
@@ -93,13 +82,7 @@ class Preprocessing:
         return result
 
     def named(self, names: Sequence[Any]) -> tuple[str, ...]:
-        """Return the names of the design matrix's columns, when there are as many.
-
-        Raises
-        ------
-        ValueError
-            There are more or fewer.
-        """
+        """Return the names of the design matrix's columns; a `ValueError` if the number differs."""
         if len(names) != self.features:
             raise ValueError(f"{len(names)} names for {self.features} columns")
         return tuple(map(str, names))
@@ -110,14 +93,8 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Preprocessing:
-        """Make it again from `to_dict`, or from the JSON of it.
-
-        Raises
-        ------
-        TypeError, ValueError, KeyError
-            What is given is not that.
-        """
-        made = cls(
+        """Read the result of `to_dict`; a `TypeError`, `ValueError` or `KeyError` otherwise."""
+        read = cls(
             kind=plain["kind"],
             features=int(plain["features"]),
             numeric=tuple(map(int, plain["numeric"])),
@@ -127,32 +104,25 @@ class Preprocessing:
             flagged=tuple(map(int, plain["flagged"])),
             levels=tuple((int(position), int(code)) for position, code in plain["levels"]),
         )
-        same_length = len(made.numeric) == len(made.fill) == len(made.shift) == len(made.scale)
-        inside = all(0 <= source < made.features for source in made.sources)
-        if made.kind not in KINDS or not same_length or not inside:
-            raise ValueError(f"not a preprocessing of {made.features} columns")
-        return made
+        same_length = len(read.numeric) == len(read.fill) == len(read.shift) == len(read.scale)
+        in_range = all(0 <= source < read.features for source in read.sources)
+        if read.kind not in KINDS or not same_length or not in_range:
+            raise ValueError(f"not a preprocessing of {read.features} columns")
+        return read
 
 
 def fit_preprocessing(train: DesignMatrix, kind: Kind, max_levels: int) -> Preprocessing:
-    """Learn medians, means, standard deviations and frequent categories from the fit rows.
+    """Learn medians, means, standard deviations and frequent categories; weights do not matter.
 
-    Parameters
-    ----------
-    train : DesignMatrix
-        The rows of a fit. Weights do not matter here.
-    kind : str
-        `impute_scale`, `impute` or `none`.
-    max_levels : int
-        How many categories of a column get a column of their own: the most frequent ones, ties by
-        the lower code.
+    The `max_levels` most frequent categories of a column get columns of their own, ties by the
+    lower code.
     """
     features = train.values.shape[1]
     if kind == "none":
         return Preprocessing(kind, features)
     numbers = [position for position in range(features) if position not in train.categorical]
-    learnt = {position: _numeric_facts(train.values[:, position]) for position in numbers}
-    used = {position: facts for position, facts in learnt.items() if facts is not None}
+    learnt = {position: _statistics(train.values[:, position]) for position in numbers}
+    used = {position: numeric for position, numeric in learnt.items() if numeric is not None}
     return Preprocessing(
         kind,
         features,
@@ -160,7 +130,7 @@ def fit_preprocessing(train: DesignMatrix, kind: Kind, max_levels: int) -> Prepr
         fill=tuple(fill for fill, _, _, _ in used.values()),
         shift=tuple(shift for _, shift, _, _ in used.values()),
         scale=tuple(scale for _, _, scale, _ in used.values()),
-        flagged=tuple(position for position, facts in used.items() if facts[3]),
+        flagged=tuple(position for position, (*_, missing) in used.items() if missing),
         levels=tuple(
             (position, code)
             for position in train.categorical
@@ -169,8 +139,8 @@ def fit_preprocessing(train: DesignMatrix, kind: Kind, max_levels: int) -> Prepr
     )
 
 
-def _numeric_facts(column: NDArray[np.float32]) -> tuple[float, float, float, bool] | None:
-    """Median, mean and standard deviation once filled, and whether anything was missing."""
+def _statistics(column: NDArray[np.float32]) -> tuple[float, float, float, bool] | None:
+    """Median, mean and standard deviation after imputing, and whether anything was missing."""
     missing = np.isnan(column)
     if missing.all():
         return None

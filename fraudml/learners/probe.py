@@ -1,7 +1,7 @@
-"""Whether a learner can be fitted on a device: by trying, on a few rows, in a process of its own.
+"""Whether a learner can be fitted on a device: by a fit on a few rows, in a child process.
 
-A library that does not find its device may end the process, print what nobody asked for, or be of
-no more use in it (CatBoost); and what it has taken of a GPU's memory it gives back only at the end.
+A library that does not find its device may end the process, print to the terminal, or be of no
+more use in it (CatBoost); and it gives back GPU memory only when the process ends.
 """
 
 from __future__ import annotations
@@ -29,22 +29,13 @@ _ROWS, _ROUNDS = 1_000, 2
 
 
 def device_problem(learner: Learner, device: str, deterministic: bool = False) -> str | None:
-    """Fit a tiny model, and say in a sentence why that was not possible.
-
-    Parameters
-    ----------
-    learner : Learner
-        What is going to be fitted, as it runs on the device.
-    device : str
-        `opencl` or `cuda`.
-    deterministic : bool
-        As in `FitContext`.
+    """Fit a tiny model on a device, and say in a sentence why that was not possible.
 
     Returns
     -------
     str or None
-        What the library says, or how the process ended; None where the device can be used, and
-        where even the CPU does not take these settings: that is not the device's doing.
+        The library's message, or how the process ended; None where the device can be used, and
+        where the settings fail even on the CPU: that is not a problem of the device.
     """
     task = {
         "module": type(learner).__module__,
@@ -55,8 +46,8 @@ def device_problem(learner: Learner, device: str, deterministic: bool = False) -
     }
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - as text
     try:
-        ended = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import answer; answer()"],
+        child = subprocess.run(
+            [sys.executable, "-c", f"from {__name__} import run_task; run_task()"],
             input=json.dumps(task),
             env={**os.environ, "PYTHONPATH": path},
             capture_output=True,
@@ -68,20 +59,20 @@ def device_problem(learner: Learner, device: str, deterministic: bool = False) -
         return f"a tiny model was not done after {_SECONDS:g} seconds."
     except OSError as error:
         return f"no process could be started to try it: {error}."
-    return _understood(ended)
+    return _outcome(child)
 
 
-def _understood(ended: subprocess.CompletedProcess[str]) -> str | None:
-    """What the process said last, or how it ended without a word."""
+def _outcome(child: subprocess.CompletedProcess[str]) -> str | None:
+    """The problem that the process reported, or how it ended without a report."""
     try:
-        problem: str | None = json.loads(ended.stdout.splitlines()[-1])["problem"]
+        problem: str | None = json.loads(child.stdout.splitlines()[-1])["problem"]
     except (IndexError, KeyError, TypeError, ValueError):
-        said = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1].rstrip(".")
-        return f"the process that tried it ended {_how(ended.returncode)}: {said}."
+        message = (child.stderr.strip().splitlines() or ["without a message"])[-1].rstrip(".")
+        return f"the process that tried it ended {_end(child.returncode)}: {message}."
     return problem
 
 
-def _how(code: int) -> str:
+def _end(code: int) -> str:
     if code >= 0:
         return f"with code {code}"
     try:
@@ -90,13 +81,13 @@ def _how(code: int) -> str:
         return f"by signal {-code}"
 
 
-def answer() -> None:
-    """Read a task from stdin and write what is wrong to stdout: the other process's part."""
+def run_task() -> None:
+    """Read a task from stdin and write its problem to stdout; the child process runs this."""
     task = json.load(sys.stdin)
-    sys.stdout.write("\n" + json.dumps({"problem": _tried(task)}) + "\n")
+    sys.stdout.write("\n" + json.dumps({"problem": _problem(task)}) + "\n")
 
 
-def _tried(task: Mapping[str, Any]) -> str | None:
+def _problem(task: Mapping[str, Any]) -> str | None:
     """Try the learner, then its defaults: settings for wide tables may not fit the tiny one."""
     kind = getattr(importlib.import_module(task["module"]), task["name"])
     device, deterministic = task["device"], task["deterministic"]
@@ -112,16 +103,16 @@ def _attempt(learner: Learner, context: FitContext) -> str | None:
     try:
         learner.fit(_tiny_matrix(learner), context, rounds=_ROUNDS)
     except FraudmlError as error:
-        said = re.sub(r"^learner: \w+ refuses to fit: ", "", str(error)).strip()
-        return said.splitlines()[0].rstrip(".") + "."
+        message = re.sub(r"^learner: \w+ refuses to fit: ", "", str(error)).strip()
+        return message.splitlines()[0].rstrip(".") + "."
     return None
 
 
 def _tiny_matrix(learner: Learner) -> DesignMatrix:
     """Rows of two classes, with the columns that the learner's settings name."""
     rng = np.random.default_rng(0)
-    named = [name for name, _ in getattr(learner, "monotone", ())]
-    names = (*named, *(f"column_{number}" for number in range(4)))
+    constrained = [name for name, _ in getattr(learner, "monotone", ())]
+    names = (*constrained, *(f"column_{number}" for number in range(4)))
     values = rng.normal(size=(_ROWS, len(names))).astype(np.float32)
     label = (values.sum(axis=1) + rng.normal(size=_ROWS) > 0).astype(np.int8)
     return DesignMatrix(values, names, label=label)

@@ -1,9 +1,9 @@
-"""What a learner is to the rest of fraudml."""
+"""The protocol of learners, the context of a fit, and the checks that every learner makes."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,29 +22,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a fit is told besides its rows.
+    """Execution context of a fit: seed, threads, device, deadline, callbacks.
 
     Parameters
     ----------
     seed : int
         The same seed, rows, versions and threads give the same model.
     threads : int
-        How many threads to use.
+        The number of threads to use.
     device : str
         `cpu`, `opencl` or `cuda`; never changed silently.
     deterministic : bool
-        Whether a GPU should give the same model again, as far as the library can; a CPU always
+        Whether a GPU should give a reproducible model, as far as the library can; a CPU always
         does.
     deadline : Deadline
         When to stop adding rounds.
     progress : Progress
-        Whom to tell about the rounds that are done.
+        Progress callback, called after each round.
     loss : Loss, optional
-        What to minimise instead of the log loss.
-    watch : EvalCallback, optional
-        Whom to tell margins of other rows while the model is made; LightGBM and XGBoost do.
+        The loss to minimise instead of the log loss.
+    callback : EvalCallback, optional
+        Gets margins of other rows during the fit; LightGBM and XGBoost call it.
     bins : Bins, optional
-        Where binned rows are kept for other fits of the same rows; LightGBM and XGBoost keep them.
+        Cache of binned rows for other fits on the same rows; LightGBM and XGBoost use it.
     """
 
     seed: int = 0
@@ -54,7 +54,7 @@ class FitContext:
     deadline: Deadline = field(default_factory=Deadline)
     progress: Progress = silent
     loss: Loss | None = None
-    watch: EvalCallback | None = None
+    callback: EvalCallback | None = None
     bins: Bins | None = None
 
 
@@ -67,11 +67,11 @@ class FittedLearner(Protocol):
 
     @property
     def kind(self) -> str:
-        """The name that `load_learner` knows the model by: the module that it belongs to."""
+        """The module of `fraudml.learners` that reads the model back."""
 
     @property
     def rounds(self) -> int | None:
-        """How many boosting rounds there are; None for learners without rounds."""
+        """The number of boosting rounds; None for learners without rounds."""
 
     def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:
         """Return one margin a row, by the first `rounds` rounds (None: by all)."""
@@ -80,7 +80,7 @@ class FittedLearner(Protocol):
         """Return shape (n_rows, n_features + 1); a row sums to its margin, the last is the base."""
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the model's own files into `folder`; return what `load` needs besides, as JSON."""
+        """Write the model's files into `folder`; return the metadata for `load`, as JSON."""
 
 
 class Learner(Protocol):
@@ -88,21 +88,21 @@ class Learner(Protocol):
 
     @property
     def max_rounds(self) -> int | None:
-        """How many rounds a fit makes where nothing else is said; None without rounds."""
+        """The number of boosting rounds of a fit by default; None without rounds."""
 
     @property
     def rounds_key(self) -> str | None:
-        """What the learner's setting of `max_rounds` is called; None where it has none."""
+        """The name of the setting for `max_rounds`; None without rounds."""
 
     @property
     def devices(self) -> Mapping[str, str]:
-        """The devices that it runs on, each with what to install where it is not there."""
+        """The devices that it runs on, each with what to install for it."""
 
     def on(self, device: str, *, deterministic: bool = False) -> Learner:
         """Return the learner as it runs on a device; nearly always itself.
 
-        A default that the device cannot do is changed, which `log_device_changes` logs; the
-        learner returned comes back as it is when it is asked again.
+        A default that the device does not support is changed; `log_device_changes` logs it. For
+        the learner returned, `on` returns it unchanged.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Learner(Protocol):
         Raises
         ------
         ConfigError
-            It does not run there, or not with a parameter that was set by hand.
+            It does not run there, or not with a parameter that was set explicitly.
         """
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Learner(Protocol):
         context : FitContext
             Seed, threads, device, deadline, progress.
         rounds : int, optional
-            How many rounds to make, instead of `max_rounds`.
+            The number of boosting rounds, instead of `max_rounds`.
 
         Raises
         ------
@@ -147,26 +147,8 @@ class Learner(Protocol):
         """
 
 
-def staged_margins(
-    model: FittedLearner, X: DesignMatrix, checkpoints: Sequence[int]
-) -> list[NDArray[np.float64]]:
-    """Return the margins after each number of rounds, in the order given."""
-    return [model.margin(X, rounds) for rounds in checkpoints]
-
-
 def check_fit_rows(train: DesignMatrix) -> None:
-    """Refuse rows that no learner can learn from.
-
-    Parameters
-    ----------
-    train : DesignMatrix
-        The rows of a fit.
-
-    Raises
-    ------
-    DataError
-        No feature, no row, one class only, or a weight that is negative or not finite.
-    """
+    """Refuse a fit without features, rows or both classes, or with invalid weights."""
     if not train.names:
         raise DataError(
             "There is no feature to learn from: no column is left after roles and exclusions. "
@@ -174,9 +156,9 @@ def check_fit_rows(train: DesignMatrix) -> None:
         )
     classes = np.unique(train.y)
     if not np.array_equal(classes, [0, 1]):
-        found = listing(classes.tolist()) if len(classes) else "none"
+        labels = listing(classes.tolist()) if len(classes) else "none"
         raise DataError(
-            f"A fit of {len(train):,} rows has the labels {found}. It needs both 0 and 1. "
+            f"A fit of {len(train):,} rows has the labels {labels}. It needs both 0 and 1. "
             "Choose blocks that hold frauds and legitimate rows."
         )
     weight = train.weight
@@ -194,46 +176,31 @@ def check_fit_rows(train: DesignMatrix) -> None:
 CPU_ONLY: Mapping[str, str] = {"cpu": ""}
 """The devices of a learner that runs on the CPU alone."""
 
-_WHO_ELSE = {
+_LEARNERS_ON = {
     "opencl": "OpenCL is for learner=lightgbm and bagged_lightgbm",
     "cuda": "CUDA is for boosted trees (lightgbm, bagged_lightgbm, xgboost, catboost)",
 }
 
 
 def check_device(learner: str, device: str, devices: Mapping[str, str] = CPU_ONLY) -> None:
-    """Refuse a device that a learner does not run on.
-
-    Parameters
-    ----------
-    learner : str
-        What the message calls the learner.
-    device : str
-        What the run asks for.
-    devices : mapping
-        What the learner can, as `Learner.devices`.
-
-    Raises
-    ------
-    ConfigError
-        The device is none of them.
-    """
+    """Refuse a device that a learner, named as in messages, does not run on."""
     if device not in devices:
-        who = f"; {_WHO_ELSE[device]}" if device in _WHO_ELSE else ""
+        others = f"; {_LEARNERS_ON[device]}" if device in _LEARNERS_ON else ""
         raise ConfigError(
-            f"device is '{device}'. {learner} runs on {listing(devices)} alone{who}. Set "
+            f"device is '{device}'. {learner} runs on {listing(devices)} alone{others}. Set "
             "device=auto or cpu, or choose another learner."
         )
 
 
 def log_device_changes(learner: Learner, placed: Learner, device: str) -> None:
-    """Log which defaults of a learner a device has changed; nothing where it is the same."""
+    """Log the defaults of a learner that a device changed."""
     if placed is learner:
         return
     before, after = learner.to_dict(), placed.to_dict()
     for name in (name for name in after if after[name] != before[name]):
         _log.info(
-            "device=%s: learner.%s is %s instead of %s, which the learner does not take there. "
-            "docs/devices.md says what that costs.",
+            "device=%s: learner.%s is %s instead of %s, which the learner does not support there. "
+            "docs/devices.md has what that costs.",
             device,
             name,
             after[name],
@@ -242,42 +209,16 @@ def log_device_changes(learner: Learner, placed: Learner, device: str) -> None:
 
 
 def refuse_loss(learner: str, loss: Loss | None) -> None:
-    """Refuse a loss that a learner cannot minimise.
-
-    Parameters
-    ----------
-    learner : str
-        What the message calls the learner.
-    loss : Loss, optional
-        What the run asks for.
-
-    Raises
-    ------
-    ConfigError
-        There is one.
-    """
+    """Refuse a loss for a learner, named as in messages, that minimises only its own."""
     if loss is not None:
         raise ConfigError(
-            f"loss is {type(loss).__name__}. {learner} minimises a loss of its own alone. Set "
+            f"loss is {type(loss).__name__}. {learner} minimises only a loss of its own. Set "
             "loss=log_loss, or choose learner=lightgbm."
         )
 
 
 def check_score_columns(expected: tuple[str, ...], X: DesignMatrix) -> None:
-    """Refuse to score columns other than those of the fit, in their order.
-
-    Parameters
-    ----------
-    expected : tuple of str
-        The columns of the fit.
-    X : DesignMatrix
-        Rows to score.
-
-    Raises
-    ------
-    DataError
-        The columns differ: the first five that are missing or new, or the first out of order.
-    """
+    """Refuse to score columns other than those of the fit, in their order."""
     if X.names == expected:
         return
     missing = [name for name in expected if name not in X.names]

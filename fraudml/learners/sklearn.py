@@ -1,6 +1,6 @@
 """Any scikit-learn classifier as a learner, with the preprocessing that it needs.
 
-Nothing is pickled: linear models become coefficients (`linear`), other estimators skops archives.
+Nothing is pickled: linear models are saved as coefficients (`linear`), others as skops archives.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ ESTIMATOR_FILE = "estimator.skops"
 _FROM_THE_RUN = {"random_state": "use seed=…", "n_jobs": "use threads=…"}
 
 _TILE_ROWS = 4096
-"""Estimators score tiles of exactly so many rows: the bits of a matrix product follow its shape."""
+"""An estimator always scores so many rows: the bits of a matrix product depend on its shape."""
 
 _EPSILON = 1e-6
-"""What keeps the log-odds of a share of 0 or 1 finite."""
+"""Keeps the log-odds of a share of 0 or 1 finite."""
 
 
 @dataclass(frozen=True, init=False)
@@ -58,15 +58,15 @@ class SklearnLearner:
     preprocess : str
         `impute_scale`, `impute` or `none`; see `Preprocessing`.
     max_levels : int
-        How many categories of a column get a column of zeros and ones.
+        Largest number of categories of a column that get a column of zeros and ones.
     **arguments
-        Of the estimator, by its own names. An estimator inside is an object, or a mapping with
+        Of the estimator, by its own names. A nested estimator is an object, or a mapping with
         `_target_` and its arguments. The seed and the threads come from the run.
 
     Raises
     ------
     ConfigError
-        The name is none of a classifier, or an argument is not the estimator's.
+        The name is not that of a classifier, or the estimator does not have an argument.
 
     Examples
     --------
@@ -127,9 +127,9 @@ class SklearnLearner:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments that make an equal learner, as JSON."""
-        given = {name: to_plain(value) for name, value in self.arguments}
         own = {"preprocess": self.preprocess, "max_levels": self.max_levels}
-        return {"classifier": self.classifier, **own, **given}
+        arguments = {name: to_plain(value) for name, value in self.arguments}
+        return {"classifier": self.classifier, **own, **arguments}
 
     def fit(
         self,
@@ -140,14 +140,14 @@ class SklearnLearner:
     ) -> FittedLearner:
         """Fit the preprocessing and the estimator on `train`, with its weights.
 
-        What scikit-learn warns of (no convergence, say) goes to the log.
+        Warnings of scikit-learn (no convergence, say) go to the log.
 
         Parameters
         ----------
         train : DesignMatrix
             With labels of both classes.
         context : FitContext
-            Seed and threads. A fit cannot be stopped: the deadline is looked at before it.
+            Seed and threads. A fit cannot be stopped: the deadline is checked only before it.
         rounds
             Not used.
 
@@ -207,18 +207,18 @@ class FittedEstimator:
     Parameters
     ----------
     preprocessing : Preprocessing
-        What makes the columns.
+        Makes the columns.
     estimator : classifier
         Fitted on them.
     names : tuple of str
         The columns of the fit, in their order.
     threads : int
-        How many threads to score with.
+        The number of threads to score with.
 
     Raises
     ------
     ConfigError
-        The estimator could not be saved: found out at its first fit, not after hours.
+        The estimator cannot be saved: known after its first fit, not after hours.
     """
 
     kind = KIND
@@ -246,7 +246,7 @@ class FittedEstimator:
         """
         check_score_columns(self.names, X)
         starts = range(0, len(X), _TILE_ROWS)
-        # Inside a tile one thread: sums over trees or products by several come in any order.
+        # One thread within a tile: several would add up trees or products in any order.
         with _one_thread():
             if self.threads == 1 or len(starts) <= 1:
                 tiles = [self._tile(X.values, start) for start in starts]
@@ -256,13 +256,7 @@ class FittedEstimator:
         return np.concatenate([np.empty(0), *tiles])
 
     def contributions(self, X: DesignMatrix) -> NDArray[np.float64]:  # noqa: ARG002
-        """Refuse: there are exact contributions of linear models and boosted trees alone.
-
-        Raises
-        ------
-        ConfigError
-            Always.
-        """
+        """Refuse: only linear models and boosted trees have exact contributions."""
         raise ConfigError(
             f"There are no reasons for {type(self._estimator).__name__}: exact contributions exist "
             "for boosted trees (learner=lightgbm, xgboost, catboost) and linear models. Set "
@@ -285,27 +279,12 @@ class FittedEstimator:
         return self._votes * margin[: len(rows)]
 
 
-def load(folder: Path, facts: Mapping[str, Any], threads: int = 1) -> FittedEstimator:
-    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds `estimator.skops`.
-    facts : mapping
-        What `save` returned.
-    threads : int
-        How many threads to score with.
-
-    Raises
-    ------
-    BundleError
-        The file is missing or not what it should be, or holds types that are not trusted (named).
-    """
+def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedEstimator:
+    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded."""
     path = folder / ESTIMATOR_FILE
     try:
-        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
-        names = preprocessing.named(facts["names"])
+        preprocessing = Preprocessing.from_dict(metadata["preprocessing"])
+        names = preprocessing.named(metadata["names"])
         estimator = read_archive(path.read_bytes())
         if estimator.n_features_in_ != len(preprocessing.sources):
             raise ValueError(f"it is for {estimator.n_features_in_} columns")
@@ -336,16 +315,16 @@ def _class_name(target: str) -> str:
 
 
 def _run_parameters(estimator: Any, context: FitContext) -> dict[str, Any]:
-    """The seed of the run for everything inside that has none, and its threads."""
-    given = estimator.get_params(deep=True)
+    """The seed of the run for every nested estimator that has none, and its threads."""
+    current = estimator.get_params(deep=True)
     seeds = {
         name: context.seed
-        for name, value in given.items()
+        for name, value in current.items()
         if name.rpartition("__")[2] == "random_state" and value is None
     }
-    # Linear models have done nothing with n_jobs since scikit-learn 1.8, and warn of it.
-    threads = {"n_jobs": context.threads} if "n_jobs" in given and not _is_linear(estimator) else {}
-    return seeds | threads
+    # Linear models ignore n_jobs since scikit-learn 1.8, with a warning.
+    takes_threads = "n_jobs" in current and not _is_linear(estimator)
+    return seeds | ({"n_jobs": context.threads} if takes_threads else {})
 
 
 def _weights(estimator: Any, train: DesignMatrix) -> dict[str, NDArray[np.float64]]:
@@ -362,7 +341,7 @@ def _weights(estimator: Any, train: DesignMatrix) -> dict[str, NDArray[np.float6
 
 
 def _without_copies(estimator: Any) -> Any:
-    """Let go of what imbalanced-learn's ensembles keep twice: trees in pipelines, rows they saw."""
+    """Drop what imbalanced-learn's ensembles hold twice: trees in pipelines, rows of each tree."""
     for name in ("pipelines_", "samplers_"):
         if hasattr(estimator, name):
             setattr(estimator, name, [])
@@ -373,8 +352,8 @@ def _refused(learner: SklearnLearner, error: ValueError) -> str:
     reason, hint = str(error).partition("\n")[0], ""
     if "increase the ratio" in reason:
         hint = (
-            " Among the rows of the fit frauds are no rarer than learner.sampling_strategy, frauds "
-            "for each legitimate row. Raise it, or set it to auto for equal classes."
+            " Among the rows of the fit frauds are no rarer than learner.sampling_strategy (frauds "
+            "for each legitimate row). Raise it, or set it to auto for equal classes."
         )
     elif learner.preprocess == "none":
         hint = " If it needs complete or scaled columns, set learner.preprocess=impute_scale."
@@ -397,10 +376,10 @@ def _scores(estimator: Any, columns: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _weight_of_votes(estimator: Any) -> float:
-    """What makes log-odds of the decision of AdaBoost, or of a bag of such; for others 1.
+    """The factor from the decision of AdaBoost, or of a bag of such, to log-odds; otherwise 1.
 
-    The sum of weighted votes, from −w to w, is on their scale (Friedman, Hastie and Tibshirani
-    2000, Additive logistic regression, section 4), and scikit-learn divides it by w / 2.
+    The sum of weighted votes, from −w to w, is on the scale of log-odds (Friedman, Hastie and
+    Tibshirani 2000, Additive logistic regression, section 4); scikit-learn divides it by w / 2.
     """
     from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 

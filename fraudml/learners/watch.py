@@ -1,4 +1,4 @@
-"""What a fit of boosted trees may be given beside its rows: whom to tell, and what to keep."""
+"""What a fit of boosted trees may be given besides its rows: a callback, and a cache of bins."""
 
 from __future__ import annotations
 
@@ -13,54 +13,47 @@ from numpy.typing import NDArray
 from fraudml.matrix import DesignMatrix
 
 Score = Callable[[NDArray[np.float32], int, int], NDArray[Any]]
+"""From rows, a first round and an end to what these rounds add to the margins."""
 
 
 @dataclass(frozen=True)
 class EvalCallback:
-    """Rows that a fit is watched on while it is made; nothing is learnt from them.
+    """Rows that a fit scores at intervals; nothing is learnt from them.
 
     Parameters
     ----------
     rows : DesignMatrix
         The columns of the fit.
     shares : tuple of float
-        After which shares of the rounds the margins are told; below 1.
-    tell : callable
-        Gets the rounds that are done and the margins of `rows` up to a constant; what it raises
-        ends the fit.
+        After which shares of the rounds margins are reported; below 1.
+    report : callable
+        Gets the number of rounds done and the margins of `rows` up to a constant; an exception
+        from it ends the fit.
     """
 
     rows: DesignMatrix
     shares: tuple[float, ...]
-    tell: Callable[[int, NDArray[np.float64]], None]
+    report: Callable[[int, NDArray[np.float64]], None]
 
 
-def every_round(watch: EvalCallback | None, rounds: int, score: Score) -> Callable[[int], None]:
-    """Return what a fit calls after each round, with the rounds that are done.
+def every_round(callback: EvalCallback | None, rounds: int, score: Score) -> Callable[[int], None]:
+    """Return what a fit calls after each round, with the number of rounds done.
 
-    Parameters
-    ----------
-    watch : EvalCallback, optional
-        Nothing is told without.
-    rounds : int
-        How many rounds the fit makes.
-    score : callable
-        From the watched rows, a first round and an end to what these rounds add to the margins.
-        Called only where margins are told, so that each round is scored once.
+    `score` is called only where margins are reported, so that each round is scored once.
     """
-    if watch is None:
+    if callback is None:
         return lambda _: None
-    stops = {max(1, round(share * rounds)) for share in watch.shares} - {rounds}
-    margin, told = np.zeros(len(watch.rows)), 0
+    stops = {max(1, round(share * rounds)) for share in callback.shares} - {rounds}
+    margin, scored = np.zeros(len(callback.rows)), 0
 
-    def after(done: int) -> None:
-        nonlocal margin, told
+    def after_round(done: int) -> None:
+        nonlocal margin, scored
         if done in stops:
-            margin = margin + score(watch.rows.values, told, done)
-            told = done
-            watch.tell(done, margin)
+            margin = margin + score(callback.rows.values, scored, done)
+            scored = done
+            callback.report(done, margin)
 
-    return after
+    return after_round
 
 
 class BinStore:

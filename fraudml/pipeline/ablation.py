@@ -61,7 +61,7 @@ def run_ablations(
     if not settings.proof or not settings.evaluation.replicates:
         return {}
     rows, proof = split.development.rows, {}
-    for name, recipe in parts.recipe.plainer().items():
+    for name, recipe in parts.recipe.ablations().items():
         told = replace(context, progress=_without(context.progress, name))
         plain = fit_bundle(
             prepared, rows, split.folds, replace(parts, recipe=recipe), told, rounds=settings.rounds

@@ -148,7 +148,7 @@ def _fitted(
     fit = one.part.matrix.take(one.block.fit)
     rows = mask_unseen_categories(fit, one.part.matrix.take(one.block.score))
     if told is not None:
-        context = replace(context, watch=EvalCallback(rows, SHARES, told))
+        context = replace(context, callback=EvalCallback(rows, SHARES, told))
     return parts.recipe.fit(fit, context), rows
 
 

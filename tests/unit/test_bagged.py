@@ -17,7 +17,7 @@ from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM, FittedBagged
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.losses import Focal
-from fraudml.learners.protocol import FitContext, staged_margins
+from fraudml.learners.protocol import FitContext
 from fraudml.matrix import DesignMatrix
 from fraudml.seeds import child_seed
 from fraudml.weighting import ClassWeight
@@ -95,7 +95,7 @@ def test_more_boosters_leave_the_first_as_they_are() -> None:
 def test_first_rounds_are_a_model() -> None:
     five = LEARNER.fit(rows(), FitContext(), rounds=5)
     assert (five.rounds, fitted().rounds) == (5, 20)
-    staged = staged_margins(fitted(), rows(), [5, 20, 99])
+    staged = [fitted().margin(rows(), rounds) for rounds in (5, 20, 99)]
     np.testing.assert_array_equal(staged[0], five.margin(rows()))
     np.testing.assert_array_equal(staged[1], fitted().margin(rows()))
     np.testing.assert_array_equal(staged[2], staged[1])

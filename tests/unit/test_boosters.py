@@ -311,7 +311,9 @@ def test_trees_by_every_value_take_no_categories() -> None:
 
 @needs("catboost")
 def test_catboost_minimises_the_log_loss_alone() -> None:
-    with pytest.raises(ConfigError, match=r"loss is Focal\. CatBoost minimises a loss of its own"):
+    with pytest.raises(
+        ConfigError, match=r"loss is Focal\. CatBoost minimises only a loss of its own"
+    ):
         learner("catboost").fit(rows(), FitContext(loss=Focal(1.0)))
 
 

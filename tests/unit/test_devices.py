@@ -173,7 +173,7 @@ def test_auto_says_what_it_took(log: pytest.LogCaptureFixture) -> None:
     assert log.messages == ["device=auto chose cuda: a tiny BaggedLightGBM was fitted there."]
     log.clear()
     assert choose_device(SklearnLearner(LOGISTIC), DeviceSettings("auto"))[1] == "cpu"
-    assert log.messages == ["device=auto chose cpu: LogisticRegression runs on nothing else."]
+    assert log.messages == ["device=auto chose cpu: LogisticRegression runs on the CPU alone."]
 
 
 @pytest.mark.usefixtures("cuda_is_there")
@@ -246,8 +246,8 @@ def test_lowered_bins_are_told_once(
     monkeypatch.setattr(devices, "device_problem", lambda *_: None)
     learner, _ = choose_device(LightGBM(), DeviceSettings("opencl"))
     assert log.messages[1:] == [
-        "device=opencl: learner.max_bin is 255 instead of 4095, which the learner does not take "
-        "there. docs/devices.md says what that costs."
+        "device=opencl: learner.max_bin is 255 instead of 4095, which the learner does not "
+        "support there. docs/devices.md has what that costs."
     ]
     assert choose_device(learner, DeviceSettings("opencl"))[0] is learner
     assert len(log.messages) == 3

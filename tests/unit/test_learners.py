@@ -27,7 +27,7 @@ from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import as_learner, learner_kinds, load_learner
 from fraudml.learners.archive import read_archive
 from fraudml.learners.lightgbm import LightGBM
-from fraudml.learners.protocol import FitContext, FittedLearner, Learner, staged_margins
+from fraudml.learners.protocol import FitContext, FittedLearner, Learner
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import UNSEEN_CODE, DesignMatrix
 from fraudml.progress import Deadline
@@ -401,7 +401,7 @@ def test_rounds_of_a_model_are_models(name: str) -> None:
     ten = learner.fit(rows(), FitContext(), rounds=10)
     assert (learner.max_rounds, ten.rounds) == (30, 10)
     np.testing.assert_array_equal(fitted(name).margin(test, 10), ten.margin(test))
-    staged = staged_margins(fitted(name), test, [10, 30, 99])
+    staged = [fitted(name).margin(test, rounds) for rounds in (10, 30, 99)]
     np.testing.assert_array_equal(staged[0], ten.margin(test))
     np.testing.assert_array_equal(staged[1], fitted(name).margin(test))
     np.testing.assert_array_equal(staged[2], staged[1])

@@ -31,8 +31,8 @@ def rows() -> DesignMatrix:
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_told_margins_are_those_of_the_rounds(learner: Any, rows: DesignMatrix) -> None:
     told: dict[int, Any] = {}
-    watch = EvalCallback(rows, (0.25, 0.5, 0.75), told.__setitem__)
-    model = made(learner).fit(rows, FitContext(watch=watch), rounds=10)
+    callback = EvalCallback(rows, (0.25, 0.5, 0.75), told.__setitem__)
+    model = made(learner).fit(rows, FitContext(callback=callback), rounds=10)
     assert list(told) == [2, 5, 8]
     for rounds, margin in told.items():
         np.testing.assert_allclose(margin, model.margin(rows, rounds), atol=1e-5)
@@ -40,11 +40,11 @@ def test_told_margins_are_those_of_the_rounds(learner: Any, rows: DesignMatrix) 
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_what_is_raised_ends_the_fit(learner: Any, rows: DesignMatrix) -> None:
-    def tell(rounds: int, margin: Any) -> None:
+    def report(rounds: int, margin: Any) -> None:
         raise KeyError(rounds, len(margin))
 
     with pytest.raises(KeyError, match=r"\(5, 2000\)"):
-        made(learner).fit(rows, FitContext(watch=EvalCallback(rows, (0.5,), tell)), rounds=10)
+        made(learner).fit(rows, FitContext(callback=EvalCallback(rows, (0.5,), report)), rounds=10)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
