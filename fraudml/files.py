@@ -1,7 +1,7 @@
-"""Whole files and whole folders, or nothing: the one atomic writer.
+"""Atomic files and folders: complete, or absent.
 
-Everything is first written beside its place and then moved into it, so that a reader never meets
-half a file. Failures of the machine become `MachineError`.
+Everything is first written to a temporary path and then moved into place, so that a reader never
+sees half a file. Failures of the machine become `MachineError`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import IO, Any
 from fraudml.errors import ConfigError, FraudmlError, MachineError
 
 PARTIAL = ".partial"
-"""What the name of an unfinished file or folder ends with."""
-
+"""Suffix of an unfinished file or folder."""
 
 LOCK = "lock"
 """The file in a folder whose lock a process holds."""
@@ -37,32 +36,14 @@ def machine_errors(path: Path) -> Iterator[None]:
             raise
         reason = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         raise MachineError(
-            f"Cannot write '{path}': {reason}. Free some space or choose another place, "
+            f"Cannot write '{path}': {reason}. Free some space or choose another path, "
             "then run the same command again."
         ) from error
 
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill that takes its place only when the block ends without an error.
-
-    Parameters
-    ----------
-    path : Path
-        Where the folder belongs. It must not exist.
-
-    Yields
-    ------
-    Path
-        `<path>.partial`, empty. It is removed when the block fails.
-
-    Raises
-    ------
-    ConfigError
-        `path` exists.
-    MachineError
-        The disk is full, or the place may not be written.
-    """
+    """Give `<path>.partial` to fill; it becomes `path` when the block ends without an error."""
     if path.exists():
         raise ConfigError(
             f"output_dir: '{path}' exists, and a finished folder is never overwritten. "
@@ -84,27 +65,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a file to write that takes its place only when the block ends without an error.
-
-    Parameters
-    ----------
-    path : Path
-        Where the file belongs; its folder is made where it is missing.
-    overwrite : bool
-        Whether it may replace one that exists.
-
-    Yields
-    ------
-    Path
-        `<path>.partial`. It is removed when the block fails.
-
-    Raises
-    ------
-    ConfigError
-        `path` exists, or is a folder.
-    MachineError
-        The disk is full, or the place may not be written.
-    """
+    """Give `<path>.partial` to write; it becomes `path` when the block ends without an error."""
     if path.is_dir():
         raise ConfigError(f"output: '{path}' is a folder. Expected the name of a file.")
     if path.exists() and not overwrite:
@@ -122,18 +83,7 @@ def atomic_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second process out of a folder; the lock goes with the process, however it ends.
-
-    Parameters
-    ----------
-    folder : Path
-        It exists.
-
-    Raises
-    ------
-    ConfigError
-        Another process is in it.
-    """
+    """Lock an existing folder against other processes, until this process ends at the latest."""
     with machine_errors(folder):
         file = (folder / LOCK).open("w")
     with file:
@@ -158,20 +108,12 @@ def _lock(file: IO[str]) -> bool:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys, the same bytes for the same content.
-
-    Parameters
-    ----------
-    path : Path
-        The file, inside a folder of `atomic_folder`.
-    content : JSON-like
-        NaN and infinities are refused: they are not JSON.
-    """
+    """Write JSON with sorted keys, the same bytes for the same content; NaN is refused."""
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read in pieces."""
+    """Return the SHA-256 of a file in hexadecimal, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

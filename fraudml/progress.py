@@ -1,12 +1,13 @@
-"""How a long piece of work says where it is, and learns that its time is over.
+"""Progress callbacks and deadlines of long work.
 
-Packages report by calling a `Progress`; what is drawn is the command line's business.
+Packages report by calling a `Progress`; what is shown is the command line's business.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Progress = Callable[[str, float], None]
@@ -14,7 +15,15 @@ Progress = Callable[[str, float], None]
 
 
 def silent(stage: str, share: float) -> None:
-    """Say nothing; the default outside the command line."""
+    """Report nothing; the default outside the command line."""
+
+
+@contextmanager
+def stage(progress: Progress, name: str) -> Iterator[None]:
+    """Report a stage as begun, and as done where the block ends without an error."""
+    progress(name, 0.0)
+    yield
+    progress(name, 1.0)
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Deadline:
     Parameters
     ----------
     seconds : float, optional
-        How long from now; None is for ever.
+        Seconds from now; None means no limit.
 
     Examples
     --------
@@ -46,5 +55,5 @@ class Deadline:
 
     @property
     def expired(self) -> bool:
-        """Whether the time is over."""
+        """Whether no time is left."""
         return self.left <= 0.0

@@ -1,9 +1,10 @@
-"""From the components of the settings to the parts that do the work."""
+"""Builds the components that the settings name."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from fraudml.config.components import build
 from fraudml.config.settings import Settings
@@ -19,19 +20,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Components:
-    """What a run is made of.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        Learner, samplers, weighting.
-    calibration : Calibration
-        How probabilities are made of margins.
-    costs : CostModel
-        What each outcome costs on each row.
-    policy : Policy
-        How alerts are made of both.
-    """
+    """The components of a run; the recipe holds learner, samplers, weighting and loss."""
 
     recipe: Recipe
     calibration: Calibration
@@ -40,31 +29,27 @@ class Components:
 
     @property
     def costs_count(self) -> bool:
-        """Whether the user set costs, and a policy that goes by them."""
+        """Whether the user set costs, and a policy that uses them."""
         return self.policy.uses_costs and not self.costs.is_default
 
 
 def build_components(settings: Settings) -> Components:
-    """Build every part of a run, so that what is wrong is found before any work is done."""
+    """Build every component, so that a wrong one fails before any work is done."""
     samplers = sampler_steps(settings.resampling.target, settings.resampling.arguments)
-    allowed = settings.components.allowed
-    weighting = build(settings.weighting, where="weighting", allowed=allowed)
-    loss = build(settings.loss, where="loss", allowed=allowed)
-    learner = _learner(settings)
-    return Components(
-        recipe=Recipe(learner, samplers, weighting, settings.data.keep_legit, loss),
-        calibration=build(settings.calibration, where="calibration", allowed=allowed),
-        costs=_costs(settings),
-        policy=build(settings.policy, where="policy", allowed=allowed),
-    )
+    weighting, loss = _build(settings, "weighting"), _build(settings, "loss")
+    recipe = Recipe(_learner(settings), samplers, weighting, settings.data.keep_legit, loss)
+    calibration, policy = _build(settings, "calibration"), _build(settings, "policy")
+    return Components(recipe, calibration, _costs(settings), policy)
+
+
+def _build(settings: Settings, key: str) -> Any:
+    return build(getattr(settings, key), where=key, allowed=settings.components.allowed)
 
 
 def _learner(settings: Settings) -> Learner:
     target = settings.learner.target
     if target is None or target.startswith("fraudml."):
-        learner: Learner = build(
-            settings.learner, where="learner", allowed=settings.components.allowed
-        )
+        learner: Learner = _build(settings, "learner")
         return learner
     from fraudml.learners.sklearn import SklearnLearner
 
@@ -72,17 +57,17 @@ def _learner(settings: Settings) -> Learner:
 
 
 def _costs(settings: Settings) -> CostModel:
-    """Without an amount, card costs as they come become fixed ones, and that is said."""
-    costs: CostModel = build(settings.costs, where="costs", allowed=settings.components.allowed)
+    """The cost model; without an amount, default card costs become fixed ones, which is logged."""
+    costs: CostModel = _build(settings, "costs")
     if isinstance(costs, Card) and costs.is_default and settings.data.columns.amount is None:
         fixed = Fixed()
         _log.info(
-            "No column plays the role 'amount': an alert costs %g and a missed fraud %g on every "
-            "row (costs=fixed). Set costs to your own.",
+            "No column has the role 'amount': using fixed costs of %g per alert and %g per missed "
+            "fraud (costs=fixed). Set costs to your own.",
             fixed.fp_cost,
             fixed.fn_cost,
         )
         return fixed
     if costs.is_default:
-        _log.info("Costs are the built-in ones: an alert costs %g.", DEFAULT_REVIEW_COST)
+        _log.info("Using default costs: %g per alert. Set costs.review_cost.", DEFAULT_REVIEW_COST)
     return costs

@@ -10,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.bundle import DecisionBundle
+from fraudml.bundle.decision import Decisions
 from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
-from fraudml.decisions.costs import CostModel
+from fraudml.decisions.costs import CostMatrix, CostModel
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.evaluation.baselines import compare_baselines, score_baselines
 from fraudml.evaluation.curves import Curves, draw_curves
@@ -22,9 +23,11 @@ from fraudml.evaluation.guard import GuardSettings, Verdict, judge
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.learners.protocol import FitContext
+from fraudml.matrix import DesignMatrix
 from fraudml.metrics import ScoredRows
 from fraudml.pipeline.components import Components
 from fraudml.pipeline.prepare import Prepared, Rows, protected_groups
+from fraudml.progress import stage
 from fraudml.seeds import child_seed
 
 Alerts = NDArray[np.bool_]
@@ -32,19 +35,7 @@ Alerts = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report shows of a model beside its numbers.
-
-    Parameters
-    ----------
-    curves : Curves
-        What its scores and alerts give, threshold by threshold and period by period.
-    drivers : Drivers
-        What moves its scores.
-    clusters : str
-        What the intervals drew, with its count.
-    costs : CostModel
-        What its outcomes cost.
-    """
+    """What a report shows of a model besides its metrics."""
 
     curves: Curves
     drivers: Drivers
@@ -54,27 +45,24 @@ class ReportData:
 
 @dataclass(frozen=True)
 class HoldoutEvaluation:
-    """A model on rows that it has not seen.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The columns of `test_scores.parquet`.
-    evaluation : Evaluation
-        What the scores and alerts are worth.
-    fairness : dict
-        How the alerts fall on groups, as `metrics.json` has it.
-    baselines : dict
-        What trivial scores are worth on the same rows; empty where nobody asked.
-    details : ReportData, optional
-        What a report shows besides; None where nobody asked.
-    """
+    """Evaluation of a model on held-out rows; `table` has the columns of `test_scores.parquet`."""
 
     table: pl.DataFrame
     evaluation: Evaluation
     fairness: dict[str, Any]
     baselines: dict[str, Any]
     details: ReportData | None = None
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Held-out rows with the decisions of a model."""
+
+    dataset: Dataset
+    matrix: DesignMatrix
+    costs: CostMatrix
+    decisions: Decisions
+    scored: ScoredFrame
 
 
 def evaluate_bundle(
@@ -85,84 +73,77 @@ def evaluate_bundle(
     context: FitContext,
     *,
     baselines_fit: Rows | None = None,
-    details: bool = False,
 ) -> HoldoutEvaluation:
-    """Score rows and evaluate the scores.
+    """Evaluate a model on held-out rows.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        The rows, with the features of the bundle.
-    rows : ndarray of int64
-        Those that are tested on.
-    bundle : DecisionBundle
-        The model.
-    settings : Settings
-        Intervals, guard and seed.
-    context : FitContext
-        Seed, threads, deadline.
-    baselines_fit : ndarray of int64, optional
-        The rows that baselines may learn from; None leaves them out.
-    details : bool
-        Whether a report will be made of it.
+    `baselines_fit` names the rows that baselines learn from; without it neither they nor what a
+    report shows besides are computed.
     """
-    context.progress("evaluate", 0.0)
-    tested = prepared.dataset.take(rows)
-    matrix = prepared.matrix.take(rows)
-    made = bundle.decide(tested, matrix)
-    scored = score_rows(prepared.dataset, rows, made.margin, made.p)
-    costs, seed = prepared.costs.take(rows), child_seed(settings.seed, "intervals")
-    drawn = {"seed": seed, "threads": context.threads}
-    evaluation = evaluate(
-        scored, made.alert, costs, settings.evaluation, guard_level=settings.guard.level, **drawn
-    )
-    groups = protected_groups(tested)
-    fairness = (
-        no_groups()
-        if groups is None
-        else judge_groups(scored, made.alert, costs, groups, settings.evaluation, **drawn)
-    )
-    against = {}
-    if baselines_fit is not None and settings.evaluation.baselines:
-        against = _compare_baselines(
-            prepared, baselines_fit, rows, scored, settings=settings, context=context
+    options = {"seed": child_seed(settings.seed, "intervals"), "threads": context.threads}
+    with stage(context.progress, "evaluate"):
+        held_out = _decide(prepared, rows, bundle)
+        scored, alert, costs = held_out.scored, held_out.decisions.alert, held_out.costs
+        level = settings.guard.level
+        evaluation = evaluate(
+            scored, alert, costs, settings.evaluation, guard_level=level, **options
         )
-    shown = None
-    if details:
-        threshold = bundle.policy.threshold
-        shown = ReportData(
-            draw_curves(
-                scored, made.alert, costs, settings.evaluation, threshold=threshold, **drawn
-            ),
-            find_drivers(bundle.learner, matrix, made.alert, made.p),
-            evaluation.clusters,
-            bundle.costs,
+        groups = protected_groups(held_out.dataset)
+        fairness = (
+            no_groups()
+            if groups is None
+            else judge_groups(scored, alert, costs, groups, settings.evaluation, **options)
         )
-    context.progress("evaluate", 1.0)
-    table = _table(prepared.dataset, rows, scored, made.alert)
-    return HoldoutEvaluation(table, evaluation, fairness, against, shown)
+        baselines: dict[str, Any] = {}
+        details = None
+        if baselines_fit is not None:
+            if settings.evaluation.baselines:
+                fit = prepared.matrix.take(baselines_fit)
+                baselines = _compare_baselines(fit, held_out, settings, context)
+            details = _report_data(held_out, bundle, evaluation.clusters, settings, options)
+    table = _table(prepared.dataset, rows, scored, alert)
+    return HoldoutEvaluation(table, evaluation, fairness, baselines, details)
+
+
+def _decide(prepared: Prepared, rows: Rows, bundle: DecisionBundle) -> _HeldOut:
+    dataset, matrix = prepared.dataset.take(rows), prepared.matrix.take(rows)
+    decisions = bundle.decide(dataset, matrix)
+    scored = score_rows(prepared.dataset, rows, decisions.margin, decisions.p)
+    return _HeldOut(dataset, matrix, prepared.costs.take(rows), decisions, scored)
 
 
 def _compare_baselines(
-    prepared: Prepared,
-    fit: Rows,
-    rows: Rows,
-    scored: ScoredFrame,
-    *,
-    settings: Settings,
-    context: FitContext,
+    fit: DesignMatrix, held_out: _HeldOut, settings: Settings, context: FitContext
 ) -> dict[str, Any]:
-    matrix = prepared.matrix
-    found = score_baselines(matrix.take(fit), matrix.take(rows), scored.amount, context)
+    scored = held_out.scored
     return compare_baselines(
         ScoredRows(scored.label, y_score=scored.margin),
-        found,
+        score_baselines(fit, held_out.matrix, scored.amount, context),
         clusters_of(scored),
         replicates=settings.evaluation.replicates,
         level=settings.evaluation.level,
         seed=child_seed(settings.seed, "rivals"),
         threads=context.threads,
     )
+
+
+def _report_data(
+    held_out: _HeldOut,
+    bundle: DecisionBundle,
+    clusters: str,
+    settings: Settings,
+    options: dict[str, int],
+) -> ReportData:
+    decisions = held_out.decisions
+    curves = draw_curves(
+        held_out.scored,
+        decisions.alert,
+        held_out.costs,
+        settings.evaluation,
+        threshold=bundle.policy.threshold,
+        **options,
+    )
+    drivers = find_drivers(bundle.learner, held_out.matrix, decisions.alert, decisions.p)
+    return ReportData(curves, drivers, clusters, bundle.costs)
 
 
 def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> pl.DataFrame:
@@ -187,17 +168,17 @@ def _table(dataset: Dataset, rows: Rows, scored: ScoredFrame, alert: Alerts) -> 
 
 
 def apply_guard(
-    evaluation: Evaluation, policy: TunedPolicy, parts: Components, settings: GuardSettings
+    evaluation: Evaluation, policy: TunedPolicy, components: Components, settings: GuardSettings
 ) -> Verdict:
-    """Ask the guard about a model on its test rows, and its policy whether it keeps its promise."""
-    unmet = policy.constraint
+    """Apply the guard to a model's held-out evaluation and to the constraint of its policy."""
+    constraint, by_cost = policy.constraint, components.costs_count
     return judge(
         average_precision_bound=evaluation.average_precision_bound,
         prevalence=evaluation.prevalence,
         alerts=evaluation.alerts,
         rows=evaluation.rows,
         settings=settings,
-        cost=evaluation.cost if parts.costs_count else None,
-        trivial_cost=evaluation.trivial_cost if parts.costs_count else None,
-        unmet=unmet.sentence() if unmet is not None and unmet.refuses else None,
+        cost=evaluation.cost if by_cost else None,
+        trivial_cost=evaluation.trivial_cost if by_cost else None,
+        unmet=constraint.sentence() if constraint is not None and constraint.refuses else None,
     )

@@ -18,7 +18,7 @@ from fraudml.evaluation.scored import score_rows
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.machine import granted_threads
-from fraudml.pipeline.components import Components
+from fraudml.pipeline.components import Components, build_components
 from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.prepare import Prepared, Rows
 from fraudml.progress import Deadline, Progress
@@ -27,7 +27,7 @@ from fraudml.split import Fold
 
 
 def fit_context(settings: Settings, progress: Progress) -> FitContext:
-    """Say what every fit of a run is told, but for the device, which depends on the learner."""
+    """Return the execution context of every fit; the device still depends on the learner."""
     return FitContext(
         seed=settings.seed,
         threads=settings.threads or granted_threads(),
@@ -38,61 +38,45 @@ def fit_context(settings: Settings, progress: Progress) -> FitContext:
 
 
 def resolve_device(
-    parts: Components, context: FitContext, settings: DeviceSettings
+    components: Components, context: FitContext, settings: DeviceSettings
 ) -> tuple[Components, FitContext]:
-    """Settle where the learner runs, before the table is read.
+    """Choose the device of the learner; a named device that is missing raises `ConfigError`."""
+    learner, device = choose_device(components.recipe.learner, settings)
+    recipe = replace(components.recipe, learner=learner)
+    return replace(components, recipe=recipe), replace(context, device=device)
 
-    Raises
-    ------
-    ConfigError
-        A device that was asked for by name is not there.
-    """
-    learner, device = choose_device(parts.recipe.learner, settings)
-    recipe = replace(parts.recipe, learner=learner)
-    return replace(parts, recipe=recipe), replace(context, device=device)
+
+def set_up_fit(settings: Settings, progress: Progress) -> tuple[Components, FitContext]:
+    """Build components and context before any table is read, so that a wrong config fails first."""
+    components, context = build_components(settings), fit_context(settings, progress)
+    return resolve_device(components, context, settings.device)
 
 
 def fit_bundle(
     prepared: Prepared,
     rows: Rows,
     folds: Sequence[Fold],
-    parts: Components,
+    components: Components,
     context: FitContext,
     *,
     rounds: RoundsSettings,
 ) -> tuple[DecisionBundle, OutOfFold]:
-    """Score a development window out of fold, tune on these scores, and fit on the whole window.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The rows.
-    rows : ndarray of int64
-        The development window.
-    folds : sequence of Fold
-        Its out-of-fold steps.
-    parts : Components
-        What the model is made of.
-    context : FitContext
-        Seed, threads, device, deadline, progress.
-    rounds : RoundsSettings
-        Whether and when rounds are chosen.
-    """
-    scores = out_of_fold(prepared.matrix, folds, parts.recipe, context, rounds)
+    """Score a development window out of fold, tune on these scores, and fit on the whole window."""
+    scores = out_of_fold(prepared.matrix, folds, components.recipe, context, rounds)
     label = prepared.matrix.y[scores.rows]
-    calibrator = parts.calibration.fit(scores.margin, label, scores.step)
+    calibrator = components.calibration.fit(scores.margin, label, scores.step)
     p_fraud = calibrator.probability(scores.margin)
-    tuned = parts.policy.tune(_tuning_rows(prepared, scores, p_fraud))
+    policy = components.policy.tune(_tuning_rows(prepared, scores, p_fraud))
     window = prepared.matrix.take(rows)
-    model = parts.recipe.fit(window, context, rounds=scores.rounds)
+    model = components.recipe.fit(window, context, rounds=scores.rounds)
     bundle = DecisionBundle(
         schema=prepared.dataset.schema,
         features=prepared.features,
         learner=model.learner,
         offset=model.offset,
         calibrator=calibrator,
-        costs=parts.costs,
-        policy=tuned,
+        costs=components.costs,
+        policy=policy,
         reference_distribution=reference_distribution(window, p_fraud),
     )
     return bundle, scores
@@ -112,20 +96,15 @@ def _tuning_rows(prepared: Prepared, scores: OutOfFold, p_fraud: NDArray[np.floa
 
 
 def attach_record(
-    bundle: DecisionBundle,
-    metrics: dict[str, Any],
-    verdict: Verdict,
-    tested: HoldoutEvaluation | None = None,
+    bundle: DecisionBundle, metrics: dict[str, Any], verdict: Verdict, holdout: HoldoutEvaluation
 ) -> DecisionBundle | None:
-    """Give a bundle what a run found about it; None where the guard refused the model.
-
-    The reference of the score is that of the test block: the models of the out-of-fold steps saw
-    fewer rows, and their scores are distributed differently.
-    """
-    reference = bundle.reference_distribution
-    if reference is not None and tested is not None:
-        reference = reference.with_score(tested.table["score"].to_numpy())
-    recorded = {name: metrics[name] for name in ("data", "test", "policy", "guard")}
+    """Attach a run's record to its bundle; None where the guard refused the model."""
     if not verdict.passed:
         return None
-    return replace(bundle, record=recorded, reference_distribution=reference)
+    reference = bundle.reference_distribution
+    if reference is not None:
+        # Out-of-fold models saw fewer rows, and their scores are distributed differently: drift is
+        # measured against the scores of the held-out rows.
+        reference = reference.with_score(holdout.table["score"].to_numpy())
+    record = {name: metrics[name] for name in ("data", "test", "policy", "guard")}
+    return replace(bundle, record=record, reference_distribution=reference)

@@ -1,4 +1,4 @@
-"""The rows of prequential folds, ready to be learnt from; what they have in common is made once."""
+"""The rows of prequential folds, prepared for a learner; what they share is computed once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,7 @@ from fraudml.split import BacktestFold, Fold
 
 @dataclass(frozen=True)
 class FoldData:
-    """One fold, ready.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The rows of the training and the test period, in this order.
-    train, test : ndarray of int64
-        Which of them are which.
-    steps : tuple of Fold
-        Out-of-fold steps inside the training period.
-    """
+    """One prepared fold: training rows, then test rows; `steps` are folds inside the training."""
 
     prepared: Prepared
     train: Rows
@@ -42,19 +32,7 @@ class FoldData:
 
 @dataclass(frozen=True)
 class SharedFolds:
-    """What all folds have in common.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The table.
-    history_values : ndarray of float32
-        What its rows look back on; the same in every fold.
-    settings : Settings
-        What decides the features.
-    costs : CostModel
-        What each outcome costs on each row.
-    """
+    """What all folds share: the table, and aggregates of history, equal in every fold."""
 
     dataset: Dataset
     history_values: NDArray[np.float32]
@@ -63,19 +41,9 @@ class SharedFolds:
 
     @classmethod
     def of(
-        cls,
-        dataset: Dataset,
-        folds: tuple[BacktestFold, ...],
-        settings: Settings,
-        threads: int,
+        cls, dataset: Dataset, folds: tuple[BacktestFold, ...], settings: Settings, threads: int
     ) -> SharedFolds:
-        """Look for columns that give the label away, and look back once for all folds.
-
-        Raises
-        ------
-        DataError
-            A column gives the label away.
-        """
+        """Refuse leaks, and compute aggregates of history once for all folds."""
         costs = build_components(settings).costs
         shared = cls(dataset, np.empty((0, 0), np.float32), settings, costs)
         features = shared.fit_features(folds[-1])
@@ -94,13 +62,13 @@ class SharedFolds:
         )
 
     def prepare(self, rows: Rows, features: FittedFeatures) -> Prepared:
-        """Lay some rows of the table out for a learner, by features of any fold."""
-        piece = self.dataset.take(rows)
-        matrix = features.matrix(piece, history_values=self.history_values[rows])
-        return prepare_rows(piece, features, matrix, self.costs)
+        """Prepare some rows of the table by features of any fold."""
+        dataset = self.dataset.take(rows)
+        matrix = features.matrix(dataset, history_values=self.history_values[rows])
+        return prepare_rows(dataset, features, matrix, self.costs)
 
     def fold_data(self, fold: BacktestFold) -> FoldData:
-        """Lay the rows of a fold out for a learner, by features fitted on its training period."""
+        """Prepare the rows of a fold by features fitted on its training period."""
         train = fold.train.rows
         rows = np.concatenate([train, fold.test.rows])
         return FoldData(
@@ -116,24 +84,10 @@ class SharedFolds:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one fold came to.
-
-    Parameters
-    ----------
-    fold : BacktestFold
-        Its rows.
-    scores : OutOfFold
-        What was tuned on.
-    bundle : DecisionBundle
-        The model.
-    tested : HoldoutEvaluation
-        How it did.
-    without_refit : HoldoutEvaluation, optional
-        How the first fold's model did on the same rows.
-    """
+    """The model of a fold with its evaluation, and that of the first fold's model."""
 
     fold: BacktestFold
     scores: OutOfFold
     bundle: DecisionBundle
-    tested: HoldoutEvaluation
+    holdout: HoldoutEvaluation
     without_refit: HoldoutEvaluation | None = None

@@ -1,4 +1,4 @@
-"""Rows that are ready to be learnt from: features, labels and costs."""
+"""Rows prepared for a learner: features, labels and costs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows that are ready to be learnt from.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        What is still needed of the table: roles and costs.
-    features : FittedFeatures
-        What made the matrix.
-    matrix : DesignMatrix
-        One row a row of the dataset, with labels and the costs of mistakes.
-    costs : CostMatrix
-        Of the same rows.
-    findings : tuple of Finding
-        What was found at a glance at the table.
-    """
+    """Rows prepared for a learner; of the table, only the columns that are still needed."""
 
     dataset: Dataset
     features: FittedFeatures
@@ -49,8 +35,8 @@ class Prepared:
 def prepare_rows(
     dataset: Dataset, features: FittedFeatures, matrix: DesignMatrix, cost_model: CostModel
 ) -> Prepared:
-    """Give a matrix its labels and costs, and let go the columns behind it."""
-    protected_groups(dataset)  # too many levels are said before any work is done
+    """Add labels and costs to a matrix, and drop the columns it was computed from."""
+    protected_groups(dataset)  # refuses too many groups before any model is fitted
     costs = row_costs(cost_model, dataset)
     matrix = replace(
         matrix,
@@ -64,22 +50,8 @@ def prepare_rows(
 def prepare_split(
     dataset: Dataset, split: Split, settings: Settings, costs: CostModel, threads: int
 ) -> Prepared:
-    """Make the features of a split, after a look for columns that give the label away.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The table.
-    split : Split
-        Its blocks; the feature plan is fitted on the development window.
-    settings : Settings
-        Features, delay, audit.
-    costs : CostModel
-        What each outcome costs on each row.
-    threads : int
-        For features that look back.
-    """
-    blocks = [one.rows for one in (split.development, split.test) if len(one.rows)]
+    """Fit features on the development window, refuse leaks, and prepare all rows."""
+    blocks = [block.rows for block in (split.development, split.test) if len(block.rows)]
     features = fit_features(
         dataset,
         blocks[0],
@@ -87,31 +59,25 @@ def prepare_split(
         label_delay=settings.split.delay,
         never=frozenset(costs.columns),
     )
-    found = quick_audit(dataset, {*settings.features.drop, *settings.audit.allow})
+    findings = quick_audit(dataset, {*settings.features.drop, *settings.audit.allow})
     refuse_leaks(dataset, blocks, sorted(features.columns), settings.audit)
     prepared = prepare_rows(dataset, features, features.matrix(dataset, threads=threads), costs)
-    return replace(prepared, findings=found)
+    return replace(prepared, findings=findings)
 
 
 def drop_unused_columns(dataset: Dataset, cost_model: CostModel) -> Dataset:
-    """Keep those columns of a table alone that scores, costs and groups are made of."""
+    """Keep only the columns that scores, costs and groups are computed from."""
     roles = dataset.schema.roles
-    named = {
+    needed = {
         *(roles.label, roles.id, roles.time, roles.entity, roles.amount, roles.group),
         *cost_model.columns,
     }
-    kept = dataset.frame.select(sorted(name for name in named if name is not None))
-    return replace(dataset, frame=kept)
+    columns = sorted(name for name in needed if name is not None)
+    return replace(dataset, frame=dataset.frame.select(columns))
 
 
 def row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
-    """Say what each outcome costs on each row of a table.
-
-    Raises
-    ------
-    DataError
-        An amount or a cost is missing, or makes no sense.
-    """
+    """Compute the cost of each outcome on each row; a bad amount or cost raises `DataError`."""
     if cost_model.needs_amount:
         roles, rows = dataset.schema.roles, dataset.facts["row"].to_numpy()
         check_amounts(dataset.amount, roles.amount, rows)
@@ -119,6 +85,6 @@ def row_costs(cost_model: CostModel, dataset: Dataset) -> CostMatrix:
 
 
 def protected_groups(dataset: Dataset) -> Groups | None:
-    """Return the protected attribute of each row, or None where no column plays that role."""
+    """Return the protected attribute of each row; None where no column has that role."""
     name = dataset.schema.roles.group
     return None if name is None else read_groups(dataset.frame[name])

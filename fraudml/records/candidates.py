@@ -1,4 +1,4 @@
-"""What is compared: the scores that finished runs left behind, or those of bundles on one table."""
+"""What is compared: the scores of finished runs, or those of bundles on one table."""
 
 from __future__ import annotations
 
@@ -33,17 +33,7 @@ _ROW = ("id", "time", "entity", "amount", "label")
 
 @dataclass(frozen=True)
 class ScoredBlock:
-    """Rows with one model's scores and alerts.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The columns that costs are made of.
-    scored : ScoredFrame
-        With all labels known.
-    alert : ndarray of bool
-        What its policy decided.
-    """
+    """Rows with one model's scores and alerts; `frame` has the columns that costs need."""
 
     frame: pl.DataFrame
     scored: ScoredFrame
@@ -54,16 +44,8 @@ class ScoredBlock:
 class Candidate:
     """One model with its scores of the rows that all are compared on.
 
-    Parameters
-    ----------
-    name : str
-        The last part of its folder's path that tells it from the others.
-    folder : str
-        As the user named it.
-    blocks : tuple of ScoredBlock
-        One, or those of the folds of a backtest.
-    costs : CostModel, optional
-        What its outcomes cost; None where that stands in columns that are not there any more.
+    There is one block, or one a fold of a backtest; `costs` is None where they stand in columns
+    that the scores lack.
     """
 
     name: str
@@ -73,56 +55,31 @@ class Candidate:
 
 
 def from_runs(folders: Sequence[str]) -> tuple[list[Candidate], list[str]]:
-    """Read finished runs, and what a reader must know of how they differ.
-
-    Parameters
-    ----------
-    folders : sequence of str
-        Of `train`, `backtest` or `sweep`.
-
-    Raises
-    ------
-    DataError
-        A folder is missing, unfinished or no run, or the rows are not the same.
-    """
-    tables = [_read_scores(Path(folder).expanduser()) for folder in folders]
+    """Read finished runs, with notes on how they differ; other rows are refused."""
+    paths = [Path(folder).expanduser() for folder in folders]
+    tables = [_read_scores(path) for path in paths]
     for folder, table in zip(folders[1:], tables[1:], strict=True):
         _refuse_other_rows(tables[0], table, folders[0], folder)
-    settings = [read_config(Path(folder).expanduser() / "config.yaml") for folder in folders]
+    settings = [read_config(path / "config.yaml") for path in paths]
     dataset = _dataset(tables[0], settings[0].data)
-    contenders = [
-        Candidate(name, folder, _blocks(dataset, table), _run_costs(one))
-        for name, folder, table, one in zip(names(folders), folders, tables, settings, strict=True)
+    candidates = [
+        Candidate(name, folder, _blocks(dataset, table), _run_costs(config))
+        for name, folder, table, config in zip(
+            names(folders), folders, tables, settings, strict=True
+        )
     ]
     refused = [
-        f"The guard refused {one.name}: it has no bundle to score with."
-        for one in contenders
-        if not (Path(one.folder).expanduser() / "bundle").is_dir()
+        f"The guard refused {candidate.name}: it has no bundle to score with."
+        for candidate, path in zip(candidates, paths, strict=True)
+        if not (path / "bundle").is_dir()
     ]
-    return contenders, [*refused, *_cost_notes(contenders)]
+    return candidates, [*refused, *_cost_notes(candidates)]
 
 
 def from_bundles(
     folders: Sequence[str], data: DataSettings, threads: int
 ) -> tuple[list[Candidate], list[str]]:
-    """Score one table by some bundles; rows whose label is not known are left out.
-
-    Parameters
-    ----------
-    folders : sequence of str
-        Bundles, or the runs that wrote them.
-    data : DataSettings
-        The table and its roles.
-    threads : int
-        For scoring.
-
-    Raises
-    ------
-    BundleError
-        A bundle is damaged or unknown.
-    DataError
-        The table is wrong, or lacks what a bundle needs.
-    """
+    """Score one table by several bundles; rows without a known label are left out."""
     bundles = [read_bundle(bundle_folder(folder), threads) for folder in folders]
     plans = [bundle.features for bundle in bundles]
     keys = {key for plan in plans for key in plan.columns - plan.history.numbers}
@@ -131,29 +88,31 @@ def from_bundles(
     dataset = check_table(table, data)
     known = np.flatnonzero(dataset.label >= 0)
     order = dataset.facts["row"].to_numpy()[known]
-    contenders, notes = [], []
+    candidates, notes = [], []
     for name, folder, bundle in zip(names(folders), folders, bundles, strict=True):
-        made = Scorer(bundle).score(table)[order]
-        p = made["score"].to_numpy()
+        scores = Scorer(bundle).score(table)[order]
+        p = scores["score"].to_numpy()
         scored = score_rows(dataset, known, p, p)
-        block = ScoredBlock(dataset.frame[known], scored, made["alert"].to_numpy())
-        contenders.append(Candidate(name, folder, (block,), bundle.costs))
+        block = ScoredBlock(dataset.frame[known], scored, scores["alert"].to_numpy())
+        candidates.append(Candidate(name, folder, (block,), bundle.costs))
         notes += _overlap(name, bundle.record, dataset)
-    return contenders, [*notes, *_cost_notes(contenders)]
+    return candidates, [*notes, *_cost_notes(candidates)]
 
 
 def names(folders: Sequence[str]) -> list[str]:
-    """Return the shortest ends of paths that tell them apart; a bundle is called by its run.
+    """Return the shortest ends of paths that differ; a bundle is named by its run.
 
     Examples
     --------
     >>> names(["runs/a/bundle", "runs/b/bundle"]), names(["x/run", "y/run"])
     (['a', 'b'], ['x/run', 'y/run'])
     """
-    parts = [list(Path(folder).parts) for folder in folders]
-    parts = [one[:-1] if one[-1] == "bundle" and len(one) > 1 else one for one in parts]
-    for length in range(1, max(map(len, parts)) + 1):
-        short = ["/".join(one[-length:]) for one in parts]
+    paths = [Path(folder) for folder in folders]
+    paths = [
+        path.parent if path.name == "bundle" and len(path.parts) > 1 else path for path in paths
+    ]
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        short = ["/".join(path.parts[-length:]) for path in paths]
         if len(set(short)) == len(short):
             return short
     return list(folders)
@@ -165,20 +124,21 @@ def _read_scores(folder: Path) -> pl.DataFrame:
     partial = folder.with_name(folder.name + PARTIAL)
     if folder.name.endswith(PARTIAL):
         raise DataError(f"runs: '{folder}' is not finished. Compare it when the run has ended.")
-    found = [folder / name for name in _SCORES if (folder / name).exists()]
-    if not found or not (folder / "config.yaml").exists():
-        going = f" '{partial}' is not finished." if partial.exists() else ""
+    paths = [folder / name for name in _SCORES if (folder / name).exists()]
+    if not paths or not (folder / "config.yaml").exists():
+        unfinished = f" '{partial}' is not finished." if partial.exists() else ""
         raise DataError(
             f"runs: '{folder}' is no finished run of train, backtest or sweep: it has no "
-            f"{' or '.join(_SCORES)} beside a config.yaml.{going} For bundles write bundles=[…]."
+            f"{' or '.join(_SCORES)} beside a config.yaml.{unfinished} For bundles write "
+            "bundles=[…]."
         )
     try:
-        table = pl.read_parquet(found[0])
+        table = pl.read_parquet(paths[0])
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"'{found[0]}' cannot be read: {error}. Run it again.") from error
+        raise DataError(f"'{paths[0]}' cannot be read: {error}. Run it again.") from error
     missing = {*_ROW, "margin", "score", "alert"} - set(table.columns)
     if missing:
-        raise DataError(f"'{found[0]}' lacks {', '.join(sorted(missing))}. Run it again.")
+        raise DataError(f"'{paths[0]}' lacks {', '.join(sorted(missing))}. Run it again.")
     return table
 
 
@@ -186,27 +146,28 @@ def _refuse_other_rows(
     table: pl.DataFrame, other: pl.DataFrame, folder: str, other_folder: str
 ) -> None:
     columns = [*_ROW, *(("fold",) if "fold" in table.columns else ())]
-    says = "Train both on the same table with the same split, then compare."
+    step = "Train both on the same table with the same split, then compare."
     if table.height != other.height or ("fold" in table.columns) != ("fold" in other.columns):
         raise DataError(
             f"'{folder}' was tested on {table.height:,} rows and '{other_folder}' on "
-            f"{other.height:,} others. Models are compared on the same rows. {says}"
+            f"{other.height:,} others. Models are compared on the same rows. {step}"
         )
     for name in columns:
-        one, another = table[name], other[name]
-        if one.dtype != another.dtype and pl.Null not in (one.dtype, another.dtype):
-            differ = table.height
-        else:
-            differ = int((~one.eq_missing(another)).sum())
-        if differ:
+        if rows := _count_different(table[name], other[name]):
             raise DataError(
                 f"'{folder}' and '{other_folder}' were not tested on the same rows: {name} differs "
-                f"in {differ:,} of {table.height:,}. {says}"
+                f"in {rows:,} of {table.height:,}. {step}"
             )
 
 
+def _count_different(first: pl.Series, second: pl.Series) -> int:
+    if first.dtype != second.dtype and pl.Null not in (first.dtype, second.dtype):
+        return len(first)
+    return int((~first.eq_missing(second)).sum())
+
+
 def _dataset(table: pl.DataFrame, data: DataSettings) -> Dataset:
-    """Give scored rows their clock and their entities again."""
+    """Rebuild the dataset of scored rows: their clock and entities."""
     known = [name for name in _ROW if table[name].null_count() < table.height]
     if not table["id"].is_unique().all():  # the folds of a backtest may overlap
         known = [name for name in known if name != "id"]
@@ -218,13 +179,13 @@ def _dataset(table: pl.DataFrame, data: DataSettings) -> Dataset:
 
 
 def _blocks(dataset: Dataset, table: pl.DataFrame) -> tuple[ScoredBlock, ...]:
-    """Put one run's scores beside the rows, which are those of every run; a block a fold."""
+    """Join one run's scores to the rows, which all runs share; one block a fold."""
     own = table[dataset.facts["row"].to_numpy()]
     every = np.arange(len(dataset))
     blocks = [every]
     if "fold" in table.columns:
         folds = own["fold"].to_numpy()
-        blocks = [every[folds == one] for one in np.unique(folds)]
+        blocks = [every[folds == fold] for fold in np.unique(folds)]
     return tuple(_block(dataset, own, rows) for rows in blocks)
 
 
@@ -244,9 +205,9 @@ def _run_costs(settings: Settings) -> CostModel | None:
     return costs
 
 
-def _cost_notes(contenders: Sequence[Candidate]) -> list[str]:
-    first = contenders[0]
-    others = [one.name for one in contenders[1:] if one.costs != first.costs]
+def _cost_notes(candidates: Sequence[Candidate]) -> list[str]:
+    first = candidates[0]
+    others = [candidate.name for candidate in candidates[1:] if candidate.costs != first.costs]
     if not others:
         return []
     return [
@@ -256,7 +217,7 @@ def _cost_notes(contenders: Sequence[Candidate]) -> list[str]:
 
 
 def _overlap(name: str, record: dict[str, Any], dataset: Dataset) -> list[str]:
-    """Say where a bundle may have been fitted on rows of the table."""
+    """Note where a bundle may have been fitted on rows of the table."""
     end = record.get("data", {}).get("blocks", {}).get("development", {}).get("end")
     schema = dataset.schema
     first = dataset.facts["time"][0] if dataset.has_time else None
@@ -267,5 +228,5 @@ def _overlap(name: str, record: dict[str, Any], dataset: Dataset) -> list[str]:
         return []
     return [
         f"{name} was fitted on rows up to {end}, and this table begins at {start}: rows that it "
-        "has learnt from flatter it. Compare on later rows."
+        "has learnt from make it look better. Compare on later rows."
     ]

@@ -1,34 +1,31 @@
-"""The report of a run: facts out of its record and its details, drawn by the package `report`."""
+"""The report of a run: its record and report data in the shape that the package `report` draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from fraudml.config.settings import Settings
 from fraudml.data.clock import format_moment
-from fraudml.decisions.costs import DEFAULT_REVIEW_COST, CostModel, describe
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
-from fraudml.evaluation.probabilities import CalibrationVerdict
 from fraudml.evaluation.proof import sentence
-from fraudml.metrics import find_metric
 from fraudml.pipeline.evaluate import ReportData
-from fraudml.report.document import Document, Text
-from fraudml.report.facts import ModelFacts
+from fraudml.records.results import Backtest, Run, Study
+from fraudml.records.sentences import calibration_sentence, costs_sentence
+from fraudml.report.backtest import backtest_sentence, fold_sections
+from fraudml.report.document import Document, Plot, Section, Text
 from fraudml.report.html import to_html
 from fraudml.report.markdown import to_markdown
+from fraudml.report.model import ReportedModel
 from fraudml.report.sections import model_sections
 from fraudml.report.study import study_document
 from fraudml.report.summary import opening
-from fraudml.report.walks import backtest_sentence, fold_sections, sweep_sections
-
-if TYPE_CHECKING:
-    from fraudml.records.results import Backtest, Run, Study
+from fraudml.report.svg import to_svg
 
 
 def write_report(document: Document, folder: Path) -> None:
@@ -37,130 +34,94 @@ def write_report(document: Document, folder: Path) -> None:
     (folder / "report.md").write_text(to_markdown(document), encoding="utf-8")
 
 
-def document_of(run: Run | Backtest) -> Document:
-    """Return the report of a training or of a backtest.
-
-    Parameters
-    ----------
-    run : Run or Backtest
-        Finished; its model may have been refused.
-    """
-    from fraudml.records.results import Run
-
-    return run_document(run) if isinstance(run, Run) else backtest_document(run)
+def write_plots(plots: Sequence[Plot], path: Path) -> None:
+    """Write plots of a report as one SVG file of their own."""
+    path.write_text(to_svg(plots), encoding="utf-8")
 
 
 def run_document(run: Run) -> Document:
     """Return the report of a training that had a test block."""
     assert run.details is not None
     metrics, settings = run.metrics, run.settings
-    facts = model_facts(
+    model = _reported_model(
         settings,
         run.details,
         data=metrics["data"],
         blocks=metrics["data"]["blocks"],
         test=metrics["test"],
         policy=metrics["policy"],
-        decided=metrics["policy"]["test"],
+        alerts=metrics["policy"]["test"],
         calibration=metrics["calibration"],
         baselines=metrics["baselines"],
         proof=metrics["proof"],
         fairness=metrics["fairness"],
         guard=metrics["guard"],
-        findings=[(one.severity, one.message) for one in run.findings],
+        findings=[(finding.severity, finding.message) for finding in run.findings],
         versions=metrics["run"]["versions"],
         delay_kept=metrics["development"]["label_delay_kept"],
     )
-    subtitle = "A fraud model, judged on the test block of its training"
-    return Document(_title(settings), subtitle, opening(facts), model_sections(facts))
+    subtitle = "A fraud model, evaluated on the test block of its training"
+    return Document(_title(settings), subtitle, opening(model), model_sections(model))
 
 
-def backtest_document(done: Backtest) -> Document:
+def backtest_document(backtest: Backtest) -> Document:
     """Return the report of a backtest: fold by fold, then its last model."""
-    metrics, settings, last = done.metrics, done.settings, done.metrics["folds"][-1]
-    assert done.last.details is not None
-    evaluation = done.last.evaluation
-    facts = model_facts(
+    metrics, settings, holdout = backtest.metrics, backtest.settings, backtest.last
+    last = metrics["folds"][-1]
+    assert holdout.details is not None
+    model = _reported_model(
         settings,
-        done.last.details,
+        holdout.details,
         data=metrics["data"],
         blocks={"development": last["train"], "test": last},
-        test=evaluation.metrics("test"),
+        test=holdout.evaluation.metrics("test"),
         policy=last["policy"],
-        decided=evaluation.metrics("policy"),
-        calibration={**last["calibration"], "reliability": evaluation.reliability},
+        alerts=holdout.evaluation.metrics("policy"),
+        calibration={**last["calibration"], "reliability": holdout.evaluation.reliability},
         baselines=last["baselines"],
         proof=None,
-        fairness=done.last.fairness,
+        fairness=holdout.fairness,
         guard=metrics["guard"],
         findings=None,
         versions=metrics["run"]["versions"],
         delay_kept=last["development"]["label_delay_kept"],
     )
-    facts = replace(
-        facts,
-        over_time=_labelled(done.over_time, settings, last["start"]),
-        words={**facts.words, "whole": "over the test period of the last fold"},
+    model = replace(
+        model,
+        over_time=_labelled(backtest.over_time, settings, last["start"]),
+        texts={**model.texts, "period": "over the test period of the last fold"},
     )
     return Document(
         _title(settings),
-        "Fraud models, walked through time by a backtest",
-        (*opening(facts), Text(backtest_sentence(metrics))),
-        [*fold_sections(metrics, facts.level), *model_sections(facts)],
+        "Fraud models, evaluated period by period in a backtest",
+        (*opening(model), Text(backtest_sentence(metrics))),
+        [*fold_sections(metrics, model.level), *model_sections(model)],
     )
 
 
-def study_report(done: Study, settings: Settings) -> Document:
+def study_report(study: Study, settings: Settings) -> Document:
     """Return the report of a study."""
-    return study_document(
-        done.metrics, settings.run_name, settings.evaluation.level, _repeat(settings.command)
-    )
+    level, repeat = settings.evaluation.level, _repeat(settings.command)
+    return study_document(study.metrics, settings.run_name, level, repeat)
 
 
-def sweep_document(
-    chosen: Run | Backtest,
-    record: Mapping[str, Any],
-    trials: pl.DataFrame,
-    importance: Mapping[str, float],
-) -> Document:
-    """Return the report of a sweep: what the chosen model can do, and how it was found.
-
-    Parameters
-    ----------
-    chosen : Run or Backtest
-        The model of the chosen settings.
-    record, trials, importance
-        The content of `sweep.json`, of `trials.parquet`, and what explains the spread.
-    """
-    document = document_of(chosen)
-    lower = find_metric(record["objective"]).direction == "lower"
-    search = sweep_sections(record, trials, importance, lower_is_better=lower)
+def sweep_document(chosen: Run | Backtest, search: Section) -> Document:
+    """Return the report of a sweep: the report of the chosen model, after that of the search."""
+    document = run_document(chosen) if isinstance(chosen, Run) else backtest_document(chosen)
     subtitle = f"{document.subtitle}; its settings were chosen by a sweep"
-    return replace(document, subtitle=subtitle, sections=[*search, *document.sections])
+    return replace(document, subtitle=subtitle, sections=[search, *document.sections])
 
 
 def _title(settings: Settings) -> str:
     return f"{settings.run_name}: what the model can do"
 
 
-def model_facts(
+def _reported_model(
     settings: Settings, details: ReportData, *, delay_kept: bool, **record: Any
-) -> ModelFacts:
-    """Give the record of a model on a block its curves, its sentences and how to repeat it.
-
-    Parameters
-    ----------
-    settings : Settings
-        What decided it.
-    details : ReportData
-        Curves and drivers.
-    delay_kept : bool
-        Whether the out-of-fold steps kept the label delay.
-    **record
-        The parts of `metrics.json`, by the names of `ModelFacts`.
-    """
+) -> ReportedModel:
+    """Add curves, sentences and the command that repeats it to the record of a model on a block."""
     curves, drivers = details.curves, details.drivers
-    return ModelFacts(
+    return ReportedModel(
         name=settings.run_name,
         level=settings.evaluation.level,
         **record,
@@ -171,98 +132,65 @@ def model_facts(
         cost_always=curves.cost_always,
         drivers=drivers.table,
         explained=(drivers.rows, drivers.alerts),
-        words=_words(settings, details, record, delay_kept),
-        proof_words={name: sentence(one) for name, one in (record["proof"] or {}).items()},
+        texts=_texts(settings, details, record, delay_kept),
+        verdicts={name: sentence(proof) for name, proof in (record["proof"] or {}).items()},
         repeat=_repeat(settings.command),
     )
 
 
 def _labelled(periods: pl.DataFrame, settings: Settings, start: Any) -> pl.DataFrame:
-    """Call periods by their start as the table has it: a date, with the hour if need be, or a
-    number.
-    """
+    """Label periods by their start: a date, with the hour if need be, or a number."""
     if not periods.height:
         return periods
     if isinstance(start, str):
         short = "%Y-%m-%d" if periods["days"].to_numpy().min() >= 1 else "%m-%d %H:%M"
         return periods.with_columns(label=pl.col("start").dt.strftime(short))
     unit = settings.data.time_unit
-    moments = (format_moment(one, unit=unit, numeric=True) for one in periods["start"])
-    return periods.with_columns(label=pl.Series([f"{one:.6g}" for one in moments]))
+    moments = (format_moment(start, unit=unit, numeric=True) for start in periods["start"])
+    return periods.with_columns(label=pl.Series([f"{moment:.6g}" for moment in moments]))
 
 
-def _words(
-    settings: Settings, details: ReportData, record: Mapping[str, Any], delay_kept: bool
-) -> dict[str, str]:
-    constraint, fairness = record["policy"]["constraint"], record["fairness"]
-    words = {
-        "costs": costs_sentence(details.costs),
-        "calibration": _calibration(record["calibration"]),
-        "clusters": _clusters(details.clusters),
-        "cases": "" if settings.data.columns.entity is None else _CASES,
-        "delay": _delay(settings, delay_kept),
-        "whole": "over the whole block",
-    }
-    if constraint is not None:
-        words["promise"] = Constraint(**constraint).sentence()
-    if fairness["column"] is not None:
-        words["fairness"] = fairness_sentence(fairness)
-    if details.drivers.reason is not None:
-        words["no_drivers"] = details.drivers.reason
-    return words
-
-
-_OUTCOMES = {
-    "fp": "a false alert",
-    "fn": "a missed fraud",
-    "tp": "a caught fraud",
-    "tn": "a legitimate row that is left alone",
-}
 _CASES = " A card or customer that is alerted several times on a day is one alert of that day."
 
 
-def costs_sentence(costs: CostModel) -> str:
-    """Say in words what the outcomes cost."""
-    told = dict(describe(costs))
-    kind = told.pop("kind")
-    if kind == "card":
-        review = told["review_cost"]
-        cost = f"{DEFAULT_REVIEW_COST:g} (built in, not yours)" if review is None else f"{review}"
-        return f"a missed fraud costs its amount and an alert {cost}"
-    known = {name.partition("_")[0]: value for name, value in told.items() if value is not None}
-    each = [f"{_OUTCOMES[name]} costs {_price(value)}" for name, value in known.items()]
-    return ", ".join(each) + (" (columns of the table)" if kind == "columns" else "")
+def _texts(
+    settings: Settings, details: ReportData, record: Mapping[str, Any], delay_kept: bool
+) -> dict[str, str]:
+    constraint, fairness = record["policy"]["constraint"], record["fairness"]
+    texts = {
+        "costs": costs_sentence(details.costs),
+        "calibration": calibration_sentence(record["calibration"]),
+        "clusters": _clusters(details.clusters),
+        "cases": "" if settings.data.columns.entity is None else _CASES,
+        "delay": _delay(settings, delay_kept),
+        "period": "over the whole block",
+    }
+    if constraint is not None:
+        texts["constraint"] = Constraint(**constraint).sentence()
+    if fairness["column"] is not None:
+        texts["fairness"] = fairness_sentence(fairness)
+    if details.drivers.reason is not None:
+        texts["no_drivers"] = details.drivers.reason
+    return texts
 
 
-def _price(cost: Any) -> str:
-    """A number, the name of a column, or a fixed sum and a share of the amount."""
-    if not isinstance(cost, Mapping):
-        return f"{cost:g}" if isinstance(cost, int | float) else f"'{cost}'"
-    share = f" and {cost['share']:.0%} of the amount" if cost["share"] else ""
-    return f"{cost['fixed']:g}{share}"
-
-
-def _calibration(record: Mapping[str, Any]) -> str:
-    facts = {each.name: record[each.name] for each in fields(CalibrationVerdict)}
-    return CalibrationVerdict(**facts).sentence()
-
-
-def _clusters(drawn: str) -> str:
+def _clusters(clusters: str) -> str:
     """`4,990 × entity` in words."""
-    count, _, unit = drawn.partition(" × ")
+    count, _, unit = clusters.partition(" × ")
     if not unit:
         return "nothing: intervals were left out (evaluation.replicates=0)"
-    drawn_whole = {"entity": "entities (cards or customers)", "row": "rows"}
-    return f"draws of whole {drawn_whole.get(unit, f'blocks of time ({unit})')}, {count} of them"
+    units = {"entity": "entities (cards or customers)", "row": "rows"}
+    return f"draws of whole {units.get(unit, f'blocks of time ({unit})')}, {count} of them"
 
 
 def _delay(settings: Settings, kept: bool) -> str:
-    backtested = settings.command == "backtest"
-    delay = settings.backtest.delay(settings.split) if backtested else settings.split.delay
+    delay = settings.split.delay
+    if settings.command == "backtest":
+        delay = settings.backtest.delay(settings.split)
     hours = delay.total_seconds() / 3600
-    after = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
-    told = f"labels arrive within {after}" if hours else "labels are known at once"
-    return told if kept else f"{told} (the development window was too short to keep that)"
+    period = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
+    text = f"labels arrive within {period}" if hours else "labels are known at once"
+    return text if kept else f"{text} (the development window was too short to keep that)"
 
 
 def _repeat(command: str) -> str:

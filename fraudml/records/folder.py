@@ -1,4 +1,4 @@
-"""The run folder: all of a run in one place, moved there when it is whole."""
+"""The run folder: everything about a run in one place, moved there when it is complete."""
 
 from __future__ import annotations
 
@@ -8,34 +8,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from fraudml.bundle import write_bundle
+import polars as pl
+
+from fraudml.bundle import DecisionBundle, write_bundle
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
 from fraudml.errors import ConfigError
 from fraudml.files import PARTIAL, atomic_folder, machine_errors, write_json
 from fraudml.printable import PrintableFormatter
-from fraudml.records.backtest import over_time
-from fraudml.records.documents import backtest_document, run_document, study_report, write_report
-from fraudml.report.over_time import plot_over_time
-
-if TYPE_CHECKING:
-    from fraudml.records.results import Audit, Backtest, Run, Study
+from fraudml.records.documents import (
+    backtest_document,
+    run_document,
+    study_report,
+    write_plots,
+    write_report,
+)
+from fraudml.records.results import Audit, Backtest, Run, Study
+from fraudml.report.backtest import over_time_plots
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Where a run is written, and where it will stand.
-
-    Parameters
-    ----------
-    partial : Path
-        The folder to fill.
-    final : Path
-        Where it is moved when it is whole.
-    """
+    """The folder to fill, and where it is moved when it is complete."""
 
     partial: Path
     final: Path
@@ -43,43 +39,17 @@ class RunPaths:
 
 @contextmanager
 def run_folder(settings: Settings) -> Iterator[RunPaths]:
-    """Make the folder of a run, with its log; it takes its place when the block ends well.
-
-    Parameters
-    ----------
-    settings : Settings
-        `output_dir`, or `runs/<date>_<time>_<run_name>`.
-
-    Raises
-    ------
-    ConfigError
-        The folder exists.
-    MachineError
-        It cannot be written.
-    """
+    """Make the folder of a run, with its log; it takes its place when the block ends well."""
     stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{settings.run_name}"
     final = Path(settings.output_dir) if settings.output_dir else Path("runs") / stamp
     with atomic_folder(final) as partial, _logged(partial / "run.log"):
-        (partial / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
+        write_config(settings, partial)
         yield RunPaths(partial, final)
 
 
 @contextmanager
-def kept_folder(final: Path) -> Iterator[Path]:
-    """Give the folder of a run that goes on where it was ended; it takes its place at the end.
-
-    Parameters
-    ----------
-    final : Path
-        Where the folder belongs.
-
-    Raises
-    ------
-    ConfigError
-        It exists.
-    MachineError
-        It cannot be written.
-    """
+def resumable_folder(final: Path) -> Iterator[Path]:
+    """Give the folder of a run that can be resumed; it takes its place at the end."""
     if final.exists():
         raise ConfigError(
             f"output_dir: '{final}' exists and is no finished sweep. Choose another output_dir."
@@ -92,55 +62,54 @@ def kept_folder(final: Path) -> Iterator[Path]:
         partial.rename(final)
 
 
-def write_run(run: Run, place: RunPaths) -> Run:
-    """Write everything about a run but its log and config, and return it with its folder.
+def write_config(settings: Settings, folder: Path) -> None:
+    """Write the complete config of a run."""
+    (folder / "config.yaml").write_text(to_yaml(dump(settings)), encoding="utf-8")
 
-    Parameters
-    ----------
-    run : Run
-        What to write; without a bundle where the guard refused the model.
-    place : RunPaths
-        From `run_folder`.
-    """
-    write_json(place.partial / "metrics.json", run.metrics)
+
+def write_run(run: Run, paths: RunPaths) -> Run:
+    """Write everything about a run but its log and config, and return it with its folder."""
+    folder = paths.partial
+    write_json(folder / "metrics.json", run.metrics)
     if run.details is not None:  # a model that was refitted on all rows has none
-        run.test_scores.write_parquet(place.partial / "test_scores.parquet", row_group_size=125_000)
-        write_report(run_document(run), place.partial)
-    if run.bundle is not None:
-        write_bundle(run.bundle, place.partial / "bundle")
-    return replace(run, folder=str(place.final))
+        _write_scores(run.test_scores, folder / "test_scores.parquet")
+        write_report(run_document(run), folder)
+    _write_bundle(run.bundle, folder)
+    return replace(run, folder=str(paths.final))
 
 
-def write_backtest(done: Backtest, place: RunPaths) -> Backtest:
-    """Write everything about a backtest but its log and config, and return it with its folder.
-
-    Parameters
-    ----------
-    done : Backtest
-        What to write; without a bundle where the guard refused the last model.
-    place : RunPaths
-        From `run_folder`.
-    """
-    write_json(place.partial / "backtest.json", done.metrics)
-    done.scores.write_parquet(place.partial / "backtest_scores.parquet", row_group_size=125_000)
-    plot_over_time(over_time(done.metrics), place.partial / "over_time.png")
-    write_report(backtest_document(done), place.partial)
-    if done.bundle is not None:
-        write_bundle(done.bundle, place.partial / "bundle")
-    return replace(done, folder=str(place.final))
+def write_backtest(backtest: Backtest, paths: RunPaths) -> Backtest:
+    """Write everything about a backtest but its log and config, and return it with its folder."""
+    folder = paths.partial
+    write_json(folder / "backtest.json", backtest.metrics)
+    _write_scores(backtest.scores, folder / "backtest_scores.parquet")
+    level = backtest.settings.evaluation.level
+    write_plots(over_time_plots(backtest.metrics, level), folder / "over_time.svg")
+    write_report(backtest_document(backtest), folder)
+    _write_bundle(backtest.bundle, folder)
+    return replace(backtest, folder=str(paths.final))
 
 
-def write_study(done: Study, settings: Settings, place: RunPaths) -> Study:
-    """Write what a study found, and return it with its folder."""
-    write_json(place.partial / "study.json", done.metrics)
-    write_report(study_report(done, settings), place.partial)
-    return replace(done, folder=str(place.final))
+def write_study(study: Study, settings: Settings, paths: RunPaths) -> Study:
+    """Write the record and report of a study, and return it with its folder."""
+    write_json(paths.partial / "study.json", study.metrics)
+    write_report(study_report(study, settings), paths.partial)
+    return replace(study, folder=str(paths.final))
 
 
-def write_audit(done: Audit, place: RunPaths) -> Audit:
-    """Write what an audit found, and return it with its folder."""
-    write_json(place.partial / "audit.json", done.content)
-    return replace(done, folder=str(place.final))
+def write_audit(audit: Audit, paths: RunPaths) -> Audit:
+    """Write the findings of an audit, and return it with its folder."""
+    write_json(paths.partial / "audit.json", audit.content)
+    return replace(audit, folder=str(paths.final))
+
+
+def _write_scores(scores: pl.DataFrame, path: Path) -> None:
+    scores.write_parquet(path, row_group_size=125_000)
+
+
+def _write_bundle(bundle: DecisionBundle | None, folder: Path) -> None:
+    if bundle is not None:  # None where the guard refused the model
+        write_bundle(bundle, folder / "bundle")
 
 
 @contextmanager

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from fraudml.audit.finding import (
-    SEVERITIES,
-    Finding,
-    percent,
-    plural,
-)
+from fraudml.audit.finding import Finding
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError, RefusedError
 from fraudml.evaluation.guard import Verdict
 from fraudml.pipeline.evaluate import HoldoutEvaluation, ReportData
-from fraudml.records.backtest import backtest_table
-from fraudml.records.metrics import closing_table
-from fraudml.records.refit import refit_table
-from fraudml.records.study import study_table
+from fraudml.records.closing import (
+    audit_table,
+    backtest_table,
+    refit_table,
+    study_table,
+    train_table,
+)
+from fraudml.records.table import ClosingTable
 
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study.
-
-    Parameters
-    ----------
-    metrics : dict
-        What `study.json` holds.
-    folder : str, optional
-        Where it was written.
-    """
+    """A finished study; `metrics` is the content of `study.json`."""
 
     metrics: dict[str, Any]
     folder: str | None = None
 
-    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
-        """Return the title, the rows and the header of the ranked table."""
+    def summary(self) -> ClosingTable:
+        """Return the ranked table."""
         return study_table(self.metrics, self.folder)
 
 
@@ -53,11 +42,11 @@ class Run:
     Parameters
     ----------
     settings : Settings
-        What decided it, complete.
+        The complete settings.
     metrics : dict
-        What `metrics.json` holds.
+        The content of `metrics.json`.
     test_scores : DataFrame
-        What `test_scores.parquet` holds; nothing where a model was refitted on all rows.
+        The content of `test_scores.parquet`; empty where a model was refitted on all rows.
     verdict : Verdict
         The guard's.
     bundle : DecisionBundle, optional
@@ -65,7 +54,7 @@ class Run:
     details : ReportData, optional
         What the report shows besides; None where a model was refitted on all rows.
     findings : tuple of Finding
-        What was found at a glance at the table.
+        Findings of the quick audit of the table.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -82,18 +71,19 @@ class Run:
     @property
     def refusal(self) -> FraudmlError | None:
         """The error of a run whose model was refused."""
-        if self.verdict.passed:
-            return None
-        return RefusedError(f"The guard refused the model: {'; '.join(self.verdict.reasons)}.")
+        return _refusal("the model", self.verdict)
 
-    def summary(self) -> tuple[str, list[tuple[str, str]]]:
-        """Return a title and the rows of the closing table."""
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
         if "refit" in self.metrics:
             return refit_table(self.metrics, self.folder)
-        return closing_table(self.metrics, self.settings.evaluation.level, self.folder)
+        return train_table(self.metrics, self.settings.evaluation.level, self.folder)
 
 
-_SHOWN = 5
+def _refusal(subject: str, verdict: Verdict) -> FraudmlError | None:
+    if verdict.passed:
+        return None
+    return RefusedError(f"The guard refused {subject}: {'; '.join(verdict.reasons)}.")
 
 
 @dataclass(frozen=True)
@@ -105,7 +95,7 @@ class Audit:
     findings : tuple of Finding
         The worst first.
     content : dict
-        What `audit.json` holds.
+        The content of `audit.json`.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -114,29 +104,9 @@ class Audit:
     content: dict[str, Any]
     folder: str | None = None
 
-    def summary(self) -> tuple[str, list[tuple[str, str, str]], tuple[str, str, str]]:
-        """Return a title, the rows and the header of the closing table; of a kind, five at most."""
-        rows, frauds = self.content["data"]["rows"], self.content["data"]["frauds"]
-        of = "" if frauds is None else f", {frauds:,} frauds ({percent(frauds / max(rows, 1))})"
-        counts = Counter(one.severity for one in self.findings)
-        found = ", ".join(plural(counts[one], one) for one in SEVERITIES)
-        lines = list(_lines(self.findings))
-        if self.folder is not None:
-            lines.append(("", "all are in", self.folder))
-        return f"Audit of {rows:,} rows{of}: {found}", lines, ("", "kind", "what was found")
-
-
-def _lines(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str, str]]:
-    seen: Counter[tuple[str, str]] = Counter()
-    total = Counter((one.severity, one.kind) for one in findings)
-    for one in findings:
-        sort = (one.severity, one.kind)
-        seen[sort] += 1
-        kind = one.kind.replace("_", " ")
-        if seen[sort] <= _SHOWN:
-            yield one.severity, kind, one.message
-        elif seen[sort] == _SHOWN + 1:
-            yield one.severity, kind, f"and {total[sort] - _SHOWN:,} more like these"
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
+        return audit_table(self.findings, self.content["data"], self.folder)
 
 
 @dataclass(frozen=True)
@@ -146,19 +116,19 @@ class Backtest:
     Parameters
     ----------
     settings : Settings
-        What decided it, complete.
+        The complete settings.
     metrics : dict
-        What `backtest.json` holds.
+        The content of `backtest.json`.
     scores : DataFrame
-        What `backtest_scores.parquet` holds.
+        The content of `backtest_scores.parquet`.
     verdict : Verdict
         The guard's, on the last fold's model.
     bundle : DecisionBundle, optional
         That model; None where the guard refused it.
     last : HoldoutEvaluation
-        How it did, for the report.
+        Its evaluation, for the report.
     over_time : DataFrame
-        Its alerts and those of the models before it, period by period.
+        Alerts period by period, of the models of all folds.
     folder : str, optional
         Where everything was written; None where nothing was.
     """
@@ -175,12 +145,8 @@ class Backtest:
     @property
     def refusal(self) -> FraudmlError | None:
         """The error of a backtest whose last model was refused."""
-        if self.verdict.passed:
-            return None
-        return RefusedError(
-            f"The guard refused the last fold's model: {'; '.join(self.verdict.reasons)}."
-        )
+        return _refusal("the last fold's model", self.verdict)
 
-    def summary(self) -> tuple[str, list[tuple[str, ...]], tuple[str, ...]]:
-        """Return a title, the rows and the header of the closing table."""
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
         return backtest_table(self.metrics, self.folder)

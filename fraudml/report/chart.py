@@ -1,4 +1,4 @@
-"""What a plot is, before it is drawn: two axes and marks on them."""
+"""A plot before it is drawn: two axes and marks on them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ from typing import Literal
 Number = float | None
 """None leaves a gap."""
 
+Interval = tuple[float, float]
+Form = Literal["number", "percent"]
+
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis.
+    """One axis; without `low` and `high` it ends where the marks do, without `ticks` in steps.
 
-    Parameters
-    ----------
-    label : str
-        What it counts.
-    scale : {'linear', 'log'}
-        How values are placed; a log axis leaves out what is not above 0.
-    form : {'number', 'percent'}
-        How ticks are written.
-    low, high : float, optional
-        Where it ends; by default where the marks do.
-    ticks : sequence of (float, str), optional
-        Places and words, instead of round numbers; an axis of categories or dates.
+    `ticks` are places and texts, for an axis of categories or dates. A log axis leaves out values
+    that are not above 0.
     """
 
     label: str
     scale: Literal["linear", "log"] = "linear"
-    form: Literal["number", "percent"] = "number"
+    form: Form = "number"
     low: float | None = None
     high: float | None = None
     ticks: Sequence[tuple[float, str]] | None = None
@@ -38,25 +31,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points, with a band where its ends are known.
-
-    Parameters
-    ----------
-    x, y : sequence of float
-        The points; a None in `y` is a gap.
-    label : str
-        For the legend.
-    colour : int
-        Which of the palette's colours, from 0.
-    low, high : sequence of float, optional
-        The ends of the band.
-    dashed : bool
-        For what is there for comparison.
-    dots : bool
-        Whether each point is marked, with its ends as a bar instead of a band.
-    joined : bool
-        Whether there is a line at all.
-    """
+    """A line through points, with intervals as a band, or as bars where points have dots."""
 
     x: Sequence[float]
     y: Sequence[Number]
@@ -67,17 +42,18 @@ class Line:
     dashed: bool = False
     dots: bool = False
     joined: bool = True
+    opacity: float = 1.0
 
 
 @dataclass(frozen=True)
 class Spot:
-    """One point that stands out, with its ends both ways where they are known."""
+    """One highlighted point, with its intervals both ways where they are known."""
 
     x: float
     y: float
     label: str
-    x_ends: tuple[float, float] | None = None
-    y_ends: tuple[float, float] | None = None
+    x_interval: Interval | None = None
+    y_interval: Interval | None = None
     colour: int = 1
 
 
@@ -108,19 +84,26 @@ Mark = Line | Spot | Rule | Bar
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot.
-
-    Parameters
-    ----------
-    x, y : Axis
-        Its axes.
-    marks : sequence of Mark
-        In the order they are drawn.
-    height : int
-        In the units of the drawing, which is 460 wide.
-    """
+    """A plot; `height` is in the units of the drawing, which is 460 wide."""
 
     x: Axis
     y: Axis
     marks: Sequence[Mark] = field(default_factory=tuple)
     height: int = 270
+
+
+def ranked_bars(bars: Sequence[tuple[str, float, str, int]], axis: str) -> Chart:
+    """Draw shares as named bars, the first on top; each has a name, a share, a text, a colour."""
+    count = len(bars)
+    marks = [
+        Bar(count - 1 - position, 0.0, share, colour, text, name)
+        for position, (name, share, text, colour) in enumerate(bars)
+    ]
+    longest = max(share for _, share, _, _ in bars)
+    return Chart(
+        # Room for a text behind the longest bar.
+        Axis(axis, form="percent", low=0, high=1.3 * longest),
+        Axis("", ticks=(), low=-0.5, high=count - 0.3),
+        marks,
+        height=66 + 38 * count,
+    )

@@ -1,4 +1,4 @@
-"""The report of models side by side on the same rows."""
+"""The report of models compared on the same rows."""
 
 from __future__ import annotations
 
@@ -7,46 +7,51 @@ from typing import Any
 
 import polars as pl
 
-from fraudml.report.chart import Axis, Chart, Line
+from fraudml.report.chart import Axis, Chart
 from fraudml.report.document import Block, Code, Document, Notice, Plot, Section, Table, Text
-from fraudml.report.numbers import NONE, column, number, percent, probability, ranged, signed
+from fraudml.report.numbers import (
+    NONE,
+    column,
+    difference,
+    label,
+    number,
+    percent,
+    probability,
+    ranged,
+)
+from fraudml.report.plots import alert_axis, curve, thinned
 
-_COLOURS = 5
-_ROWS = 15
+_COLOURS = (0, 1, 3, 4, 2)
+_CURVE_ROWS = 15
 _HEADLINES = ("average_precision", "value_recall", "cost")
 """Metrics whose difference stands in the first paragraph; all stand in the tables."""
 
+Record = Mapping[str, Any]
+
 
 def comparison_document(
-    record: Mapping[str, Any], curves: Mapping[str, pl.DataFrame], repeat: str
+    record: Record, curves: Mapping[str, pl.DataFrame], repeat: str
 ) -> Document:
     """Return the report of a comparison.
 
-    Parameters
-    ----------
-    record : mapping
-        The content of `compare.json`.
-    curves : mapping
-        By model, its `by_threshold` from `evaluation.curves`; may be empty.
-    repeat : str
-        The command that repeats it.
+    `record` is the content of `compare.json`; `curves` has by model its `by_threshold` of
+    `evaluation.curves`, and may be empty; `repeat` is the command that repeats it.
     """
     names = list(record["models"])
     notes = (Notice("Before you read on", tuple(record["notes"])),) if record["notes"] else ()
-    where = f"{record['rows']:,} rows, {record['frauds']:,} of them frauds"
-    told = [Text(verdict(record, one, other), lead=True) for one, other in _pairs(record)]
+    rows = f"{record['rows']:,} rows, {record['frauds']:,} of them frauds"
+    verdicts = [Text(verdict(record, *pair), lead=True) for pair in _pairs(record)]
     caution = Text(
-        f"All models are judged on the same {where}; ranges are {100 * record['level']:g} %, "
-        f"from draws of whole clusters ({record['clusters']}), and each difference is paired. "
+        f"All models are evaluated on the same {rows}; intervals are {100 * record['level']:g} %, "
+        f"bootstrapped by cluster ({record['clusters']}), and each difference is paired. "
         "'Probability better' is the share of replicates in which the model that looks better is "
-        "better. With many "
-        "metrics one or another range leaves 0 out by chance. "
+        "better. With many metrics one or another interval excludes 0 by chance. "
         f"Costs: {record['costs']}."
     )
     return Document(
         f"{_and(names)}, side by side",
-        f"A comparison on the same {where}",
-        (*notes, *told, caution),
+        f"A comparison on the same {rows}",
+        (*notes, *verdicts, caution),
         [
             Section("Every metric", (_values(record, names),)),
             Section("Every difference", tuple(_differences(record))),
@@ -56,142 +61,112 @@ def comparison_document(
     )
 
 
-def verdict(record: Mapping[str, Any], one: str, other: str) -> str:
+def verdict(record: Record, first: str, second: str) -> str:
     """Say which of two models is better for what, and with what probability."""
-    metrics = record["metrics"]
-    found = {
+    pairs = {
         name: pair
-        for name, entry in metrics.items()
+        for name, entry in record["metrics"].items()
         for pair in entry["pairs"]
-        if (pair["first"], pair["second"]) == (one, other)
+        if (pair["first"], pair["second"]) == (first, second)
     }
     sentences = []
-    for better, worse in ((one, other), (other, one)):
+    for better, worse in ((first, second), (second, first)):
         ahead = [
-            f"{_words(name)} by {_lead(pair)}" if name in _HEADLINES else _words(name)
-            for name, pair in found.items()
+            f"{label(name)} by {_lead(pair)}" if name in _HEADLINES else label(name)
+            for name, pair in pairs.items()
             if pair["better"] == better
         ]
         if ahead:
             sentences.append(f"{better} is better than {worse} in {_and(ahead)}.")
-    open_ = [
-        _words(name)
-        for name, pair in found.items()
-        if pair["better"] is None and pair["probability_better"] is not None
-    ]
-    if open_:
-        sentences.append(f"Nothing tells {one} and {other} apart in {_and(open_)}.")
-    return " ".join(sentences) or f"{one} and {other} cannot be compared: no metric has a range."
+    undecided = [label(name) for name, pair in pairs.items() if _better(pair) == "undecided"]
+    if undecided:
+        sentences.append(f"Undecided between {first} and {second}: {_and(undecided)}.")
+    return " ".join(sentences) or (
+        f"{first} and {second} cannot be compared: no metric has an interval."
+    )
 
 
-def _lead(pair: Mapping[str, Any]) -> str:
-    """By how much the better one is better, without a sign."""
-    ends = sorted(abs(pair[end]) for end in ("low", "high"))
-    return ranged({"value": abs(pair["difference"]), "low": ends[0], "high": ends[1]})
+def _better(pair: Record) -> str:
+    undecided = "undecided" if pair["probability_better"] is not None else NONE
+    return pair["better"] or undecided
 
 
-def _pairs(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    first = next(iter(record["metrics"].values()))
-    return [(pair["first"], pair["second"]) for pair in first["pairs"]]
+def _lead(pair: Record) -> str:
+    """By how much the better model is better, without a sign."""
+    low, high = sorted(abs(pair[end]) for end in ("low", "high"))
+    return ranged({"value": abs(pair["difference"]), "low": low, "high": high})
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def comparison_cells(pair: Record) -> tuple[str, str, str]:
+    """Return the difference, the better model and its probability, for a row of a table."""
+    return difference(pair), _better(pair), probability(pair["probability_better"])
+
+
+def _pairs(record: Record) -> list[tuple[str, str]]:
+    entry = next(iter(record["metrics"].values()))
+    return [(pair["first"], pair["second"]) for pair in entry["pairs"]]
 
 
 def _and(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _difference(pair: Mapping[str, Any]) -> str:
-    return ranged({**pair, "value": pair["difference"]}, signed)
-
-
-def _values(record: Mapping[str, Any], names: list[str]) -> Table:
+def _values(record: Record, names: list[str]) -> Table:
     better = {"higher": "more", "lower": "less", "none": NONE}
-    return Table(
-        "Each model by itself",
-        ("metric", "better is", *names),
-        tuple(
-            (
-                _words(name),
-                better[entry["direction"]],
-                *(ranged(entry["values"][one]) for one in names),
-            )
-            for name, entry in record["metrics"].items()
-        ),
-        words=(1,),
-    )
-
-
-def _differences(record: Mapping[str, Any]) -> Iterator[Block]:
-    for position, (one, other) in enumerate(_pairs(record)):
-        rows = []
-        for name, entry in record["metrics"].items():
-            pair = entry["pairs"][position]
-            rows.append(
-                (
-                    _words(name),
-                    _difference(pair),
-                    pair["better"]
-                    or ("undecided" if pair["probability_better"] is not None else NONE),
-                    probability(pair["probability_better"]),
-                )
-            )
-        yield Table(
-            f"{one} minus {other}",
-            ("metric", "difference", "better", "probability better"),
-            tuple(rows),
-            words=(2,),
+    rows = (
+        (
+            label(name),
+            better[entry["direction"]],
+            *(ranged(entry["values"][model]) for model in names),
         )
+        for name, entry in record["metrics"].items()
+    )
+    header = ("metric", "better is", *names)
+    return Table("Each model by itself", header, tuple(rows), words=(1,))
+
+
+def _differences(record: Record) -> Iterator[Block]:
+    for position, (first, second) in enumerate(_pairs(record)):
+        rows = (
+            (label(name), *comparison_cells(entry["pairs"][position]))
+            for name, entry in record["metrics"].items()
+        )
+        header = ("metric", "difference", "better", "probability better")
+        yield Table(f"{first} minus {second}", header, tuple(rows), words=(2,))
 
 
 def _curves(curves: Mapping[str, pl.DataFrame]) -> Iterator[Plot]:
     if not curves:
         return
-    plots = [("Precision over recall", "recall", "precision", "linear")]
     tables = list(curves.values())
-    pace = _pace(tables)
+    alerts = alert_axis(*tables)
+    recall = Axis("recall", form="percent", low=0, high=1)
+    yield _curve_plot("Precision over recall", curves, ("recall", "precision"), recall)
+    count = Axis(label(alerts), "log")
     if all(table["value_recall"].null_count() == 0 for table in tables):
-        plots.append(("Money found with so many alerts", pace, "value_recall", "log"))
-    plots.append(("Frauds found with so many alerts", pace, "recall", "log"))
-    for title, x, y, scale in plots:
-        share = scale == "linear"
-        yield Plot(
-            title,
-            "One line a model, with its band; bands that overlap may still differ, as they are not "
-            "paired.",
-            Chart(
-                Axis(_words(x), "linear", "percent", 0, 1) if share else Axis(_words(x), "log"),
-                Axis(_words(y), form="percent", low=0, high=1),
-                [_line(table, x, y, name, i) for i, (name, table) in enumerate(curves.items())],
-            ),
-            _table(curves, x, y, title),
+        yield _curve_plot(
+            "Money found with so many alerts", curves, (alerts, "value_recall"), count
         )
+    yield _curve_plot("Frauds found with so many alerts", curves, (alerts, "recall"), count)
 
 
-def _pace(tables: list[pl.DataFrame]) -> str:
-    known = all(table["alerts_per_day"].null_count() == 0 for table in tables)
-    return "alerts_per_day" if known else "alerts"
-
-
-def _line(table: pl.DataFrame, x: str, y: str, name: str, position: int) -> Line:
-    return Line(
-        table[x].to_list(),
-        table[y].to_list(),
-        name,
-        (0, 1, 3, 4, 2)[position % _COLOURS],
-        table[f"{y}_low"].to_list(),
-        table[f"{y}_high"].to_list(),
+def _curve_plot(
+    title: str, curves: Mapping[str, pl.DataFrame], columns: tuple[str, str], axis: Axis
+) -> Plot:
+    x, y = columns
+    lines = [
+        curve(table, x, y, name, _COLOURS[position % len(_COLOURS)])
+        for position, (name, table) in enumerate(curves.items())
+    ]
+    rows = tuple(
+        (name, f"{row['threshold']:.3g}", number(row[x]), column(row, y, percent))
+        for name, table in curves.items()
+        for row in thinned(table, _CURVE_ROWS).iter_rows(named=True)
     )
-
-
-def _table(curves: Mapping[str, pl.DataFrame], x: str, y: str, title: str) -> Table:
-    rows = []
-    for name, table in curves.items():
-        steps = {round(i * (table.height - 1) / (_ROWS - 1)) for i in range(_ROWS)}
-        rows += [
-            (name, f"{row['threshold']:.3g}", number(row[x]), column(row, y, percent))
-            for row in table[sorted(steps)].iter_rows(named=True)
-        ]
-    return Table(title, ("model", "threshold", _words(x), _words(y)), tuple(rows))
+    return Plot(
+        title,
+        "One line a model, with its band; bands that overlap may still differ, as they are not "
+        "paired.",
+        Chart(axis, Axis(label(y), form="percent", low=0, high=1), lines),
+        Table(title, ("model", "threshold", label(x), label(y)), rows),
+    )

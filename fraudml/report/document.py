@@ -1,7 +1,4 @@
-"""What a report is made of, whatever it is written as: sections of text, tables and plots.
-
-`html` and `markdown` write the same document, so that both say the same.
-"""
+"""A report as sections of text, tables and plots; `html` and `markdown` write the same document."""
 
 from __future__ import annotations
 
@@ -13,15 +10,7 @@ from fraudml.report.chart import Chart
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph of plain words.
-
-    Parameters
-    ----------
-    words : str
-        Escaped where it is written.
-    lead : bool
-        Whether it is the one that everybody reads.
-    """
+    """A paragraph; `lead` marks the one that everybody reads."""
 
     words: str
     lead: bool = False
@@ -29,15 +18,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that must not be passed over.
-
-    Parameters
-    ----------
-    title : str
-        What it is.
-    lines : tuple of str
-        What it says.
-    """
+    """A warning with its lines."""
 
     title: str
     lines: tuple[str, ...]
@@ -45,19 +26,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is what a row is about, the others are numbers or words.
-
-    Parameters
-    ----------
-    caption : str
-        What it shows.
-    header : tuple of str
-        One name a column.
-    rows : tuple of tuple of str
-        The cells.
-    words : tuple of int
-        Columns besides the first that hold words, and are set as such.
-    """
+    """A table; the first column names a row, the others hold numbers or, in `words`, text."""
 
     caption: str
     header: tuple[str, ...]
@@ -67,17 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot with its title, what it shows in words, and its numbers as a table.
-
-    Parameters
-    ----------
-    title, description : str
-        For those who see it, and those who do not.
-    chart : Chart
-        What is drawn.
-    table : Table
-        The same in numbers.
-    """
+    """A plot with its title, a description in words, and its numbers as a table."""
 
     title: str
     description: str
@@ -87,7 +46,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Code:
-    """Commands, to be copied."""
+    """Commands to copy."""
 
     text: str
 
@@ -97,15 +56,7 @@ Block = Text | Notice | Table | Plot | Code
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report under a heading.
-
-    Parameters
-    ----------
-    title : str
-        The heading.
-    blocks : tuple of Block
-        In order.
-    """
+    """A part of a report under a heading."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -113,19 +64,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A report.
-
-    Parameters
-    ----------
-    title : str
-        What it is about.
-    subtitle : str
-        The kind of report, and on what.
-    opening : tuple of Block
-        What stands before the first heading.
-    sections : sequence of Section
-        In order; one without blocks is left out.
-    """
+    """A report; `opening` stands before the first heading, sections without blocks are left out."""
 
     title: str
     subtitle: str
@@ -134,5 +73,5 @@ class Document:
 
     @property
     def filled(self) -> list[Section]:
-        """The sections that have something to say."""
+        """The sections that have blocks."""
         return [section for section in self.sections if section.blocks]

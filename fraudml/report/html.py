@@ -1,42 +1,36 @@
-"""Writes a document as one HTML page that asks for nothing else: no script, no font, no picture."""
+"""Writes a document as one HTML page that loads nothing: no script, no font, no picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
 
 from fraudml.report.document import Block, Code, Document, Notice, Plot, Table, Text
 from fraudml.report.escape import escape
-from fraudml.report.svg import draw, legend
+from fraudml.report.svg import css, draw, legend
 
-_NO_PICTURE = "data:,"
-"""An icon that is nothing, so that a browser does not ask for one."""
+_NO_ICON = "data:,"
+"""An empty icon, so that a browser does not request one."""
 
 
 def to_html(document: Document) -> str:
-    """Return a whole page; every text of the document is escaped.
-
-    Parameters
-    ----------
-    document : Document
-        What to write.
-    """
-    style = files("fraudml.report").joinpath("page.css").read_text(encoding="utf-8")
+    """Return a whole page; every text of the document is escaped."""
+    style = css("plot") + css("page")
     sections = document.filled
     links = "".join(
-        f'<li><a href="#s{i}">{escape(one.title)}</a></li>' for i, one in enumerate(sections)
+        f'<li><a href="#s{i}">{escape(section.title)}</a></li>'
+        for i, section in enumerate(sections)
     )
     opening = "".join(_blocks(document.opening, "o"))
     body = "".join(
-        f'<section aria-labelledby="s{i}"><h2 id="s{i}">{escape(one.title)}</h2>'
-        f"{''.join(_blocks(one.blocks, f'p{i}'))}</section>\n"
-        for i, one in enumerate(sections)
+        f'<section aria-labelledby="s{i}"><h2 id="s{i}">{escape(section.title)}</h2>'
+        f"{''.join(_blocks(section.blocks, f'p{i}'))}</section>\n"
+        for i, section in enumerate(sections)
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f'<link rel="icon" href="{_NO_PICTURE}">\n'
+        f'<link rel="icon" href="{_NO_ICON}">\n'
         f"<title>{escape(document.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#main">Skip to the report</a>\n'
         f"<header><h1>{escape(document.title)}</h1><p>{escape(document.subtitle)}</p></header>\n"
@@ -62,8 +56,8 @@ def _block(block: Block, name: str) -> str:
                 f"<strong>{escape(block.title)}</strong></p><ul>{lines}</ul></aside>"
             )
         case Code():
-            text = escape(block.text, lines=True)
             label = "Commands that repeat it"
+            text = escape(block.text, lines=True)
             return f'<pre tabindex="0" aria-label="{label}"><code>{text}</code></pre>'
         case Plot():
             return _plot(block, name)
@@ -72,7 +66,7 @@ def _block(block: Block, name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A number, and its range apart, so that a line breaks between them alone."""
+    """A number, and its interval apart, so that a line breaks between them alone."""
     value, space, rest = escape(text).partition(" (")
     if not space or " to " not in rest:
         return escape(text)
@@ -80,15 +74,15 @@ def _cell(text: str) -> str:
 
 
 def _plot(plot: Plot, name: str) -> str:
-    drawn = draw(plot.chart, title=plot.title, description=plot.description, name=name)
-    named = "".join(
+    drawing = draw(plot.chart, title=plot.title, description=plot.description, name=name)
+    entries = "".join(
         f'<li><span class="w {kind} c{colour}" aria-hidden="true"></span>{escape(words)}</li>'
         for kind, colour, words in legend(plot.chart)
     )
-    listed = f'<ul class="legend">{named}</ul>' if named else ""
+    legend_ = f'<ul class="legend">{entries}</ul>' if entries else ""
     return (
         f"<figure><figcaption><strong>{escape(plot.title)}</strong> "
-        f"{escape(plot.description)}</figcaption>{drawn}{listed}"
+        f"{escape(plot.description)}</figcaption>{drawing}{legend_}"
         f"<details><summary>The numbers of this plot</summary>{_table(plot.table)}</details>"
         "</figure>"
     )

@@ -10,13 +10,7 @@ from fraudml.report.escape import escape
 
 
 def to_markdown(document: Document) -> str:
-    """Return the document as Markdown; what a text has of markup is escaped.
-
-    Parameters
-    ----------
-    document : Document
-        What to write.
-    """
+    """Return the document as Markdown; markup inside texts is escaped."""
     parts = [f"# {_plain(document.title)}", _plain(document.subtitle)]
     parts += [_block(block) for block in document.opening]
     for section in document.filled:

@@ -1,4 +1,4 @@
-"""How numbers are written in a report."""
+"""How numbers are written: in a report, in Markdown and on the terminal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 NONE = "–"
-"""What stands where there is no number."""
+"""Written where there is no number."""
+
+Write = Callable[[float | None], str]
+
+
+def label(name: str) -> str:
+    """Write the name of a metric or key in words."""
+    return name.replace("_", " ")
 
 
 def number(value: float | None) -> str:
-    """Write a number with about three digits that count.
+    """Write a number with about three significant digits.
 
     Examples
     --------
@@ -59,7 +66,7 @@ def signed(value: float | None) -> str:
 
 
 def probability(share: float | None) -> str:
-    """Write the share of draws that say the same; draws cannot say that something is certain.
+    """Write the share of replicates that agree; replicates cannot show certainty.
 
     Examples
     --------
@@ -69,19 +76,11 @@ def probability(share: float | None) -> str:
     return "over 99 %" if share is not None and share > 0.995 else percent(share)
 
 
-def ranged(
-    entry: Mapping[str, Any], write: Callable[[float | None], str] = number, *, per: float = 1.0
-) -> str:
-    """Write a value with its range, or say why there is none; its width says how many digits.
+def ranged(entry: Mapping[str, Any], write: Write = number, *, per: float = 1.0) -> str:
+    """Write a value with its interval, whose width sets the digits, or why there is no value.
 
-    Parameters
-    ----------
-    entry : mapping
-        `value`, and where there are any `low`, `high` and `reason`.
-    write : callable
-        `number`, `percent` or `signed`; what a value without a range is written by, too.
-    per : float
-        What a value is multiplied by, as 100 for 'of 100 alerts'.
+    `entry` has `value` and, where there are any, `low`, `high` and `reason`; values are multiplied
+    by `per`.
 
     Examples
     --------
@@ -98,24 +97,49 @@ def ranged(
         return f"{NONE} ({entry['reason']})" if entry.get("reason") else NONE
     if entry.get("low") is None:
         return write(per * entry["value"])
-    size = per * (100 if write is percent else 1)
-    value, low, high = (size * entry[end] for end in ("value", "low", "high"))
-    digits = _digits(high - low)
+    scale = per * (100 if write is percent else 1)
+    numbers = [scale * entry[end] for end in ("value", "low", "high")]
+    digits = _digits(numbers[2] - numbers[1])
     sign = "+" if write is signed else ""
-    texts = (f"{one:{sign},.{digits}f}".replace("-", "−") for one in (value, low, high))
-    first, *ends = texts
-    return f"{first}{' %' if write is percent else ''} ({' to '.join(ends)})"
+    value, low, high = (f"{each:{sign},.{digits}f}".replace("-", "−") for each in numbers)
+    return f"{value}{' %' if write is percent else ''} ({low} to {high})"
 
 
 def _digits(width: float) -> int:
-    """Decimals that show two digits of a range."""
+    """Decimals that show two digits of an interval."""
     return 0 if width <= 0 else min(max(1 - math.floor(math.log10(width)), 0), 8)
 
 
-def column(row: Mapping[str, Any], name: str, write: Callable[[float | None], str] = number) -> str:
-    """Write a number of a row of a table that has its ends beside it."""
-    ends = {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
-    return ranged(ends, write)
+def point(entry: Mapping[str, Any], write: Write = number) -> str:
+    """Write a value without its interval, or why there is none."""
+    return ranged({**entry, "low": None}, write)
+
+
+def difference(entry: Mapping[str, Any]) -> str:
+    """Write a signed difference with its interval; its value stands under `difference`."""
+    return ranged({**entry, "value": entry["difference"]}, signed)
+
+
+def mean_sd(mean: float | None, sd: float | None, write: Write = number) -> str:
+    """Write a mean with its standard deviation, whose size sets the digits.
+
+    Examples
+    --------
+    >>> mean_sd(0.9312, 0.0197), mean_sd(0.156, 0.0748, percent), mean_sd(0.5, 0.0)
+    ('0.931 ± 0.020', '15.6 ± 7.5 %', '0.500 ± 0')
+    """
+    if mean is None or not sd:
+        return NONE if mean is None else f"{write(mean)} ± 0"
+    scale, unit = (100, " %") if write is percent else (1, "")
+    digits = _digits(scale * sd)
+    return f"{scale * mean:,.{digits}f} ± {scale * sd:,.{digits}f}{unit}"
+
+
+def column(row: Mapping[str, Any], name: str, write: Write = number) -> str:
+    """Write a cell of a table with its interval, which stands in `<name>_low` and `<name>_high`."""
+    return ranged(
+        {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}, write
+    )
 
 
 def short(value: float) -> str:

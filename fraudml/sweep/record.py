@@ -1,20 +1,20 @@
-"""What a sweep says about itself: `sweep.json`, the winner as an experiment, the closing table."""
+"""The content of `sweep.json`, and the winner as an experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.text import to_yaml
-from fraudml.records.metrics import value_text
+from fraudml.records.metrics import SCHEMA_VERSION
 from fraudml.records.results import Backtest, Run
 from fraudml.sweep.trials import Trials
 
-SCHEMA_VERSION = 1
-"""Raised when a reader of `sweep.json` would misread it."""
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 def sweep_record(
@@ -25,11 +25,13 @@ def sweep_record(
     seconds: float,
 ) -> dict[str, Any]:
     """Return the content of `sweep.json`."""
-    best = trials.best
+    best, metrics = trials.best, chosen.metrics
     assert best is not None, "a sweep without a value raises before"
-    found = chosen.metrics
     objectives = settings.sweep.objectives(settings.objective)
-    test = found["test"] if isinstance(chosen, Run) else found["mean"]
+
+    def values(trial: FrozenTrial) -> dict[str, float]:
+        return dict(zip(objectives, trial.values, strict=True))
+
     return {
         "schema_version": SCHEMA_VERSION,
         "trials": trials.counts(),
@@ -37,54 +39,22 @@ def sweep_record(
         "best": {
             "trial": best.number,
             "value": best.values[0],
-            "values": dict(zip(objectives, best.values, strict=True)),
+            "values": values(best),
             "blocks": best.user_attrs["values"],
             "overrides": list(overrides),
         },
         "pareto_front": [
             {
-                "trial": one.number,
-                "values": dict(zip(objectives, one.values, strict=True)),
-                "overrides": list(one.user_attrs["overrides"]),
+                "trial": trial.number,
+                "values": values(trial),
+                "overrides": list(trial.user_attrs["overrides"]),
             }
-            for one in trials.pareto_front
+            for trial in trials.pareto_front
         ],
-        "test": test,
-        "guard": found["guard"],
+        "test": metrics["test"] if isinstance(chosen, Run) else metrics["mean"],
+        "guard": metrics["guard"],
         "spent": {"seconds": round(seconds, 2), "money": settings.budget.money(seconds)},
     }
-
-
-def sweep_table(record: dict[str, Any], folder: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the title and the rows that end a sweep on the terminal."""
-    best = record["best"]
-    counts = ", ".join(f"{count} {state}" for state, count in record["trials"].items())
-    spent = f"{record['spent']['seconds']:.0f} s"
-    if record["spent"]["money"] is not None:
-        spent += f", {record['spent']['money']:.2f} in money"
-    guard, pareto_front = record["guard"], len(record["pareto_front"])
-    rows = [
-        ("trials", counts),
-        ("chosen", " ".join(best["overrides"])),
-        *(
-            row
-            for name, value in best["values"].items()
-            for row in (
-                (f"{name.replace('_', ' ')} of the trial", f"{value:.4f}"),
-                ("the same on test", value_text(_entry(record["test"], name), "{:.4f}")),
-            )
-        ),
-        *([("trials that none beats", f"{pareto_front}")] if len(best["values"]) > 1 else []),
-        ("spent", spent),
-        ("guard", "passed" if guard["passed"] else "refused: " + "; ".join(guard["reasons"])),
-        ("everything is in", folder),
-    ]
-    return "The chosen of all trials; a winner's own value flatters it", rows
-
-
-def _entry(test: dict[str, Any], name: str) -> dict[str, Any]:
-    entry = test.get(name)
-    return entry if isinstance(entry, dict) else {"value": entry, "reason": "not measured"}
 
 
 def write_winner(folder: Path, base: Settings, winner: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Doctor: what this machine is and has, for a person to paste into an issue.
+"""Doctor: describe this machine, for a person to paste into an issue.
 
 It reads no table and no config of the user's, and of the environment's variables only those below:
 none holds a credential. The home folder is written `~`.
@@ -24,7 +24,8 @@ from fraudml.config.targets import EXTRAS
 from fraudml.learners.probe import device_problem
 from fraudml.learners.protocol import Learner
 from fraudml.machine import granted_memory_mb, granted_threads, machine_memory_mb, versions
-from fraudml.progress import Progress, silent
+from fraudml.progress import Progress, silent, stage
+from fraudml.records.table import ClosingTable, closing_table
 
 Row = tuple[str, str]
 
@@ -40,57 +41,43 @@ _VARIABLES = (
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is there.
-
-    Parameters
-    ----------
-    rows : list of (str, str)
-        What it is about, and what was found.
-    """
+class MachineReport:
+    """What this machine is and has."""
 
     rows: list[Row]
 
-    def summary(self) -> tuple[str, list[Row]]:
-        """Return a title and the rows of the table."""
-        return "This machine, as fraudml sees it", self.rows
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
+        return closing_table("This machine, as fraudml sees it", self.rows)
 
 
-def run(settings: Settings, *, progress: Progress = silent) -> Found:
-    """Run the command: look at versions, devices, cores, memory, folders and extras.
+def run(settings: Settings, *, progress: Progress = silent) -> MachineReport:
+    """Run the command: report versions, devices, cores, memory, folders and extras.
 
     Each device of each learner is tried by a tiny fit in a process of its own: some seconds, and
     half a minute where OpenCL compiles its kernels for the first time.
-
-    Parameters
-    ----------
-    settings : Settings
-        `threads`, and where runs would be written.
-    progress : Progress
-        Whom to tell where it is.
     """
-    progress("look", 0.0)
-    rows = [
-        ("system", platform.platform()),
-        ("config files", _said(packaged_conf())),
-        *((f"version of {name}", found) for name, found in versions().items()),
-        *_extras(),
-        *_size(settings.threads),
-        *_folders(Path(settings.output_dir).parent if settings.output_dir else Path("runs")),
-        *((f"variable {name}", _variable(name)) for name in _VARIABLES),
-    ]
-    progress("look", 1.0)
-    return Found([*rows, *_devices(progress)])
+    with stage(progress, "look"):
+        rows = [
+            ("system", platform.platform()),
+            ("config files", _anonymous(packaged_conf())),
+            *((f"version of {name}", text) for name, text in versions().items()),
+            *_extras(),
+            *_size(settings.threads),
+            *_folders(Path(settings.output_dir).parent if settings.output_dir else Path("runs")),
+            *((f"variable {name}", _variable(name)) for name in _VARIABLES),
+        ]
+    return MachineReport([*rows, *_devices(progress)])
 
 
 def _extras() -> Iterator[Row]:
-    """Every extra that is there or that this fraudml offers, with its libraries."""
+    """Every extra that is installed or offered, with its libraries."""
     offered = _offered()
     for extra in dict.fromkeys(EXTRAS.values()):
         libraries = [library for library, brings in EXTRAS.items() if brings == extra]
-        there = [_installed(library) for library in libraries if _is_there(library)]
-        if there:
-            yield f"extra {extra}", ", ".join(there)
+        installed = [_installed(library) for library in libraries if _is_there(library)]
+        if installed:
+            yield f"extra {extra}", ", ".join(installed)
         elif extra in offered:
             yield f"extra {extra}", f'not installed: pip install "fraudml[{extra}]"'
 
@@ -115,7 +102,7 @@ def _installed(library: str) -> str:
 
 @cache
 def _distributions() -> dict[str, list[str]]:
-    return {name: list(named) for name, named in packages_distributions().items()}
+    return {name: list(names) for name, names in packages_distributions().items()}
 
 
 def _size(threads: int | None) -> Iterator[Row]:
@@ -129,19 +116,20 @@ def _size(threads: int | None) -> Iterator[Row]:
 
 def _folders(runs: Path) -> Iterator[Row]:
     for name, folder in (("runs", runs), ("temporary files", Path(tempfile.gettempdir()))):
-        yield f"folder for {name}", f"{_said(folder)}: {_writable(folder)}"
+        yield f"folder for {name}", f"{_anonymous(folder)}: {_writable(folder)}"
     data = os.environ.get("FRAUDML_DATA")
     if data is not None:
         there = "is there" if Path(data).is_dir() else "is no folder"
-        yield "folder for known data", f"{_said(Path(data))}: {there}"
+        yield "folder for known data", f"{_anonymous(Path(data))}: {there}"
 
 
 def _writable(folder: Path) -> str:
-    """Try it where the folder would be made: permissions alone do not say it everywhere."""
-    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    """Try to write where the folder would be made: permissions alone do not show it everywhere."""
+    path = folder.absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
     try:
-        with tempfile.TemporaryFile(dir=place):
-            free = shutil.disk_usage(place).free / 1024**3
+        with tempfile.TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free / 1024**3
     except OSError as error:
         return f"not writable ({error.strerror or error})"
     return f"writable, {free:.1f} GiB free"
@@ -149,10 +137,10 @@ def _writable(folder: Path) -> str:
 
 def _variable(name: str) -> str:
     value = os.environ.get(name)
-    return "not set" if value is None else _said(Path(value)) if os.sep in value else value
+    return "not set" if value is None else _anonymous(Path(value)) if os.sep in value else value
 
 
-def _said(path: Path) -> str:
+def _anonymous(path: Path) -> str:
     """A path without the name of whoever works here."""
     whole = path.absolute()
     with_home = whole.is_relative_to(home := Path.home()) and home != Path("/")

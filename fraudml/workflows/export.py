@@ -1,7 +1,7 @@
-"""Export: a bundle's model in another program's format, held against the bundle on real rows.
+"""Export: a bundle's model in another program's format, compared with the bundle on real rows.
 
-Read the bundle, find rows to check on, write the export beside its place, run it as its user would,
-compare, and let it appear with its record, or not at all.
+Read the bundle, find rows to check on, write the export to a temporary path, run it as its user
+would, compare, and move it into place with its record, or not at all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fraudml.bundle import DecisionBundle, bundle_digest, read_bundle
 from fraudml.bundle.folder import bundle_folder
 from fraudml.config.settings import Settings
 from fraudml.errors import ConfigError
-from fraudml.export.check import Agreement, compare
+from fraudml.export.check import compare
 from fraudml.export.graph import columns_of, onnx_graph
 from fraudml.export.notes import lacks, readme
 from fraudml.export.session import Session
@@ -36,96 +36,80 @@ from fraudml.files import atomic_file, atomic_folder, sha256, write_json
 from fraudml.learners.lightgbm import FittedLightGBM, read_model
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix
-from fraudml.pipeline.check_rows import CheckRows, check_rows
-from fraudml.progress import Progress, silent
+from fraudml.pipeline.check_rows import check_rows
+from fraudml.progress import Progress, silent, stage
+from fraudml.records.metrics import SCHEMA_VERSION
+from fraudml.records.table import ClosingTable, closing_table
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-SCHEMA_VERSION = 1
-"""Raised when a reader of the record would misread it."""
-
 RECORD = "export.json"
-"""The record inside a folder; beside a file it is `<output>.json`."""
+"""The record inside a folder; of a file it is `<output>.json`."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
-
-    Parameters
-    ----------
-    record : dict
-        What the record holds.
-    output : Path
-        The file, or the folder.
-    place : Path
-        Of the record.
-    """
+    """What was written: the content of the record, the file or folder, the path of the record."""
 
     record: dict[str, Any]
     output: Path
-    place: Path
+    record_path: Path
 
-    def summary(self) -> tuple[str, list[tuple[str, str]]]:
-        """Return a title and the rows of the closing table."""
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
         check = self.record["check"]
         rows = [
             ("checked on", f"{check['rows']:,} rows of {check['origin']}"),
             ("largest difference of p", f"{check['largest_difference']:.2g}"),
             ("alerts", f"{check['alerts']:,}, none flipped"),
-            *(("not in it", one) for one in self.record["lacks"]),
-            ("written to", str(self.output)),
-            ("record", str(self.place)),
+            *(("not in it", part) for part in self.record["lacks"]),
+            ("record", str(self.record_path)),
         ]
-        return f"{self.record['learner']} as {self.record['format']}", rows
+        title = f"{self.record['learner']} as {self.record['format']}"
+        return closing_table(title, rows, folder=str(self.output))
 
 
 def run(settings: Settings, *, progress: Progress = silent) -> Exported:
     """Run the command: write the model of `bundle` as `format` to `output`.
 
-    Parameters
-    ----------
-    settings : Settings
-        Which bundle, how, where to, and the rows to check on.
-    progress : Progress
-        Whom to tell where it is.
-
-    Raises
-    ------
-    RefusedError
-        The export differs from the bundle by more than `tolerance`, or flips an alert.
+    An export that differs from the bundle by more than `tolerance`, or flips an alert, is refused.
     """
     started = time.perf_counter()
-    how = ExportSettings(as_format(settings.format), settings.tolerance)
-    folder, output = _places(settings, how)
-    if how.format == "c":
+    options = ExportSettings(as_format(settings.format), settings.tolerance)
+    folder, output = _paths(settings, options)
+    if options.format == "c":
         find_compiler()
     threads = settings.threads or granted_threads()
-    progress("read", 0.0)
-    bundle = read_bundle(folder, threads)
-    _refuse_kind(bundle, how)
-    rows = check_rows(settings, bundle, folder, threads)
-    progress("read", 1.0)
+    with stage(progress, "read"):
+        bundle = read_bundle(folder, threads)
+        _refuse_kind(bundle, options)
+        rows = check_rows(settings, bundle, folder, threads)
     fingerprint = bundle_digest(folder)
-    progress("write", 0.0)
-    with _place(output, how, overwrite=settings.overwrite) as (made, record_path):
-        margin, p = _write(bundle, how, made, rows.X, fingerprint)
-        found = compare(rows.decided, margin, p, how.tolerance)
-        found.refuse(f"format={how.format}", "Nothing is written. Take another format.")
-        record = _record(bundle, how, made, (rows, found), fingerprint)
-        record["run"] = {
-            "bundle": str(folder),
-            "input": settings.input,
-            "output": str(output),
-            "seconds": round(time.perf_counter() - started, 3),
-            "versions": versions(),
+    with (
+        stage(progress, "write"),
+        _staged(output, options, overwrite=settings.overwrite) as (staged, record_path),
+    ):
+        margin, p = _write(bundle, options, staged, rows.X, fingerprint)
+        agreement = compare(rows.decisions, margin, p, options.tolerance)
+        agreement.refuse(f"format={options.format}", "Nothing is written. Take another format.")
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            **_record(bundle, options, fingerprint),
+            "files": _digests(staged),
+            "check": agreement.to_dict() | {"origin": rows.origin},
+            "run": {
+                "bundle": str(folder),
+                "input": settings.input,
+                "output": str(output),
+                "seconds": round(time.perf_counter() - started, 3),
+                "versions": versions(),
+            },
         }
         write_json(record_path, record)
-    progress("write", 1.0)
-    return Exported(record, output, output / RECORD if how.format == "c" else _beside(output))
+    return Exported(record, output, output / RECORD if options.format == "c" else _beside(output))
 
 
-def _places(settings: Settings, how: ExportSettings) -> tuple[Path, Path]:
+def _paths(settings: Settings, options: ExportSettings) -> tuple[Path, Path]:
     if settings.bundle is None or settings.output is None:
         missing = [key for key in ("bundle", "output") if getattr(settings, key) is None]
         raise ConfigError(
@@ -136,13 +120,13 @@ def _places(settings: Settings, how: ExportSettings) -> tuple[Path, Path]:
     if folder.resolve() in (output.resolve(), *output.resolve().parents):
         raise ConfigError(
             f"output: '{output}' is in the bundle, which may hold nothing else. Choose another "
-            "place."
+            "path."
         )
     for key in ("input", "history"):
         source = getattr(settings, key)
         if source is not None and Path(source).expanduser().resolve() == output.resolve():
-            raise ConfigError(f"output: '{output}' is {key}. Choose another place.")
-    if how.format == "c" and output.exists():
+            raise ConfigError(f"output: '{output}' is {key}. Choose another path.")
+    if options.format == "c" and output.exists():
         raise ConfigError(
             f"output: '{output}' exists. format=c writes a folder, which is never overwritten: "
             "choose another name, or remove it first."
@@ -150,8 +134,8 @@ def _places(settings: Settings, how: ExportSettings) -> tuple[Path, Path]:
     return folder, output
 
 
-def _refuse_kind(bundle: DecisionBundle, how: ExportSettings) -> None:
-    if how.format == "lightgbm" and not isinstance(bundle.learner, FittedLightGBM):
+def _refuse_kind(bundle: DecisionBundle, options: ExportSettings) -> None:
+    if options.format == "lightgbm" and not isinstance(bundle.learner, FittedLightGBM):
         raise ConfigError(
             f"format=lightgbm is for learner=lightgbm, and the bundle's learner is of the kind "
             f"'{bundle.learner.kind}'. Take format=onnx."
@@ -163,63 +147,57 @@ def _beside(output: Path) -> Path:
 
 
 @contextmanager
-def _place(output: Path, how: ExportSettings, *, overwrite: bool) -> Iterator[tuple[Path, Path]]:
-    """Give what to fill, and where the record goes; both appear when the block ends well."""
-    if how.format == "c":
+def _staged(
+    output: Path, options: ExportSettings, *, overwrite: bool
+) -> Iterator[tuple[Path, Path]]:
+    """Give paths for the export and its record; both are moved into place when the block ends."""
+    if options.format == "c":
         with atomic_folder(output) as folder:
             yield folder, folder / RECORD
         return
     with (
-        atomic_file(output, overwrite=overwrite) as made,
+        atomic_file(output, overwrite=overwrite) as staged,
         atomic_file(_beside(output), overwrite=overwrite) as record,
     ):
-        yield made, record
+        yield staged, record
 
 
 def _write(
-    bundle: DecisionBundle, how: ExportSettings, made: Path, X: DesignMatrix, fingerprint: str
+    bundle: DecisionBundle, options: ExportSettings, staged: Path, X: DesignMatrix, fingerprint: str
 ) -> Scores:
-    """Write the export, and return what it says of some rows once it is read back."""
-    if how.format == "onnx":
-        made.write_bytes(onnx_graph(bundle, fingerprint))
-        return Session(made.read_bytes()).run(X.values)
-    if how.format == "c":
-        write_sources(bundle, made)
+    """Write the export, read it back, and return its scores of some rows."""
+    if options.format == "onnx":
+        staged.write_bytes(onnx_graph(bundle, fingerprint))
+        return Session(staged.read_bytes()).run(X.values)
+    if options.format == "c":
+        write_sources(bundle, staged)
         text = readme(bundle, columns_of(bundle), LIBRARY)
-        (made / "README.txt").write_text(text, encoding="utf-8")
-        return library_scores(compile_library(made), X.values)
+        (staged / "README.txt").write_text(text, encoding="utf-8")
+        return library_scores(compile_library(staged), X.values)
     assert isinstance(bundle.learner, FittedLightGBM)
-    bundle.learner.write(made)
-    margin = read_model(made, {"names": X.names}, bundle.learner.threads).margin(X) + bundle.offset
+    bundle.learner.write(staged)
+    margin = (
+        read_model(staged, {"names": X.names}, bundle.learner.threads).margin(X) + bundle.offset
+    )
     return margin, bundle.calibrator.probability(margin)
 
 
-def _record(
-    bundle: DecisionBundle,
-    how: ExportSettings,
-    made: Path,
-    checked: tuple[CheckRows, Agreement],
-    fingerprint: str,
-) -> dict[str, Any]:
-    rows, found = checked
+def _record(bundle: DecisionBundle, options: ExportSettings, fingerprint: str) -> dict[str, Any]:
     return {
-        "schema_version": SCHEMA_VERSION,
-        "format": how.format,
+        "format": options.format,
         "learner": bundle.learner.kind,
         "bundle": {"fingerprint": fingerprint},
-        "files": _digests(made),
-        "check": found.to_dict() | {"origin": rows.origin},
         "columns": columns_of(bundle),
         "offset": bundle.offset,
         "calibrator": bundle.calibrator.to_dict(),
         "policy": bundle.policy.to_dict(),
-        "lacks": lacks(how.format),
+        "lacks": lacks(options.format),
     }
 
 
-def _digests(made: Path) -> dict[str, str] | str:
+def _digests(staged: Path) -> dict[str, str] | str:
     """The SHA-256 of the file, or of each file of the folder."""
-    if made.is_file():
-        return sha256(made)
-    files = sorted(path for path in made.rglob("*") if path.is_file())
-    return {path.relative_to(made).as_posix(): sha256(path) for path in files}
+    if staged.is_file():
+        return sha256(staged)
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    return {path.relative_to(staged).as_posix(): sha256(path) for path in files}

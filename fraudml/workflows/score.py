@@ -26,7 +26,8 @@ from fraudml.errors import ConfigError
 from fraudml.export.settings import as_engine
 from fraudml.files import machine_errors, write_json
 from fraudml.machine import granted_threads, versions
-from fraudml.progress import Progress, silent
+from fraudml.progress import Progress, silent, stage
+from fraudml.records.table import ClosingTable, closing_table
 from fraudml.scoring.assemble import (
     DAY,
     ENTITY,
@@ -53,8 +54,8 @@ class Scored:
     record: dict[str, Any]
     paths: OutputPaths
 
-    def summary(self) -> tuple[str, list[tuple[str, str]]]:
-        """Return a title and the rows of the closing table."""
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
         record, run = self.record, self.record["run"]
         rows = [
             ("rows", f"{record['scored']:,} scored, {record['rejected']:,} rejected"),
@@ -64,13 +65,11 @@ class Scored:
             *_most_shifted(record["shift"]["features"]),
             *_engine(record),
             ("speed", f"{run['rows_per_second']:,.0f} rows a second, {run['seconds']:.1f} s"),
-            ("written to", self.paths.shown),
             *([("run_id", record["run_id"])] if "run_id" in record else []),
             ("record", str(self.paths.record)),
+            *([("rejects", self.paths.shown_rejects)] if record["rejected"] else []),
         ]
-        if record["rejected"]:
-            rows.append(("rejects", self.paths.shown_rejects))
-        return f"{record['rows']:,} rows", rows
+        return closing_table(f"{record['rows']:,} rows", rows, folder=self.paths.shown)
 
 
 def _stability(shift: dict[str, Any] | None) -> str:
@@ -110,40 +109,38 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
         engine, read_bundle(bundle_path, threads), settings.tolerance, threads
     )
     job_settings = score_settings(settings, bundle.policy)
-    progress("read", 0.0)
     with ExitStack() as stack:
-        paths = _input_paths(settings, source, outputs, stack)
-        job = open_job(bundle, paths, settings.data.csv, job_settings, threads)
-        job = replace(job, check=check)
-        key = job_key(job, bundle_digest(bundle_path), _versions() | engine_versions(engine))
-        if outputs.table is not None:
-            check_run_table(outputs.table, output_schema(job))
-        progress("read", 1.0)
+        with stage(progress, "read"):
+            paths = _input_paths(settings, source, outputs, stack)
+            job = open_job(bundle, paths, settings.data.csv, job_settings, threads)
+            job = replace(job, check=check)
+            key = job_key(job, bundle_digest(bundle_path), _versions() | engine_versions(engine))
+            if outputs.table is not None:
+                check_run_table(outputs.table, output_schema(job))
         checkpoint = stack.enter_context(open_checkpoint(outputs.output, key))
         new_rows = score_chunks(job, checkpoint, progress)
-        progress("write", 0.0)
-        table = _with_alerts(job, checkpoint)
-        has_id = bundle.schema.roles.id is not None
-        record = score_record(
-            job,
-            checkpoint.counts,
-            key=key,
-            repeated=count_repeated(checkpoint, job.id_name) if has_id else 0,
-            new_rows=new_rows,
-            seconds=time.perf_counter() - started,
-            run={
-                "bundle": str(bundle_path),
-                "input": str(paths[0]),
-                "history": None if paths[1] is None else str(paths[1]),
-                "output": outputs.shown,
-            },
-        )
-        if outputs.table is None:
-            _write_files(checkpoint, table, record, outputs)
-        else:
-            record["run_id"] = settings.run_id or _run_id(key)
-            _write_tables(checkpoint, table, record, outputs)
-        progress("write", 1.0)
+        with stage(progress, "write"):
+            table = _with_alerts(job, checkpoint)
+            has_id = bundle.schema.roles.id is not None
+            record = score_record(
+                job,
+                checkpoint.counts,
+                key=key,
+                repeated=count_repeated(checkpoint, job.id_name) if has_id else 0,
+                new_rows=new_rows,
+                seconds=time.perf_counter() - started,
+                run={
+                    "bundle": str(bundle_path),
+                    "input": str(paths[0]),
+                    "history": None if paths[1] is None else str(paths[1]),
+                    "output": outputs.shown,
+                },
+            )
+            if outputs.table is None:
+                _write_files(checkpoint, table, record, outputs)
+            else:
+                record["run_id"] = settings.run_id or _run_id(key)
+                _write_tables(checkpoint, table, record, outputs)
     log_drift(record)
     return Scored(record, outputs)
 

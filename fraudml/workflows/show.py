@@ -1,4 +1,4 @@
-"""Show: what a bundle is, for a person. Every byte of it is checked on the way."""
+"""Show: describe a bundle. Every byte of it is checked before."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fraudml.config.settings import Settings
 from fraudml.decisions.costs import describe
 from fraudml.decisions.policies import Constraint
 from fraudml.errors import ConfigError
-from fraudml.progress import Progress, silent
-from fraudml.records.metrics import value_text
-from fraudml.records.refit import judged_on
+from fraudml.progress import Progress, silent, stage
+from fraudml.records.sentences import block_sentence, evaluated_on, guard_sentence
+from fraudml.records.table import ClosingTable, closing_table
+from fraudml.report.numbers import label, ranged
 
 Row = tuple[str, str]
 
-
-_NUMBERS = (
+_OF_TEST = (
     "average_precision",
     "roc_auc",
     "card_precision_at_100",
@@ -35,76 +35,58 @@ _NUMBERS = (
     "accuracy_of_never",
 )
 
-
-_OF_THE_POLICY = ("precision", "recall", "false_positive_rate", "alerts_per_day")
-
+_OF_ALERTS = ("precision", "recall", "false_positive_rate", "alerts_per_day")
 
 _DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What is shown of a bundle.
-
-    Parameters
-    ----------
-    title : str
-        What it is, in a line.
-    rows : list of (str, str)
-        All that there is to know.
-    """
+class BundleDescription:
+    """What is shown of a bundle."""
 
     title: str
     rows: list[Row]
 
-    def summary(self) -> tuple[str, list[Row]]:
-        """Return a title and the rows of the table."""
-        return self.title, self.rows
+    def summary(self) -> ClosingTable:
+        """Return the closing table."""
+        return closing_table(self.title, self.rows)
 
 
-def run(settings: Settings, *, progress: Progress = silent) -> Shown:
-    """Run the command: read `bundle`, a bundle or the folder of a run, and say what it is.
-
-    Parameters
-    ----------
-    settings : Settings
-        Which one.
-    progress : Progress
-        Whom to tell where it is.
-    """
-    progress("read", 0.0)
+def run(settings: Settings, *, progress: Progress = silent) -> BundleDescription:
+    """Run the command: describe `bundle`, a bundle or the folder of a run."""
     if settings.bundle is None:
         raise ConfigError("bundle is not set. Write: show bundle=runs/…/bundle")
     folder = bundle_folder(settings.bundle)
-    refused = folder / "metrics.json"
-    if refused.exists() and not (folder / "manifest.json").exists():
-        return _refused_run(folder, json.loads(refused.read_text(encoding="utf-8")))
-    bundle = read_bundle(folder)
-    progress("read", 1.0)
-    made = datetime.fromtimestamp((folder / "manifest.json").stat().st_mtime)
+    with stage(progress, "read"):
+        refused = folder / "metrics.json"
+        if refused.exists() and not (folder / "manifest.json").exists():
+            return _refused_run(folder, json.loads(refused.read_text(encoding="utf-8")))
+        bundle = read_bundle(folder)
+    written = datetime.fromtimestamp((folder / "manifest.json").stat().st_mtime)
     rows = [
         ("folder", str(folder)),
-        ("written", f"{made:%Y-%m-%d %H:%M} by {written_by(folder)}"),
+        ("written", f"{written:%Y-%m-%d %H:%M} by {written_by(folder)}"),
         *_trained_on(bundle.record),
         *_refitted(bundle.record),
-        *_numbers(bundle.record),
-        *_decides(bundle),
-        *_wants(bundle),
-        *((f"feature {name}", said) for name, said in bundle.features.explained()),
+        *_metrics(bundle.record),
+        *_decisions(bundle),
+        *_inputs(bundle),
+        *((f"feature {name}", text) for name, text in bundle.features.explained()),
         *((f"file {name}", f"{size:,} bytes") for name, size in bundle_files(folder).items()),
     ]
-    return Shown(f"A {_learner(bundle)} model with its features, calibration and policy", rows)
+    title = f"A {_learner(bundle)} model with its features, calibration and policy"
+    return BundleDescription(title, rows)
 
 
-def _refused_run(folder: Path, metrics: Mapping[str, Any]) -> Shown:
+def _refused_run(folder: Path, metrics: Mapping[str, Any]) -> BundleDescription:
     reasons = metrics.get("guard", {}).get("reasons", [])
     rows = [
         ("folder", str(folder)),
-        ("guard", "refused: " + "; ".join(reasons)),
+        ("guard", guard_sentence({"passed": False, "reasons": reasons})),
         *_trained_on(metrics),
-        *_numbers(metrics),
+        *_metrics(metrics),
     ]
-    return Shown("A run without a bundle: its model was refused", rows)
+    return BundleDescription("A run without a bundle: its model was refused", rows)
 
 
 def _learner(bundle: DecisionBundle) -> str:
@@ -117,11 +99,10 @@ def _trained_on(record: Mapping[str, Any]) -> Iterator[Row]:
     if data is None:
         return
     size = f"{data['rows']:,} rows, {data['frauds']:,} frauds ({data['prevalence']:.3%})"
-    when = f", {data['start']} to {data['end']}" if data.get("start") is not None else ""
-    yield "trained on a table of", f"{size}{when}"
+    period = f", {data['start']} to {data['end']}" if data.get("start") is not None else ""
+    yield "trained on a table of", f"{size}{period}"
     for name, block in data.get("blocks", {}).items():
-        when = f", {block['start']} to {block['end']}" if block.get("start") is not None else ""
-        yield f"{name} block", f"{block['rows']:,} rows, {block['frauds']:,} frauds{when}"
+        yield f"{name} block", block_sentence(block)
     yield "its fingerprint", data["fingerprint"]
 
 
@@ -130,49 +111,43 @@ def _refitted(record: Mapping[str, Any]) -> Iterator[Row]:
     if refit is not None:
         block = record["data"]["blocks"]["development"]
         until = f" up to {block['end']}" if block.get("end") is not None else ""
-        yield "refitted on", f"{block['rows']:,} rows{until}; the numbers are {judged_on(refit)}"
+        yield "refitted on", f"{block['rows']:,} rows{until}; metrics are {evaluated_on(refit)}"
 
 
-def _numbers(record: Mapping[str, Any]) -> Iterator[Row]:
-    test, decided = record.get("test", {}), record.get("policy", {}).get("test", {})
-    for name in _NUMBERS:
-        if test.get(name, {}).get("value") is not None:
-            yield f"test: {name.replace('_', ' ')}", value_text(test[name])
-    for name in _OF_THE_POLICY:
-        if decided.get(name, {}).get("value") is not None:
-            yield f"alerts on test: {name.replace('_', ' ')}", value_text(decided[name])
+def _metrics(record: Mapping[str, Any]) -> Iterator[Row]:
+    policy = record.get("policy", {})
+    for title, names, entries in (
+        ("test", _OF_TEST, record.get("test", {})),
+        ("alerts on test", _OF_ALERTS, policy.get("test", {})),
+    ):
+        for name in names:
+            if entries.get(name, {}).get("value") is not None:
+                yield f"{title}: {label(name)}", ranged(entries[name])
 
 
-def _decides(bundle: DecisionBundle) -> Iterator[Row]:
+def _decisions(bundle: DecisionBundle) -> Iterator[Row]:
     policy = bundle.policy
-    each = "the threshold of each row follows from its costs"
-    yield (
-        "policy",
-        f"{policy.kind}: {each if policy.threshold is None else f'p ≥ {policy.threshold:.6g}'}",
-    )
+    rule = "the threshold of each row follows from its costs"
+    if policy.threshold is not None:
+        rule = f"p ≥ {policy.threshold:.6g}"
+    yield "policy", f"{policy.kind}: {rule}"
     if isinstance(policy.constraint, Constraint):
-        yield "promise", policy.constraint.sentence()
+        yield "constraint", policy.constraint.sentence()
     if policy.value_floor:
         yield "value floor", f"rows of an amount below {policy.value_floor:g} are never alerted"
     costs = describe(bundle.costs)
-    said = ", ".join(
+    values = ", ".join(
         f"{name}={value}" for name, value in costs.items() if name != "kind" and value is not None
     )
-    yield "costs", f"{costs['kind']}{f' ({said})' if said else ''}"
+    yield "costs", f"{costs['kind']}{f' ({values})' if values else ''}"
     yield "calibration", bundle.calibrator.kind
 
 
-def _wants(bundle: DecisionBundle) -> Iterator[Row]:
+def _inputs(bundle: DecisionBundle) -> Iterator[Row]:
     roles = bundle.schema.roles
-    named = {
-        "label": roles.label,
-        "time": roles.time,
-        "id": roles.id,
-        "entity": roles.entity,
-        "amount": roles.amount,
-        "label_time": roles.label_time,
-    }
-    yield "roles", ", ".join(f"{role} {name}" for role, name in named.items() if name is not None)
+    names = ("label", "time", "id", "entity", "amount", "label_time")
+    columns = {role: getattr(roles, role) for role in names}
+    yield "roles", ", ".join(f"{role} {name}" for role, name in columns.items() if name is not None)
     yield "needs the columns", ", ".join(sorted(bundle.needed_columns))
     if bundle.features.history.features:
         days = bundle.features.history_needed / _DAY

@@ -1,31 +1,25 @@
-"""Train: from a table to a model that has been judged.
+"""Train: from a table to an evaluated model.
 
 Read the table, check it against the schema, cut it into the development window and the test block,
-make the features, score out of fold and forward in time for rounds, calibration and policy, fit the
-recipe on the whole development window, evaluate on the test block, ask the guard, write the run.
+compute features, score out of fold and forward in time for rounds, calibration and policy, fit the
+recipe on the whole development window, evaluate on the test block, apply the guard, write the run.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
-import polars as pl
-
 from fraudml.config.settings import Settings
-from fraudml.data.check import check_table
-from fraudml.data.fingerprint import fingerprint
 from fraudml.data.frames import as_polars
-from fraudml.data.read import load_table
 from fraudml.pipeline.ablation import run_ablations
-from fraudml.pipeline.components import build_components
 from fraudml.pipeline.evaluate import apply_guard, evaluate_bundle
-from fraudml.pipeline.fit import attach_record, fit_bundle, fit_context, resolve_device
+from fraudml.pipeline.fit import attach_record, fit_bundle, set_up_fit
+from fraudml.pipeline.load import Read, load_dataset, table_of
 from fraudml.pipeline.prepare import prepare_split
-from fraudml.progress import Progress, silent
+from fraudml.progress import Progress, silent, stage
 from fraudml.records.folder import run_folder, write_run
-from fraudml.records.metrics import metrics_record
+from fraudml.records.metrics import metrics_record, record_header
 from fraudml.records.results import Run
 from fraudml.split import split_blocks
 from fraudml.workflows.refit import refit_latest
@@ -63,82 +57,49 @@ def train(frame: Any, settings: Settings | None = None) -> Run:
     settings = Settings() if settings is None else settings
     if settings.output_dir is None:
         return _train(lambda: as_polars(frame), settings, silent)
-    with run_folder(settings) as place:
-        return write_run(_train(lambda: as_polars(frame), settings, silent), place)
+    with run_folder(settings) as paths:
+        return write_run(_train(lambda: as_polars(frame), settings, silent), paths)
 
 
 def run(settings: Settings, *, progress: Progress = silent) -> Run:
-    """Run the command: read the table that the settings name, train, and write the run folder.
-
-    Parameters
-    ----------
-    settings : Settings
-        What decides the run.
-    progress : Progress
-        Whom to tell where it is.
-    """
-    with run_folder(settings) as place:
-        return write_run(
-            _train(
-                lambda: load_table(settings.data, names=settings.features.keys), settings, progress
-            ),
-            place,
-        )
+    """Run the command: train on the table that the settings name, and write the run folder."""
+    with run_folder(settings) as paths:
+        return write_run(_train(table_of(settings), settings, progress), paths)
 
 
-def _train(read: Callable[[], pl.DataFrame], settings: Settings, progress: Progress) -> Run:
+def _train(read: Read, settings: Settings, progress: Progress) -> Run:
     if settings.from_run is not None:
-        made = refit_latest(read, settings, settings.from_run, progress)
-        return Run(settings, made.metrics, pl.DataFrame(), made.verdict, made.bundle)
+        return refit_latest(read, settings, settings.from_run, progress)
     started = time.perf_counter()
-    parts, context = resolve_device(
-        build_components(settings), fit_context(settings, progress), settings.device
+    components, context = set_up_fit(settings, progress)
+    dataset, table_hash = load_dataset(read, settings.data, progress)
+    with stage(progress, "features"):
+        split = split_blocks(dataset, settings.split, settings.data, settings.seed)
+        prepared = prepare_split(dataset, split, settings, components.costs, context.threads)
+    del dataset  # prepared has the columns that are still needed
+    development = split.development.rows
+    fitted = fit_bundle(
+        prepared, development, split.folds, components, context, rounds=settings.rounds
     )
-    progress("read", 0.0)
-    table = read()
-    progress("read", 1.0)
-    printed = fingerprint(table)
-    dataset = check_table(table, settings.data)
-    del table
-    progress("features", 0.0)
-    split = split_blocks(dataset, settings.split, settings.data, settings.seed)
-    prepared = prepare_split(dataset, split, settings, parts.costs, context.threads)
-    del dataset
-    progress("features", 1.0)
-    bundle, scores = fit_bundle(
-        prepared,
-        split.development.rows,
-        split.folds,
-        parts,
-        context,
-        rounds=settings.rounds,
+    proof = run_ablations(prepared, split, components, fitted, context, settings=settings)
+    bundle, _ = fitted
+    holdout = evaluate_bundle(
+        prepared, split.test.rows, bundle, settings, context, baselines_fit=development
     )
-    proof = run_ablations(prepared, split, parts, (bundle, scores), context, settings=settings)
-    tested = evaluate_bundle(
-        prepared,
-        split.test.rows,
-        bundle,
+    verdict = apply_guard(holdout.evaluation, bundle.policy, components, settings.guard)
+    metrics = {
+        **record_header(settings, started, context.threads, context.device),
+        **metrics_record(prepared.dataset, table_hash, split, fitted, holdout),
+        "proof": proof,
+        "guard": verdict.to_dict(),
+    }
+    bundle_with_record = attach_record(bundle, metrics, verdict, holdout)
+    return Run(
         settings,
-        context,
-        baselines_fit=split.development.rows,
-        details=True,
+        metrics,
+        holdout.table,
+        verdict,
+        bundle_with_record,
+        holdout.details,
+        prepared.findings,
     )
-    verdict = apply_guard(tested.evaluation, bundle.policy, parts, settings.guard)
-    metrics = metrics_record(
-        settings=settings,
-        dataset=prepared.dataset,
-        fingerprint=printed,
-        split=split,
-        scores=scores,
-        calibrator=bundle.calibrator,
-        policy=bundle.policy,
-        tested=tested,
-        proof=proof,
-        verdict=verdict,
-        seconds=time.perf_counter() - started,
-        threads=context.threads,
-        device=context.device,
-    )
-    kept = attach_record(bundle, metrics, verdict, tested)
-    assert tested.details is not None
-    return Run(settings, metrics, tested.table, verdict, kept, tested.details, prepared.findings)

@@ -84,7 +84,7 @@ ONLY_IN: dict[str, set[str]] = {
     "treelite": {"export"},
     "psycopg": {"data"},
     "rich": {"cli"},
-    "matplotlib": {"report"},
+    "matplotlib": set(),
     "pandas": set(),
     "pickle": set(),
     "joblib": {"learners"},
@@ -94,7 +94,7 @@ ONLY_IN: dict[str, set[str]] = {
 
 LATE = {
     *("lightgbm", "xgboost", "catboost", "sklearn", "imblearn"),
-    *("matplotlib", "optuna", "skops", "pandas", "psycopg", "rich"),
+    *("optuna", "skops", "pandas", "psycopg", "rich"),
     *("onnx", "onnxruntime", "tl2cgen", "treelite"),
 }
 """Libraries that are imported inside functions, so that a command starts at once."""

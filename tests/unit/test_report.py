@@ -6,18 +6,19 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
 
 from fraudml.report.chart import Axis, Bar, Chart, Line, Rule, Spot
 from fraudml.report.document import Code, Document, Notice, Plot, Section, Table, Text
-from fraudml.report.facts import ModelFacts
 from fraudml.report.html import to_html
 from fraudml.report.markdown import to_markdown
+from fraudml.report.model import ReportedModel
 from fraudml.report.sections import model_sections
 from fraudml.report.summary import opening
-from fraudml.report.svg import draw
+from fraudml.report.svg import draw, to_svg
 
 EVIL = '<script>alert("1")</script> & | `x` "q"'
 
@@ -27,19 +28,19 @@ def ranged(value: float | None, low: float | None = None, high: float | None = N
     return found if value is not None else {**found, "reason": "no amount"}
 
 
-def with_ends(**columns: list[float | None]) -> pl.DataFrame:
+def with_interval(**columns: list[float | None]) -> pl.DataFrame:
     made = {}
     for name, values in columns.items():
         made |= {name: values, f"{name}_low": values, f"{name}_high": values}
     return pl.DataFrame(made)
 
 
-def facts(**changes: Any) -> ModelFacts:
-    outcomes = with_ends(rows=[62.0, 38.0, 138.0, 9762.0], amount=[6e3, 2e3, 9e3, 9e5])
+def reported(**changes: Any) -> ReportedModel:
+    outcomes = with_interval(rows=[62.0, 38.0, 138.0, 9762.0], amount=[6e3, 2e3, 9e3, 9e5])
     outcomes = outcomes.with_columns(
         pl.Series("rows_low", [50.0, 28.0, 120.0, 9700.0]),
         pl.Series("rows_high", [75.0, 49.0, 150.0, 9800.0]),
-        *with_ends(cost=[310.0, 2e3, 690.0, 0.0]),
+        *with_interval(cost=[310.0, 2e3, 690.0, 0.0]),
         outcome=pl.Series(
             ["frauds caught", "frauds missed", "false alerts", "legitimate, left alone"]
         ),
@@ -70,7 +71,7 @@ def facts(**changes: Any) -> ModelFacts:
             "savings": ranged(0.48, 0.14, 0.63),
         },
         "policy": {"kind": "fixed", "threshold": 0.2, "constraint": None},
-        "decided": {
+        "alerts": {
             "precision": ranged(0.31, 0.24, 0.38),
             "recall": ranged(0.62, 0.55, 0.69),
             "alerts_per_day": ranged(140.2, 121.0, 160.0),
@@ -115,7 +116,7 @@ def facts(**changes: Any) -> ModelFacts:
         "by_threshold": pl.DataFrame(
             {"threshold": [0.9, 0.2, 0.0001], "alerts": [10, 200, 10_000]}
         ).with_columns(
-            *with_ends(
+            *with_interval(
                 alerts_per_day=[0.7, 14.0, 700.0],
                 precision=[0.9, 0.31, 0.01],
                 recall=[0.09, 0.62, 1.0],
@@ -135,7 +136,7 @@ def facts(**changes: Any) -> ModelFacts:
             }
         ).with_columns(
             pl.col("start", "end").cast(pl.Datetime("us")),
-            *with_ends(precision=[0.3, None], recall=[0.6, 0.64], alerts_per_day=[14.0, 15.0]),
+            *with_interval(precision=[0.3, None], recall=[0.6, 0.64], alerts_per_day=[14.0, 15.0]),
         ),
         "outcomes": outcomes,
         "cost_never": 8000.0,
@@ -152,21 +153,21 @@ def facts(**changes: Any) -> ModelFacts:
         ),
         "explained": (600, 200),
         "findings": [("warning", EVIL)],
-        "words": {
+        "texts": {
             "costs": "a missed fraud costs its amount and an alert 5",
             "calibration": "right: their mean over the base rate is 1.00",
             "clusters": "draws of whole entities, 900 of them",
             "cases": "",
-            "whole": "over the whole block",
+            "period": "over the whole block",
             "delay": "labels arrive within 7 days",
         },
-        "proof_words": {},
+        "verdicts": {},
         "repeat": "python -m fraudml train --config-dir RUN --config-name config",
     }
-    return ModelFacts(**{**made, **changes})
+    return ReportedModel(**{**made, **changes})
 
 
-def document(of: ModelFacts) -> Document:
+def document(of: ReportedModel) -> Document:
     return Document(f"{of.name}: what it can do", EVIL, opening(of), model_sections(of))
 
 
@@ -194,12 +195,12 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, tag
 
 
-def said(of: ModelFacts) -> str:
+def said(of: ReportedModel) -> str:
     return " ".join(block.words for block in opening(of) if isinstance(block, Text))
 
 
 def test_the_first_paragraph_says_every_number_with_its_range() -> None:
-    text = said(facts())
+    text = said(reported())
     assert text.startswith("Of 100 alerts about 31 (24 to 38) are fraud.")
     for part in (
         "It finds 62 % (55 to 69) of the frauds and 71 % (60 to 80) of the money in them",
@@ -215,7 +216,7 @@ def test_the_first_paragraph_says_every_number_with_its_range() -> None:
 
 @pytest.mark.parametrize("write", [to_html, to_markdown])
 def test_the_page_and_the_card_say_the_same(write: Any) -> None:
-    text = re.sub(r"<[^>]+>", "", write(document(facts())))
+    text = re.sub(r"<[^>]+>", "", write(document(reported())))
     for part in (
         "31 (24 to 38)",
         "0.50 (0.40 to 0.60)",
@@ -230,19 +231,19 @@ def test_the_page_and_the_card_say_the_same(write: Any) -> None:
 
 
 def test_a_model_that_saves_nothing_or_alerts_nothing_is_described_as_that() -> None:
-    one = facts()
-    lucky = facts(test={**one.test, "savings": ranged(0.1, -0.2, 0.3)})
+    one = reported()
+    lucky = reported(test={**one.test, "savings": ranged(0.1, -0.2, 0.3)})
     assert "it may save nothing" in said(lucky)
     assert "it may save nothing" not in said(one)
-    silent = facts(decided={**one.decided, "precision": ranged(None)})
+    silent = reported(alerts={**one.alerts, "precision": ranged(None)})
     assert said(silent).startswith("The policy raises no alert at all")
 
 
 def test_without_time_amount_and_replicates_there_are_no_blanks_that_mislead() -> None:
-    one = facts()
-    bare = facts(
+    one = reported()
+    bare = reported(
         test={**one.test, "value_recall": ranged(None), "savings": ranged(None)},
-        decided={**one.decided, "alerts_per_day": ranged(None), "recall": ranged(0.62)},
+        alerts={**one.alerts, "alerts_per_day": ranged(None), "recall": ranged(0.62)},
         over_time=pl.DataFrame(schema={"start": pl.Datetime("us")}),
         outcomes=one.outcomes.with_columns(
             amount=pl.lit(None, pl.Float64), rows_low=pl.lit(None, pl.Float64)
@@ -252,7 +253,7 @@ def test_without_time_amount_and_replicates_there_are_no_blanks_that_mislead() -
         ),
         blocks={name: {**block, "start": None, "end": None} for name, block in one.blocks.items()},
         drivers=pl.DataFrame(),
-        words={**one.words, "no_drivers": "There are no reasons for it."},
+        texts={**one.texts, "no_drivers": "There are no reasons for it."},
         baselines={},
     )
     text = to_markdown(document(bare))
@@ -266,7 +267,7 @@ def test_without_time_amount_and_replicates_there_are_no_blanks_that_mislead() -
 
 
 def test_a_refused_model_is_called_refused_before_anything_else() -> None:
-    refused = facts(guard={"passed": False, "reasons": ["average precision is too low"]})
+    refused = reported(guard={"passed": False, "reasons": ["average precision is too low"]})
     first = opening(refused)[0]
     assert isinstance(first, Notice)
     assert "refused" in first.title
@@ -275,19 +276,19 @@ def test_a_refused_model_is_called_refused_before_anything_else() -> None:
 
 
 def test_every_text_is_escaped() -> None:
-    page = to_html(document(facts(name=EVIL)))
+    page = to_html(document(reported(name=EVIL)))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     parsed = Page(page)
     assert not parsed.open
     assert not {"script", "img", "iframe", "object"} & set(parsed.tags)
-    card = to_markdown(document(facts(name=EVIL)))
+    card = to_markdown(document(reported(name=EVIL)))
     assert "<script" not in card
     assert all(line.count("|") >= 2 for line in card.splitlines() if line.startswith("|"))
 
 
 def test_nothing_is_fetched() -> None:
-    page = to_html(document(facts()))
+    page = to_html(document(reported()))
     fetching = {"src", "srcset", "poster", "data", "action", "xlink:href"}
     links = [value for name, value in Page(page).attributes if name == "href"]
     assert not [name for name, _ in Page(page).attributes if name in fetching]
@@ -299,7 +300,7 @@ def test_nothing_is_fetched() -> None:
 
 
 def test_a_page_can_be_read_without_seeing_it() -> None:
-    page = to_html(document(facts()))
+    page = to_html(document(reported()))
     names = re.findall(r'id="([^"]+)"', page)
     assert len(names) == len(set(names))
     for labels in re.findall(r'aria-labelledby="([^"]+)"', page):
@@ -340,6 +341,27 @@ def test_a_chart_of_one_value_has_axes(value: float) -> None:
     assert drawn.count("<circle") == 1
 
 
+def test_plots_as_a_document_of_their_own_need_no_page() -> None:
+    many = [Line([0.0, 1.0], [i, 2.0], f"model number {i}", i % 5, dots=i == 1) for i in range(5)]
+    chart = Chart(Axis("x"), Axis("y"), [*many, Line([0.0, 1.0], [1.0, 1.0], opacity=0.25)])
+    table = Table("c", ("a",), (("b",),))
+    text = to_svg([Plot(EVIL, "first", chart, table), Plot("two", "second", chart, table)])
+    root = ElementTree.fromstring(text)
+    panels = root.findall("{*}g")
+    assert [panel.findtext("{*}title") for panel in panels] == [EVIL, "two"]
+    assert [panel.findtext("{*}desc") for panel in panels] == ["first", "second"]
+    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("model number 4") == 2
+    assert text.count('opacity="0.25"') == 2
+    names = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(names) == len(set(names))
+    assert "var(" not in text
+    assert "href" not in text
+    heights = [float(panel.get("transform", "").split()[1].rstrip(")")) for panel in panels]
+    assert heights == sorted(set(heights))
+    assert float(root.get("viewBox", "").split()[3]) > max(heights) + 270
+
+
 def test_bars_say_their_names() -> None:
     bars = [Bar(0.0, 0.0, 0.5, 0, "higher", "a name that is very long " * 5)]
     axis = Axis("", ticks=(), low=-0.5, high=0.7)
@@ -362,6 +384,6 @@ def test_a_section_without_blocks_is_left_out() -> None:
 
 
 def test_a_backtest_has_no_proof_and_no_findings_to_speak_of() -> None:
-    page = to_html(document(replace(facts(), proof=None, findings=None)))
-    assert "Beside doing without" not in page
+    page = to_html(document(replace(reported(), proof=None, findings=None)))
+    assert "Ablation" not in page
     assert "What the audit found" not in page

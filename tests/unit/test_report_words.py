@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line
-from fraudml.records.documents import costs_sentence
+from fraudml.records.sentences import costs_sentence
 
 
 @pytest.mark.parametrize(

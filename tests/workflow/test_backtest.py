@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,9 @@ SMALL = (
     "threads=1",
     "backtest.folds=2",
 )
+
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def simulated() -> pl.DataFrame:
@@ -53,12 +57,17 @@ def test_the_folder_is_whole(folder: Path) -> None:
         "run.log",
         "backtest.json",
         "backtest_scores.parquet",
-        "over_time.png",
+        "over_time.svg",
         "report.html",
         "report.md",
         "bundle",
     }
-    assert (folder / "over_time.png").read_bytes().startswith(b"\x89PNG")
+    drawing = ElementTree.parse(folder / "over_time.svg").getroot()
+    assert drawing.tag == f"{SVG}svg"
+    titles = [panel.findtext(f"{SVG}title") for panel in drawing.findall(f"{SVG}g")]
+    assert titles == ["Average precision, fold after fold", "Alerts per day, fold after fold"]
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(f"<strong>{title}</strong>" in report for title in titles)
 
 
 def test_mean_and_sd_are_those_of_the_folds(folder: Path) -> None:

@@ -178,7 +178,7 @@ def of_another_table(run: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("prepared", "said"),
     [
-        (alone, "lies in no folder of a run"),
+        (alone, "is in no folder of a run"),
         (of_another_table, "not the one that the model was trained on"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_study_has_a_report(study: Path) -> None:
     found = json.loads((study / "study.json").read_text())
     text = (study / "report.html").read_text(encoding="utf-8")
     verdict = next(one for one in found["variants"] if one["resampling"] == "smote")
-    assert "Beside doing without, better with 95 % confidence: 0; worse: 0; undecided: 1" in text
+    assert "Against doing without, better with 95 % confidence: 0; worse: 0; undecided: 1" in text
     for part in ("tree with smote", "tree with impossible", "± ", "no difference"):
         assert part in text, part
     assert verdict["difference"]["average_precision"]["verdict"] in text

@@ -108,7 +108,7 @@ def test_it_may_name_the_table_of_today(run: Path, tmp_path: Path, capsys: CapSy
     assert main(["show", f"bundle={tmp_path / 'live'}"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "refitted on 6,000 rows up to" in said
-    assert "the numbers are those of run judged (bundle sha256:" in said
+    assert "metrics are those of run judged (bundle sha256:" in said
     assert refit(tmp_path / "live", tmp_path / "more") == 2
     assert "Name that run" in capsys.readouterr().err
 

@@ -54,8 +54,8 @@ def test_train_writes_a_report_with_the_numbers_of_the_metrics(run: Path) -> Non
     recall = metrics["policy"]["test"]["recall"]["value"]
     assert f"It finds {100 * recall:.0f} % (" in text
     verdict = metrics["proof"]["resampling"]["verdict"]
-    promise = "Promise: alerts per day at most 5"
-    for part in ("Beside doing without", f"resampling: {verdict}:", "entry_mode", promise):
+    promise = "Constraint: alerts per day at most 5"
+    for part in ("Ablation", f"resampling: {verdict}:", "entry_mode", promise):
         assert part in text, part
 
 

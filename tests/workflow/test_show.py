@@ -43,7 +43,7 @@ def test_a_bundle_is_shown_for_a_person(run: Path, capsys: CapSys) -> None:
         "test: average precision",
         "alerts on test: precision",
         "policy alert_budget: p ≥",
-        "promise alerts per day at most 5",
+        "constraint alerts per day at most 5",
         "costs card",
         "id transaction_id, entity card_id",
         "needs a history 180 days of",

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
@@ -80,9 +81,12 @@ def test_a_sweep_keeps_the_best_model_and_says_what_it_did(
         "config.yaml",
         "run.log",
         "winner.yaml",
-        "sweep.png",
+        "sweep.svg",
     ):
         assert (folder / name).exists(), name
+    drawing = ElementTree.parse(folder / "sweep.svg").getroot()
+    titles = {title.text for title in drawing.iter("{http://www.w3.org/2000/svg}title")}
+    assert titles >= {"Trial after trial", "Learning curves", "Settings of the trials"}
     assert not (folder / "rows").exists()
     shown = " ".join(capsys.readouterr().out.split())
     assert "5 complete" in shown
@@ -171,7 +175,7 @@ def test_several_objectives_keep_a_front(
     assert sorted(one["trial"] for one in record["pareto_front"]) == unbeaten
     assert record["best"]["trial"] == record["pareto_front"][0]["trial"]
     assert record["best"]["values"]["roc_auc"] in trials["roc_auc"]
-    assert "trials that none beats" in " ".join(capsys.readouterr().out.split())
+    assert "Pareto-optimal trials" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow

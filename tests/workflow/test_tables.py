@@ -111,6 +111,6 @@ def test_half_a_file_is_never_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(__import__("fraudml.records.table", fromlist=["_"])._WRITERS, ".csv", full)
+    monkeypatch.setitem(__import__("fraudml.records.output", fromlist=["_"])._WRITERS, ".csv", full)
     assert main(["simulate", *SMALL, f"output={tmp_path / 'cards.csv'}"]) == 7
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What the report of a model is drawn from: numbers and words that others made."""
+"""What the report of a model is drawn from: its record, curves and sentences."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from typing import Any
 
 import polars as pl
 
+Record = Mapping[str, Any]
+"""A part of `metrics.json`."""
+
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ReportedModel:
     """A model on one test block.
 
     Parameters
     ----------
     name : str
-        What the run is called.
+        The run's name.
     level : float
         Confidence of the intervals.
     data : mapping
         Rows, frauds, prevalence, start, end, fingerprint of the table.
     blocks : mapping
         By name, `development` and `test`: rows, frauds, start, end.
-    test, policy, decided, calibration, baselines, proof, fairness, guard : mapping
-        As `metrics.json` has them; `decided` is what the policy's alerts did. No
-        `proof` where there is none to speak of.
+    test, policy, alerts, calibration, baselines, proof, fairness, guard : mapping
+        As `metrics.json` has them; `alerts` are the metrics of the policy's alerts. `proof` is None
+        where there is none to report.
     by_threshold, over_time, outcomes : DataFrame
         From `evaluation.curves`; periods with their `label`.
     cost_never, cost_always : float
@@ -33,14 +36,14 @@ class ModelFacts:
     drivers : DataFrame
         From `evaluation.drivers`; empty where `no_drivers` says why.
     explained : tuple of int
-        How many rows and alerts the drivers were found on.
+        How many rows and alerts the drivers were computed on.
     findings : sequence of (str, str)
-        Severity and message of what the audit found on the way; None where it was not looked at.
-    words : mapping
-        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, `whole`, and where
-        there are any `promise`, `fairness`, `no_drivers`.
-    proof_words : mapping
-        The verdict on each help.
+        Severity and message of the quick audit's findings; None where there was no audit.
+    texts : mapping
+        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, `period`, and where
+        there are any `constraint`, `fairness`, `no_drivers`.
+    verdicts : mapping
+        A sentence on each intervention's proof.
     repeat : str
         The commands that repeat the run.
     versions : mapping
@@ -49,16 +52,16 @@ class ModelFacts:
 
     name: str
     level: float
-    data: Mapping[str, Any]
-    blocks: Mapping[str, Any]
-    test: Mapping[str, Any]
-    policy: Mapping[str, Any]
-    decided: Mapping[str, Any]
-    calibration: Mapping[str, Any]
-    baselines: Mapping[str, Any]
-    proof: Mapping[str, Any] | None
-    fairness: Mapping[str, Any]
-    guard: Mapping[str, Any]
+    data: Record
+    blocks: Record
+    test: Record
+    policy: Record
+    alerts: Record
+    calibration: Record
+    baselines: Record
+    proof: Record | None
+    fairness: Record
+    guard: Record
     by_threshold: pl.DataFrame
     over_time: pl.DataFrame
     outcomes: pl.DataFrame
@@ -67,8 +70,8 @@ class ModelFacts:
     drivers: pl.DataFrame
     explained: tuple[int, int]
     findings: Sequence[tuple[str, str]] | None
-    words: Mapping[str, str]
-    proof_words: Mapping[str, str]
+    texts: Mapping[str, str]
+    verdicts: Mapping[str, str]
     repeat: str
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,6 +81,6 @@ class ModelFacts:
         return {row["outcome"]: row for row in self.outcomes.iter_rows(named=True)}
 
     @property
-    def ends(self) -> str:
-        """How sure a range is, in words."""
+    def interval(self) -> str:
+        """The confidence level of intervals, as `95 %`."""
         return f"{100 * self.level:g} %"
