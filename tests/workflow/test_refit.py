@@ -76,6 +76,24 @@ def test_it_fits_all_rows_and_keeps_the_numbers_of_its_run(run: Path, tmp_path: 
     assert str(run.parent) not in manifest
 
 
+def test_a_run_that_calls_its_baselines_rivals_is_read(
+    run: Path, tmp_path: Path, capsys: CapSys
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    record = metrics(old)
+    (old / "metrics.json").write_text(json.dumps(record | {"rivals": record.pop("baselines")}))
+    config = (old / "config.yaml").read_text()
+    assert config.count("  baselines: true\n") == 1
+    (old / "config.yaml").write_text(config.replace("  baselines: true\n", "  rivals: true\n"))
+    assert refit(old, tmp_path / "live") == 0
+    assert metrics(tmp_path / "live")["baselines"] == metrics(run)["baselines"]
+    both = f"runs=[{old},{run}]"
+    assert main(["compare", both, "evaluation.replicates=100", f"output_dir={tmp_path / 'c'}"]) == 0
+    assert main(["show", f"bundle={old}"]) == 0
+    assert "average precision" in capsys.readouterr().out
+
+
 def test_it_is_the_model_of_a_run_whose_window_are_the_same_rows(run: Path, tmp_path: Path) -> None:
     whole = table()
     whole.write_parquet(tmp_path / "today.parquet")
