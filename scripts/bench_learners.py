@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from fraudml.config import load_settings
 from fraudml.data.check import check_table
 from fraudml.data.read import load_table
-from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.paired import PairedComparison, Sample, bootstrap_blocks, mean_over_blocks
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.features.plan import fit_features
@@ -114,7 +115,7 @@ MODELS: dict[str, tuple[Fit, Fit]] = {
 }
 
 
-def _measure(blocks: list[Block], fit: Fit, seeds: int, threads: int) -> tuple[Drawn, float]:
+def _measure(blocks: list[Block], fit: Fit, seeds: int, threads: int) -> tuple[Sample, float]:
     """Average precision by seed, and seconds of the processor a seed."""
     started, clusters = time.process_time(), clusters_over([rows for _, _, rows in blocks])
     drawn = []
@@ -128,14 +129,14 @@ def _measure(blocks: list[Block], fit: Fit, seeds: int, threads: int) -> tuple[D
         )
     seconds = (time.process_time() - started) / seeds
     every = [pair for one in drawn for pair in one]
-    return draw(
-        every, metrics=["average_precision"], replicates=1000, seed=0, threads=threads
-    ), seconds
+    options = BootstrapOptions(threads=threads)
+    return bootstrap_blocks(every, ["average_precision"], options), seconds
 
 
-def _difference(one: Drawn, other: Drawn) -> str:
-    found = differences(one, other, level=0.95)["average_precision"]
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+def _difference(own: Sample, other: Sample) -> str:
+    paired = PairedComparison({"own": own, "other": other}, BootstrapOptions())
+    ahead = paired.differences("own", "other")["average_precision"]
+    return f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
 
 
 def main() -> None:
@@ -150,13 +151,15 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for table in arguments.tables:
         blocks = {"ulb": ulb, "handbook": handbook}[table]()
-        first: Drawn | None = None
+        first: Sample | None = None
         for name in arguments.learners:
             (ours, plain) = (
                 _measure(blocks, fit, SEEDS[table], arguments.threads) for fit in MODELS[name]
             )
             first = first or ours[0]
-            values = (one[0].mean().values["average_precision"] for one in (ours, plain))
+            values = (
+                mean_over_blocks(blocks).values["average_precision"] for blocks, _ in (ours, plain)
+            )
             print(
                 f"| {table} | {name}",
                 *(f"{value:.3f}" for value in values),

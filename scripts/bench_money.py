@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,8 @@ from fraudml.data.check import check_table
 from fraudml.data.read import load_table
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix
-from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.paired import PairedComparison, compare_paired
 from fraudml.metrics import Clusters, ScoredRows, benefit, choose_clusters, savings
 from fraudml.pipeline.components import build_components
 from fraudml.pipeline.prepare import row_costs
@@ -70,17 +71,14 @@ class Table:
     def benefit(self, alert: Alerts) -> float:
         return float(benefit(self.y_true, alert, **self.costs.as_mapping()))
 
-    def drawn(self, alert: Alerts, clusters: Clusters, metric: str) -> Drawn:
-        costs = self.costs
-        rows = ScoredRows(
-            self.y_true,
-            alert=alert,
-            tp_cost=costs.tp_cost,
-            fp_cost=costs.fp_cost,
-            fn_cost=costs.fn_cost,
-            tn_cost=costs.tn_cost,
-        )
-        return draw([(rows, clusters)], metrics=[metric], replicates=1000, seed=0, threads=1)
+    def compare(
+        self, models: Mapping[str, Alerts], clusters: Clusters, metric: str
+    ) -> PairedComparison:
+        costs: dict[str, Any] = self.costs.as_mapping()
+        rows = {
+            name: [ScoredRows(self.y_true, alert=alert, **costs)] for name, alert in models.items()
+        }
+        return compare_paired(rows, [clusters], [metric], BootstrapOptions())
 
 
 def _alerts(run: Run) -> Alerts:
@@ -106,17 +104,13 @@ def review(threads: int) -> None:
             train(table.frame, _settings([*base, "weighting=example_cost"], threads))
         ),
     }
-    plain = table.drawn(models["plain LightGBM, alert from .5 on"], clusters, "savings")
+    plain = "plain LightGBM, alert from .5 on"
+    paired = table.compare(models, clusters, "savings")
     print("| model | savings | above plain LightGBM |\n|---|---|---|")
-    for name, alert in models.items():
-        own = table.drawn(alert, clusters, "savings")
-        found = differences(own, plain, level=0.95)["savings"]
-        ahead = (
-            ""
-            if own.mean().values == plain.mean().values
-            else (f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})")
-        )
-        print(f"| {name} | {own.mean().values['savings']:.3f} | {ahead} |")
+    for name in models:
+        ahead = paired.differences(name, plain)["savings"]
+        text = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})" if ahead.value else ""
+        print(f"| {name} | {paired.mean(name).values['savings']:.3f} | {text} |")
 
 
 def seeds(threads: int) -> None:
@@ -127,7 +121,8 @@ def seeds(threads: int) -> None:
         table, run = _trained(settings)
         alert = _alerts(run)
         rows = choose_clusters(n_rows=len(table.y_true))
-        spread = table.drawn(alert, rows, "benefit").blocks[0].draws["benefit"].std()
+        paired = table.compare({"fraudml": alert}, rows, "benefit")
+        spread = paired.mean("fraudml").draws["benefit"].std()
         plain, never, oracle = _beside(table, seed, threads)
         print(
             f"| {seed} | {table.benefit(alert):,.0f} | {spread:,.0f} | {plain:,.0f} | {never:,.0f} "

@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from fraudml.config import load_settings
 from fraudml.data.check import check_table
 from fraudml.data.read import load_table
-from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.paired import PairedComparison, Sample, bootstrap_blocks, mean_over_blocks
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.features.plan import fit_features
@@ -292,14 +293,14 @@ PEERS: dict[str, Model] = {
 class Result:
     """What a model reached on the blocks of a task."""
 
-    drawn: Drawn
+    sample: Sample
     savings: float | None
     seconds: float
 
     @property
     def precision(self) -> float:
         """Average precision, the mean over the blocks."""
-        value = self.drawn.mean().values["average_precision"]
+        value = mean_over_blocks(self.sample).values["average_precision"]
         assert value is not None, "a block without frauds"
         return value
 
@@ -315,7 +316,7 @@ def measure(task: Task, model: Model, seeds: int, threads: int) -> Result:
         (ScoredRows(block.rows.label, y_score=answer.score), own)
         for block, answer, own in zip(blocks, answers, clusters, strict=True)
     ]
-    drawn = draw(pairs, metrics=["average_precision"], replicates=1000, seed=0, threads=threads)
+    sample = bootstrap_blocks(pairs, ["average_precision"], BootstrapOptions(threads=threads))
     saved = [
         savings(block.rows.label, answer.alert, **block.costs).value
         for block, answer in zip(blocks, answers, strict=True)
@@ -323,7 +324,7 @@ def measure(task: Task, model: Model, seeds: int, threads: int) -> Result:
     ]
     whole = len(saved) == len(blocks)
     mean = float(np.mean(np.array(saved, dtype=np.float64))) if whole else None
-    return Result(drawn, mean, seconds)
+    return Result(sample, mean, seconds)
 
 
 def rows(
@@ -338,7 +339,9 @@ def rows(
         if model is _tuned and own.savings is None:
             continue  # it moves the threshold alone: without money it is LightGBM again
         found = measure(task, model, seeds, threads)
-        ahead = differences(own.drawn, found.drawn, level=0.95)["average_precision"]
+        samples = {"own": own.sample, "peer": found.sample}
+        paired = PairedComparison(samples, BootstrapOptions())
+        ahead = paired.differences("own", "peer")["average_precision"]
         said = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
         yield _line(task.name, name, found.precision, said, found)
     for name, theirs in task.published.items():

@@ -52,15 +52,9 @@ def _details(run: Run, rows: int, threads: int) -> tuple[ReportData, dict[str, f
     costs = run.bundle.costs.costs(tested.frame, tested.amount)
     spent = {}
     started = time.perf_counter()
-    curves = draw_curves(
-        scored,
-        made.alert,
-        costs,
-        settings.evaluation,
-        threshold=run.bundle.policy.threshold,
-        seed=child_seed(settings.seed, "intervals"),
-        threads=threads,
-    )
+    options = settings.evaluation.options(child_seed(settings.seed, "intervals"), threads)
+    threshold = run.bundle.policy.threshold
+    curves = draw_curves(scored, made.alert, costs, options, threshold=threshold)
     spent["curves"] = time.perf_counter() - started
     started = time.perf_counter()
     drivers = find_drivers(run.bundle.learner, matrix, made.alert, made.p)

@@ -106,7 +106,7 @@ def without_intervals(path: Path, out: Path) -> None:
     """Run train with no bootstrap."""
     from dataclasses import replace
 
-    from fraudml.evaluation.table import IntervalSettings
+    from fraudml.evaluation.intervals import IntervalSettings
     from fraudml.workflows.train import run
 
     settings = _settings(path, out)

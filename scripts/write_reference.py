@@ -29,7 +29,7 @@ from fraudml.config.shape import MISSING, shape_of
 from fraudml.config.sources import EXPERIMENT, groups, packaged_conf
 from fraudml.config.targets import TARGET, find_target
 from fraudml.config.text import kind_of, word
-from fraudml.metrics.registry import METRICS
+from fraudml.metrics.registry import all_metrics
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 NOTICE = "% Written by scripts/write_reference.py from the code: change it there.\n\n"
@@ -246,7 +246,7 @@ def metrics_page() -> str:
             ", ".join(map(code, metric.needs)),
             plain(first_line(getattr(metrics, metric.name, metric.function))),
         )
-        for metric in METRICS
+        for metric in all_metrics()
     ]
     return (
         "# Metrics\n\nEvery metric that a run reports, with what it needs to have a value. The "

@@ -16,24 +16,14 @@ from fraudml.config.sweep import SweepSettings
 from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
 from fraudml.evaluation.guard import GuardSettings
+from fraudml.evaluation.intervals import IntervalSettings
 from fraudml.evaluation.out_of_fold import RoundsSettings
-from fraudml.evaluation.table import IntervalSettings
 from fraudml.export.settings import TOLERANCE
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.devices import DeviceSettings
+from fraudml.metrics.registry import names_in
 from fraudml.split import BacktestSettings, SplitSettings
 
-OBJECTIVES = (
-    "average_precision",
-    "savings",
-    "card_precision_at_100",
-    "recall_at_fpr_0.01",
-    "recall_at_fpr_0.05",
-    "precision_at_100",
-    "value_recall",
-    "log_loss",
-    "brier",
-)
 _REFUSED_OBJECTIVES = {
     "accuracy": "never alerting reaches an accuracy of 1 minus the prevalence",
     "roc_auc": "at rare events ROC AUC rises while the alerts that a team can review get worse",
@@ -232,13 +222,14 @@ class Settings:
     refit: Literal["latest"] | None = None
 
     def __post_init__(self) -> None:
-        choices = ", ".join(OBJECTIVES)
-        if self.objective not in OBJECTIVES:
+        objectives = names_in("objective")
+        choices = ", ".join(objectives)
+        if self.objective not in objectives:
             reason = _REFUSED_OBJECTIVES.get(self.objective)
             refused = f", which is refused: {reason}" if reason else ""
             raise ConfigError(f"objective is '{self.objective}'{refused}. Choose one of {choices}.")
         for name in self.sweep.secondary_objectives:
-            if name == self.objective or name not in (*OBJECTIVES, "roc_auc"):
+            if name == self.objective or name not in (*objectives, "roc_auc"):
                 raise ConfigError(
                     f"sweep.secondary_objectives names '{name}'. Choose others than the objective, "
                     f"of {choices}, roc_auc."

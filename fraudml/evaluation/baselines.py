@@ -13,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.errors import BudgetError, DataError
-from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.paired import compare_paired
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import DesignMatrix, mask_unseen_categories
 from fraudml.metrics import Clusters, ScoredRows, average_precision
+from fraudml.metrics.registry import names_in
 from fraudml.progress import silent
 from fraudml.seeds import child_seed
 
 Floats = NDArray[np.float64]
 
-METRICS = ("average_precision", "recall_at_fpr_0.01")
-"""What baselines and model are compared by."""
+SEED = "rivals"
+"""The name that their random choices derive from; another one would change their numbers."""
 
-MOST_ROWS = 200_000
-"""Legitimate rows that a baseline looks at; frauds are all looked at."""
+MAX_LEGITIMATE = 200_000
+"""Legitimate rows that a baseline is fitted on, at most; all frauds are used."""
 
 _PRIOR_ROWS = 20.0
 """Rows at the base rate that every category starts with."""
@@ -35,7 +37,7 @@ _PRIOR_ROWS = 20.0
 
 @dataclass(frozen=True)
 class Baseline:
-    """A score that costs next to nothing.
+    """A simple score.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ class Baseline:
 def score_baselines(
     fit: DesignMatrix, test: DesignMatrix, amount: Floats | None, context: FitContext
 ) -> Mapping[str, Baseline]:
-    """Score test rows by a constant, by chance, by amount, by one column, and by a line.
+    """Score test rows by a constant, at random, by amount, by one column, and by a linear model.
 
     `best_column` is the column, in the direction and with a place for missing values, whose average
     precision is highest on the development window; a category counts by its share of frauds there.
@@ -69,26 +71,22 @@ def score_baselines(
         Seed, threads, deadline.
     """
     test = mask_unseen_categories(fit, test)
-    rng = np.random.default_rng(child_seed(context.seed, "rivals"))
-    seen = fit.take(_few(fit, rng))
+    rng = np.random.default_rng(child_seed(context.seed, SEED))
+    sample = fit.take(_sample(fit, rng))
     return {
         "constant": Baseline(np.zeros(len(test))),
         "random": Baseline(rng.random(len(test))),
         "amount": _by_amount(amount),
-        "best_column": _by_best_column(seen, test),
-        "logistic": _by_line(seen, test, context),
+        "best_column": _by_best_column(sample, test),
+        "logistic": _by_logistic_regression(sample, test, context),
     }
 
 
 def compare_baselines(
     model: ScoredRows,
-    found: Mapping[str, Baseline],
+    baselines: Mapping[str, Baseline],
     clusters: Clusters,
-    *,
-    replicates: int,
-    level: float,
-    seed: int,
-    threads: int,
+    options: BootstrapOptions,
 ) -> dict[str, Any]:
     """Return each baseline's metrics, and how far the model is ahead, as `metrics.json` has them.
 
@@ -96,55 +94,37 @@ def compare_baselines(
     ----------
     model : ScoredRows
         The test rows with the model's scores.
-    found : mapping
-        What `baselines` gave.
+    baselines : mapping
+        From `score_baselines`.
     clusters : Clusters
-        What the intervals draw together.
-    replicates, level, seed, threads
-        For the bootstrap; 0 replicates leave the intervals out.
+        What is resampled together.
+    options : BootstrapOptions
+        For the bootstrap.
     """
-
-    def drawn(score: Floats) -> Drawn:
-        rows = ScoredRows(model.y_true, y_score=score)
-        return draw(
-            [(rows, clusters)],
-            metrics=METRICS,
-            replicates=max(replicates, 1),
-            seed=seed,
-            threads=threads,
-        )
-
-    own, record = drawn(model.y_score), {}
-    for name, baseline in found.items():
+    metrics = names_in("baselines")
+    scores = {name: one.score for name, one in baselines.items() if one.score is not None}
+    models = {name: [ScoredRows(model.y_true, y_score=score)] for name, score in scores.items()}
+    paired = compare_paired({"model": [model], **models}, [clusters], metrics, options)
+    record: dict[str, Any] = {}
+    for name, baseline in baselines.items():
         if baseline.score is None:
-            record[name] = {**dict.fromkeys(METRICS), "reason": baseline.detail}
+            record[name] = {**dict.fromkeys(metrics), "reason": baseline.detail}
             continue
-        theirs = drawn(baseline.score)
-        ahead = differences(own, theirs, level=level)
-        record[name] = {
-            **({} if baseline.detail is None else {"column": baseline.detail}),
-            **{metric: _entry(theirs, ahead[metric].to_dict(), metric) for metric in METRICS},
+        values, ahead = paired.mean(name).values, paired.differences("model", name)
+        record[name] = {} if baseline.detail is None else {"column": baseline.detail}
+        record[name] |= {
+            metric: {"value": values[metric], "ahead": ahead[metric].interval()}
+            for metric in metrics
         }
-        if not replicates:
-            _leave_out_intervals(record[name])
     return record
 
 
-def _entry(drawn: Drawn, ahead: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    kept = ("difference", "low", "high")
-    return {"value": drawn.mean().values[metric], "ahead": {name: ahead[name] for name in kept}}
-
-
-def _leave_out_intervals(record: dict[str, Any]) -> None:
-    for metric in METRICS:
-        record[metric]["ahead"] |= {"low": None, "high": None}
-
-
-def _few(fit: DesignMatrix, rng: np.random.Generator) -> NDArray[np.int64]:
-    frauds, others = np.flatnonzero(fit.y == 1), np.flatnonzero(fit.y == 0)
-    if len(others) > MOST_ROWS:
-        others = rng.choice(others, MOST_ROWS, replace=False)
-    return np.sort(np.concatenate([frauds, others]))
+def _sample(fit: DesignMatrix, rng: np.random.Generator) -> NDArray[np.int64]:
+    """All frauds, and as many of the other rows as a baseline is fitted on."""
+    frauds, legitimate = np.flatnonzero(fit.y == 1), np.flatnonzero(fit.y == 0)
+    if len(legitimate) > MAX_LEGITIMATE:
+        legitimate = rng.choice(legitimate, MAX_LEGITIMATE, replace=False)
+    return np.sort(np.concatenate([frauds, legitimate]))
 
 
 def _by_amount(amount: Floats | None) -> Baseline:
@@ -156,42 +136,43 @@ def _by_amount(amount: Floats | None) -> Baseline:
 def _by_best_column(fit: DesignMatrix, test: DesignMatrix) -> Baseline:
     best, score, column = -1.0, np.zeros(len(test)), ""
     for position, name in enumerate(test.names):
-        seen, tested = _column(fit, fit, position), _column(fit, test, position)
-        for sign, missing in _READINGS[: 4 if np.isnan(seen).any() else 2]:
-            found = average_precision(fit.y, _known(sign * seen, missing))
-            if found > best:
-                best, score, column = found, _known(sign * tested, missing), name
+        fitted, tested = _column(fit, fit, position), _column(fit, test, position)
+        for sign, missing in _READINGS[: 4 if np.isnan(fitted).any() else 2]:
+            precision = average_precision(fit.y, _fill(sign * fitted, missing))
+            if precision > best:
+                best, score, column = precision, _fill(sign * tested, missing), name
     return Baseline(score, column)
 
 
 _READINGS = ((1, -1e308), (-1, -1e308), (1, 1e308), (-1, 1e308))
-"""A column may speak for fraud where it is high or low, and where it is missing or not."""
+"""Sign and fill of a column: high or low values, and missing ones or not, may point to fraud."""
 
 
-def _column(fit: DesignMatrix, of: DesignMatrix, position: int) -> Floats:
-    values = of.values[:, position].astype(np.float64)
+def _column(fit: DesignMatrix, rows: DesignMatrix, position: int) -> Floats:
+    """A column as numbers; a category is its smoothed share of frauds in the fitted rows."""
+    values = rows.values[:, position].astype(np.float64)
     if position not in fit.categorical:
         return values
-    seen, codes = fit.values[:, position].astype(np.int64), values.astype(np.int64)
-    size = int(max(seen.max(initial=0), codes.max(initial=0))) + 1
+    fitted, codes = fit.values[:, position].astype(np.int64), values.astype(np.int64)
+    size = int(max(fitted.max(initial=0), codes.max(initial=0))) + 1
     rate = float(np.mean(fit.y))
-    frauds = np.bincount(seen, weights=fit.y, minlength=size) + rate * _PRIOR_ROWS
-    return np.asarray((frauds / (np.bincount(seen, minlength=size) + _PRIOR_ROWS))[codes])
+    frauds = np.bincount(fitted, weights=fit.y, minlength=size) + rate * _PRIOR_ROWS
+    return np.asarray((frauds / (np.bincount(fitted, minlength=size) + _PRIOR_ROWS))[codes])
 
 
-def _known(score: Floats, missing: float) -> Floats:
+def _fill(score: Floats, missing: float) -> Floats:
     return np.nan_to_num(score, nan=missing, posinf=1e307, neginf=-1e307)
 
 
-def _by_line(fit: DesignMatrix, test: DesignMatrix, context: FitContext) -> Baseline:
+def _by_logistic_regression(fit: DesignMatrix, test: DesignMatrix, context: FitContext) -> Baseline:
     learner = SklearnLearner(
         "sklearn.linear_model.LogisticRegression",
         preprocess="impute_scale",
         max_iter=300,
         tol=1e-3,
     )
-    told = replace(context, device="cpu", progress=silent, loss=None)
+    own = replace(context, device="cpu", progress=silent, loss=None)
     try:
-        return Baseline(learner.fit(fit.with_weight(None), told).margin(test))
+        return Baseline(learner.fit(fit.with_weight(None), own).margin(test))
     except (BudgetError, DataError) as error:
         return Baseline(None, str(error))

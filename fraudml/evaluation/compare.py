@@ -1,4 +1,4 @@
-"""Models side by side on the same rows: every difference paired, with the interval of clusters."""
+"""Models compared on the same rows by every metric, each difference paired."""
 
 from __future__ import annotations
 
@@ -6,39 +6,17 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
-from fraudml.evaluation.proof import draw
-from fraudml.metrics import Bootstrap, Clusters, ScoredRows, find_metric
-from fraudml.metrics.registry import Direction
-
-COMPARED = (
-    "average_precision",
-    "roc_auc",
-    "recall_at_fpr_0.01",
-    "precision_at_100",
-    "card_precision_at_100",
-    "precision",
-    "recall",
-    "value_recall",
-    "alerts_per_day",
-    "cost",
-    "savings",
-    "log_loss",
-    "brier",
-    "calibration_in_the_large",
-)
-"""What models are compared by: their ranking, what their alerts do, their probabilities."""
+from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.paired import Difference, compare_paired
+from fraudml.metrics import Clusters, Interval, ScoredRows
+from fraudml.metrics.metric import Direction
+from fraudml.metrics.registry import metrics_in, names_in
 
 
 def compare_models(
     models: Mapping[str, Sequence[ScoredRows]],
     clusters: Sequence[Clusters],
-    *,
-    replicates: int,
-    level: float,
-    seed: int,
-    threads: int,
+    options: BootstrapOptions,
 ) -> dict[str, Any]:
     """Compare models by every metric; where there are several blocks, by its mean over them.
 
@@ -48,8 +26,8 @@ def compare_models(
         By name, the rows of each block with that model's scores; the same rows for all.
     clusters : sequence of Clusters
         One a block, with one code in all of them.
-    replicates, level, seed, threads
-        For the bootstrap; all models see the same replicates.
+    options : BootstrapOptions
+        All models see the same replicates.
 
     Returns
     -------
@@ -64,62 +42,45 @@ def compare_models(
     --------
     >>> from fraudml.metrics import choose_clusters
     >>> y = [0, 0, 1, 0, 1, 0, 0, 1] * 4
-    >>> scores = {"good": [*y], "flat": [0.0] * 32}
-    >>> models = {name: [ScoredRows(y, y_score=one)] for name, one in scores.items()}
-    >>> found = compare_models(models, [choose_clusters(n_rows=32)], replicates=100, level=0.95,
-    ...                        seed=0, threads=1)
-    >>> pair = found["roc_auc"]["pairs"][0]
+    >>> models = {"good": [ScoredRows(y, y_score=y)], "flat": [ScoredRows(y, y_score=[0.0] * 32)]}
+    >>> options = BootstrapOptions(replicates=100)
+    >>> table = compare_models(models, [choose_clusters(n_rows=32)], options)
+    >>> pair = table["roc_auc"]["pairs"][0]
     >>> pair["difference"], pair["better"], pair["probability_better"]
     (0.5, 'good', 1.0)
     """
-    drawn = {
-        name: draw(
-            list(zip(blocks, clusters, strict=True)),
-            metrics=COMPARED,
-            replicates=replicates,
-            seed=seed,
-            threads=threads,
-        )
-        for name, blocks in models.items()
-    }
-    means = {name: one.mean() for name, one in drawn.items()}
-    pairs = {
-        (one, other): drawn[one].minus(drawn[other]).mean()
-        for one, other in combinations(models, 2)
-    }
+    paired = compare_paired(models, clusters, names_in("compare"), options)
+    means = {name: paired.mean(name) for name in models}
+    pairs = {names: paired.differences(*names) for names in combinations(models, 2)}
     return {
-        metric: {
-            "direction": find_metric(metric).direction,
-            "values": {name: _entry(one, metric, level) for name, one in means.items()},
-            "pairs": [_pair(*names, one, metric, level) for names, one in pairs.items()],
+        metric.name: {
+            "direction": metric.direction,
+            "values": {
+                name: _value(mean.interval(metric.name, options.level))
+                for name, mean in means.items()
+            },
+            "pairs": [
+                _pair(*names, differences[metric.name], metric.direction)
+                for names, differences in pairs.items()
+            ],
         }
-        for metric in COMPARED
+        for metric in metrics_in("compare")
     }
 
 
-def _entry(drawn: Bootstrap, metric: str, level: float) -> dict[str, Any]:
-    found = drawn.interval(metric, level)
-    made = {"value": found.value, "low": found.low, "high": found.high}
-    return made if found.reason is None else {**made, "reason": found.reason}
+def _value(result: Interval) -> dict[str, Any]:
+    entry = {"value": result.value, "low": result.low, "high": result.high}
+    return entry if result.reason is None else {**entry, "reason": result.reason}
 
 
-def _pair(one: str, other: str, paired: Bootstrap, metric: str, level: float) -> dict[str, Any]:
-    entry = _entry(paired, metric, level)
-    entry["difference"] = entry.pop("value")
-    direction = find_metric(metric).direction
-    better, sure = None, None
-    if entry["low"] is not None and direction != "none":
-        ahead, share = _ahead(paired.draws[metric], entry["difference"], direction)
-        apart = entry["low"] > 0 or entry["high"] < 0
-        better = (one if ahead else other) if apart else None
-        sure = share
-    return {"first": one, "second": other, **entry, "better": better, "probability_better": sure}
-
-
-def _ahead(draws: Any, difference: float, direction: Direction) -> tuple[bool, float]:
-    """Whether the first is the better one, and the share of replicates that say what it says."""
-    sign = -1 if direction == "lower" else 1
-    known = sign * draws[~np.isnan(draws)]
-    share = float(np.mean(known > 0) + np.mean(known == 0) / 2)
-    ahead = sign * difference > 0
-    return ahead, share if ahead else 1 - share
+def _pair(first: str, second: str, difference: Difference, direction: Direction) -> dict[str, Any]:
+    better = {"keep": first, "drop": second, "undecided": None}[difference.verdict]
+    compared = direction != "none"
+    return {
+        "first": first,
+        "second": second,
+        **difference.interval(),
+        **({} if difference.reason is None else {"reason": difference.reason}),
+        "better": better if compared else None,
+        "probability_better": difference.probability_better if compared else None,
+    }

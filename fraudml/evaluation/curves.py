@@ -6,15 +6,16 @@ All bands draw whole clusters, as the intervals of single numbers do, and the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.scored import ScoredFrame
-from fraudml.evaluation.table import IntervalSettings, clusters_of
+from fraudml.evaluation.table import clusters_of
 from fraudml.metrics import Cut, bootstrap_sums
 from fraudml.metrics.alerts import case_rows
 from fraudml.metrics.money import row_costs
@@ -77,11 +78,9 @@ def draw_curves(
     scored: ScoredFrame,
     alert: Alerts,
     costs: CostMatrix,
-    settings: IntervalSettings,
+    options: BootstrapOptions,
     *,
     threshold: float | None,
-    seed: int,
-    threads: int,
 ) -> Curves:
     """Compute all curves of a block at natural prevalence.
 
@@ -96,12 +95,10 @@ def draw_curves(
         What the policy decided.
     costs : CostMatrix
         Of the same rows.
-    settings : IntervalSettings
-        Replicates and level.
+    options : BootstrapOptions
+        For the bootstrap; with the seed of `evaluate` the replicates are the same.
     threshold : float, optional
         The policy's, where it has one for all rows.
-    seed, threads : int
-        For the bootstrap; with the seed of `evaluate` the draws are the same.
     """
     fraud = scored.label == 1
     columns = [costs.tp_cost, costs.fp_cost, costs.fn_cost, costs.tn_cost]
@@ -114,7 +111,7 @@ def draw_curves(
     ]
     if periods is not None:
         cuts.append(_period_cut(scored, fraud, alert, periods))
-    sums, ends = _sums(cuts, scored, settings, seed, threads), _Ends(settings.level)
+    sums, ends = _sums(cuts, scored, options), _Ends(options.level)
     no_periods = pl.DataFrame(schema={"start": pl.Datetime("us")})
     return Curves(
         by_threshold=_by_threshold(scored, rungs, sums[0], ends),
@@ -125,17 +122,14 @@ def draw_curves(
     )
 
 
-def _sums(
-    cuts: list[Cut], scored: ScoredFrame, settings: IntervalSettings, seed: int, threads: int
-) -> list[list[Floats]]:
+def _sums(cuts: list[Cut], scored: ScoredFrame, options: BootstrapOptions) -> list[list[Floats]]:
     """The sums of each column of each cut, of shape (1 + replicates, cells)."""
-    replicates = min(settings.replicates, BAND_REPLICATES)
-    if replicates:
-        how = {"replicates": replicates, "seed": seed, "threads": threads}
-        found = bootstrap_sums(cuts, clusters_of(scored), **how)
+    if options.replicates:
+        few = replace(options, replicates=min(options.replicates, BAND_REPLICATES))
+        tables = bootstrap_sums(cuts, clusters_of(scored), **few.drawing)
     else:
-        found = [cut.sums()[None] for cut in cuts]
-    return [[sums[..., i] for i in range(sums.shape[-1])] for sums in found]
+        tables = [cut.sums()[None] for cut in cuts]
+    return [[sums[..., i] for i in range(sums.shape[-1])] for sums in tables]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
 from fraudml.errors import DataError
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.scored import ScoredFrame
-from fraudml.evaluation.table import IntervalSettings, clusters_of
+from fraudml.evaluation.table import clusters_of
 from fraudml.metrics import bootstrap_counts
 from fraudml.metrics.money import row_costs
 
@@ -96,10 +97,7 @@ def judge_groups(
     alert: Alerts,
     costs: CostMatrix,
     groups: Groups,
-    settings: IntervalSettings,
-    *,
-    seed: int,
-    threads: int,
+    options: BootstrapOptions,
 ) -> dict[str, Any]:
     """Compare what the alerts do to each group.
 
@@ -113,10 +111,8 @@ def judge_groups(
         Of the same rows.
     groups : Groups
         Of the same rows.
-    settings : IntervalSettings
-        Replicates and level. All groups and ratios see the same replicates.
-    seed, threads : int
-        For the bootstrap.
+    options : BootstrapOptions
+        For the bootstrap; all groups and ratios see the same replicates.
 
     Returns
     -------
@@ -132,22 +128,21 @@ def judge_groups(
     cell = 4 * groups.codes + 2 * fraud + alert
     cells = 4 * len(groups.levels)
     counts = np.bincount(cell, minlength=cells)[None].astype(np.float64)
-    if settings.replicates:
-        how = {"replicates": settings.replicates, "seed": seed, "threads": threads}
-        drawn = bootstrap_counts(cell, clusters_of(scored), cells=cells, **how)
-        counts = np.concatenate([counts, drawn])
+    if options.replicates:
+        replicates = bootstrap_counts(cell, clusters_of(scored), cells=cells, **options.drawing)
+        counts = np.concatenate([counts, replicates])
     by_group = counts.reshape(len(counts), -1, 4)
     rates = _rates(by_group)
     compared = _compared(by_group[0])
     return {
         "column": groups.column,
         "groups": {
-            level: _group(by_group[0, i], {k: v[:, i] for k, v in rates.items()}, settings.level)
+            level: _group(by_group[0, i], {k: v[:, i] for k, v in rates.items()}, options.level)
             for i, level in enumerate(groups.levels)
         },
         "compared": [level for level, one in zip(groups.levels, compared, strict=True) if one],
         "predictive_equality": _equality(
-            rates["false_positive_rate"], compared, groups.levels, settings.level
+            rates["false_positive_rate"], compared, groups.levels, options.level
         ),
         "equal_rates": trade_off(scored.margin, fraud, alert, costs, groups.codes),
     }

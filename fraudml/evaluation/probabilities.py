@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from fraudml.metrics import Bootstrap, Metric, Reliability
-from fraudml.metrics.registry import Sums
+from fraudml.metrics.metric import Sums
 
 Floats = NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def bin_metrics(table: Reliability) -> list[Metric]:
             ("y_true", "p_fraud"),
             "none",
             (0.0, 1.0),
-            Sums(partial(_bin_terms, low=low, high=high), _first_over_second),
+            Sums.share(partial(_bin_terms, low=low, high=high)),
         )
         for i, (low, high) in enumerate(zip(table.low, table.high, strict=True))
     ]
@@ -184,12 +184,6 @@ def _bin_terms(
 ) -> tuple[Floats, Floats]:
     inside = (p_fraud >= low) & ((p_fraud < high) | (high == 1.0))
     return (inside & y_true).astype(np.float64), inside.astype(np.float64)
-
-
-def _first_over_second(sums: Floats) -> Floats:
-    out: Floats = np.full(sums.shape[:-1], np.nan)
-    np.divide(sums[..., 0], sums[..., 1], out=out, where=sums[..., 1] > 0)
-    return out
 
 
 def _rate(

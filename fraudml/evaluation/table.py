@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
-from fraudml.errors import ConfigError
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.probabilities import bin_metrics, reliability_record
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.metrics import (
@@ -22,70 +22,14 @@ from fraudml.metrics import (
     Clusters,
     Metric,
     ScoredRows,
+    average_precision,
     bootstrap,
     choose_clusters,
-    cost,
     measure,
     reliability,
     savings,
 )
-from fraudml.metrics.registry import find_metrics
-
-TEST_METRICS = (
-    "average_precision",
-    "roc_auc",
-    "card_precision_at_100",
-    "recall_at_fpr_0.01",
-    "recall_at_fpr_0.05",
-    "precision_at_100",
-    "value_recall",
-    "cost",
-    "savings",
-    "benefit",
-    "brier",
-    "log_loss",
-    "calibration_in_the_large",
-    "calibration_slope",
-    "accuracy_of_never",
-)
-"""What is said of a model's scores and of its alerts, on every block."""
-
-POLICY_METRICS = (
-    "precision",
-    "recall",
-    "alert_rate",
-    "alerts_per_day",
-    "false_positive_rate",
-    "false_positive_ratio",
-)
-"""What is said of a policy's alerts beside them."""
-
-
-@dataclass(frozen=True)
-class IntervalSettings:
-    """How intervals are made.
-
-    Parameters
-    ----------
-    replicates : int
-        Bootstrap replicates; 0 leaves intervals out, and then the guard goes by a single value.
-    level : float
-        Confidence of the two-sided intervals.
-    baselines : bool
-        Whether trivial scores are evaluated beside the model.
-    """
-
-    replicates: int = 1000
-    level: float = 0.95
-    baselines: bool = True
-
-    def __post_init__(self) -> None:
-        if self.replicates != 0 and self.replicates < 100:
-            raise ConfigError(
-                f"evaluation.replicates is {self.replicates}. It is 0, or at least 100."
-            )
-        if not 0.5 <= self.level < 1:
-            raise ConfigError(f"evaluation.level is {self.level}. It lies in [0.5, 1).")
+from fraudml.metrics.registry import metrics_in
 
 
 @dataclass(frozen=True)
@@ -140,11 +84,9 @@ def evaluate(
     scored: ScoredFrame,
     alert: NDArray[np.bool_],
     costs: CostMatrix,
-    settings: IntervalSettings,
+    options: BootstrapOptions,
     *,
     guard_level: float,
-    seed: int,
-    threads: int,
 ) -> Evaluation:
     """Evaluate scores and alerts on untouched rows.
 
@@ -156,43 +98,36 @@ def evaluate(
         What the policy decided.
     costs : CostMatrix
         Of the same rows.
-    settings : IntervalSettings
-        Replicates and level.
+    options : BootstrapOptions
+        For the bootstrap.
     guard_level : float
         Confidence of the lower bound of average precision.
-    seed, threads : int
-        For the bootstrap.
     """
     rows = scored_rows(scored, alert, costs)
     bins = reliability(scored.label, scored.p)
-    clusters = clusters_of(scored) if settings.replicates else None
-    drawn: Bootstrap | None = None
-    if clusters is not None:
-        drawn = bootstrap(
-            rows,
-            (*TEST_METRICS, *POLICY_METRICS, *bin_metrics(bins)),
-            clusters,
-            replicates=settings.replicates,
-            seed=seed,
-            threads=threads,
-        )
+    sample = None
+    if options.replicates:
+        metrics = (*metrics_in("test"), *metrics_in("policy"), *bin_metrics(bins))
+        sample = bootstrap(rows, metrics, clusters_of(scored), **options.drawing)
     entries = [
-        _entry(metric, block, rows, drawn, settings)
-        for block, names in (("test", TEST_METRICS), ("policy", POLICY_METRICS))
-        for metric in find_metrics(names)
+        _entry(metric, block, rows, sample, options)
+        for block in ("test", "policy")
+        for metric in metrics_in(block)
     ]
-    money = savings(rows.y_true, alert, **costs.as_mapping())
-    bound = None if drawn is None else drawn.lower_bound("average_precision", guard_level)
+    bound = None if sample is None else sample.lower_bound("average_precision", guard_level)
+    if bound is None:
+        bound = average_precision(rows.y_true, rows.y_score)
+    totals = savings(rows.y_true, alert, **costs.as_mapping())
     return Evaluation(
         table=pl.DataFrame(entries, schema=_COLUMNS),
-        clusters=f"{clusters.count:,} × {clusters.unit}" if clusters else "none",
-        average_precision_bound=entries[0]["value"] if bound is None else bound,
+        clusters="none" if sample is None else sample.clusters.text,
+        average_precision_bound=bound,
         prevalence=float(np.mean(scored.label)),
         alerts=int(alert.sum()),
         rows=len(scored),
-        cost=cost(rows.y_true, alert, **costs.as_mapping()),
-        trivial_cost=min(money.cost_never, money.cost_always),
-        reliability=reliability_record(bins, drawn, settings.level),
+        cost=totals.cost,
+        trivial_cost=min(totals.cost_never, totals.cost_always),
+        reliability=reliability_record(bins, sample, options.level),
     )
 
 
@@ -249,8 +184,8 @@ def clusters_of(scored: ScoredFrame) -> Clusters:
 
 def clusters_over(blocks: Sequence[ScoredFrame]) -> list[Clusters]:
     """Return clusters with one code in all blocks: an entity is drawn with all that it did."""
-    whole = clusters_of(ScoredFrame(pl.concat([one.frame for one in blocks])))
-    ends = np.cumsum([len(one) for one in blocks])[:-1]
+    whole = clusters_of(ScoredFrame(pl.concat([block.frame for block in blocks])))
+    ends = np.cumsum([len(block) for block in blocks])[:-1]
     return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]
 
 
@@ -258,25 +193,25 @@ def _entry(
     metric: Metric,
     block: str,
     rows: ScoredRows,
-    drawn: Bootstrap | None,
-    settings: IntervalSettings,
+    sample: Bootstrap | None,
+    options: BootstrapOptions,
 ) -> dict[str, Any]:
-    found = measure(rows, metric)
+    result = measure(rows, metric)
     low = high = None
-    reason = found.reason
-    if drawn is not None and reason is None:
-        interval = drawn.interval(metric.name, settings.level)
+    reason = result.reason
+    if sample is not None and reason is None:
+        interval = sample.interval(metric.name, options.level)
         low, high, reason = interval.low, interval.high, interval.reason
     return {
         "metric": metric.name,
         "block": block,
         "slice": "all",
-        "value": found.value,
+        "value": result.value,
         "low": low,
         "high": high,
         "rows": len(rows),
         "frauds": int(np.sum(rows.y_true)),
-        "baseline": found.reference_values.get("baseline"),
-        "attainable": found.reference_values.get("attainable"),
+        "baseline": result.reference_values.get("baseline"),
+        "attainable": result.reference_values.get("attainable"),
         "reason": reason,
     }

@@ -17,6 +17,7 @@ from fraudml.metrics.alerts import (
     recall,
 )
 from fraudml.metrics.cards import attainable_card_precision_at_k, card_precision_at_k
+from fraudml.metrics.catalogue import METRICS
 from fraudml.metrics.clusters import Clusters, choose_clusters
 from fraudml.metrics.curves import (
     PrecisionRecallCurve,
@@ -38,6 +39,7 @@ from fraudml.metrics.intervals import (
     bootstrap_counts,
     bootstrap_sums,
 )
+from fraudml.metrics.metric import Metric
 from fraudml.metrics.money import (
     BestThreshold,
     RiskThresholds,
@@ -67,7 +69,8 @@ from fraudml.metrics.ranking import (
     recall_at_precision,
     roc_auc,
 )
-from fraudml.metrics.registry import METRICS, Measured, Metric, ScoredRows, find_metric, measure
+from fraudml.metrics.registry import Measured, find_metric, measure
+from fraudml.metrics.rows import ScoredRows
 
 __all__ = [
     "METRICS",

@@ -19,7 +19,8 @@ from fraudml.metrics._checks import Codes, Float
 from fraudml.metrics._groups import FraudGroups, place
 from fraudml.metrics.cards import card_days, mean_card_precision
 from fraudml.metrics.clusters import Clusters
-from fraudml.metrics.registry import Metric, Ranked, ScoredRows, Sums, TopCards
+from fraudml.metrics.metric import Metric, Ranked, Sums, TopCards
+from fraudml.metrics.rows import ScoredRows
 
 LANES = 4
 """How many replicates share a word."""

@@ -34,13 +34,8 @@ def rows_and(column: Float | Flags) -> tuple[Float, ...]:
 
 
 def alert_terms(alert: Flags) -> tuple[Float, ...]:
-    """Return the alerts, for their share."""
+    """Return the alerts and ones, for their share."""
     return rows_and(alert)
-
-
-def value_terms(y_true: Flags, alert: Flags, amount: Float) -> tuple[Float, ...]:
-    """Return what is caught and what there is of the fraud amount."""
-    return money.value_terms(y_true, alert, amount)
 
 
 def alerts_per_day_terms(

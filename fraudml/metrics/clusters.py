@@ -47,6 +47,11 @@ class Clusters:
     kind: Kind
     unit: str
 
+    @property
+    def text(self) -> str:
+        """How many there are of what, as `4,990 × entity`."""
+        return f"{self.count:,} × {self.unit}"
+
 
 def choose_clusters(
     *,

@@ -19,7 +19,9 @@ from fraudml.metrics import _replicates
 from fraudml.metrics._checks import Codes, Float, at_least_one, checked
 from fraudml.metrics._replicates import Cut
 from fraudml.metrics.clusters import Clusters, choose_clusters
-from fraudml.metrics.registry import Metric, ScoredRows, TopCards, find_metrics
+from fraudml.metrics.metric import Metric, TopCards
+from fraudml.metrics.registry import find_metrics
+from fraudml.metrics.rows import ScoredRows
 
 __all__ = [
     "Bootstrap",

@@ -1,4 +1,4 @@
-"""What a metric is: its function, what it needs, and how its replicates are evaluated."""
+"""What a metric is: its function, what it needs, and where it is listed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,41 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fraudml.errors import DataError
+from fraudml.errors import ConfigError, DataError, nearest
 from fraudml.metrics._checks import Float
-from fraudml.metrics._groups import FraudGroups
+from fraudml.metrics._groups import FraudGroups, ratio
 from fraudml.metrics.rows import ScoredRows
 
 Direction = Literal["higher", "lower", "none"]
 """Which way is better; 'none' for counts, and for ratios whose best value is 1."""
+
+GROUPS = {
+    "test": "`test` of metrics.json: the scores and alerts on the test block",
+    "policy": "`policy.test` of metrics.json: the alerts of the policy on the test block",
+    "ablation": "`proof` of metrics.json: with and without an intervention",
+    "baselines": "`baselines` of metrics.json: the model against simple scores",
+    "study": "study.json: samplers and learners over the folds of a backtest",
+    "compare": "compare.json: finished models on the same rows",
+    "headline": "the first paragraph of the report of a comparison",
+    "objective": "the values that `objective` may take",
+    "terminal": "the closing table of `train`",
+    "backtest": "the closing table of `backtest`",
+    "folds": "the table over the folds in the report of a backtest",
+    "show": "what `show` prints of a bundle",
+}
+"""Where metrics are listed, by group."""
+
+EVERYWHERE = ("test", "terminal", "backtest", "folds", "show", "compare")
+"""The groups of a metric that names none."""
+
+
+def check_group(group: str, subject: str = "") -> None:
+    """Refuse a group of metrics that does not exist."""
+    if group not in GROUPS:
+        raise ConfigError(f"{subject}'{group}' is not a group. {nearest(group, GROUPS)}")
+
+
+_FROM_RECORD = ("terminal", "backtest", "folds", "show")
 
 
 @dataclass(frozen=True)
@@ -32,6 +60,11 @@ class Sums:
     terms: Callable[..., Iterable[Float]]
     combine: Callable[[Float], Float]
     exact: bool = True
+
+    @classmethod
+    def share(cls, terms: Callable[..., Iterable[Float]]) -> Sums:
+        """The total of the first column over that of the second; NaN where that is 0."""
+        return cls(terms, lambda sums: ratio(sums[..., 0], sums[..., 1]))
 
 
 @dataclass(frozen=True)
@@ -64,6 +97,15 @@ class Metric:
         Columns that are passed where they are known.
     reference_values : mapping of str to callable
         Numbers to compare it with (a baseline, what is attainable), from the rows.
+    groups : tuple of str
+        Where it is listed, by the names of `GROUPS`; by default wherever a reader looks for it.
+    after : mapping of str to str
+        By group, the metric that it follows there, where that is not the order of the registry.
+
+    Raises
+    ------
+    ConfigError
+        A group is not known, or the metric is shown from a record that does not hold it.
     """
 
     name: str
@@ -74,6 +116,18 @@ class Metric:
     form: Ranked | Sums | TopCards | None = None
     uses: tuple[str, ...] = ()
     reference_values: Mapping[str, Callable[[ScoredRows], float]] = field(default_factory=dict)
+    groups: tuple[str, ...] = EVERYWHERE
+    after: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for group in (*self.groups, *self.after):
+            check_group(group, f"metric '{self.name}': ")
+        shown = [group for group in self.groups if group in _FROM_RECORD]
+        if shown and not {"test", "policy"} & {*self.groups}:
+            raise ConfigError(
+                f"metric '{self.name}' is in the group '{shown[0]}' and in neither 'test' nor "
+                "'policy', so no record would hold its value. Add one of the two to its groups."
+            )
 
     def columns(self, rows: ScoredRows) -> dict[str, Any]:
         """Return the arguments of `function` and of `terms`, or say which are not known."""

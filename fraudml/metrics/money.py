@@ -410,10 +410,10 @@ def savings_of(sums: Float) -> Float:
     return 1 - out
 
 
-def value_terms(fraud: Flags, alerted: Flags, amount: Float) -> tuple[Float, Float]:
+def value_terms(y_true: Flags, alert: Flags, amount: Float) -> tuple[Float, Float]:
     """Return the fraud amount of each row that is caught, and that there is."""
-    at_stake = np.where(fraud, np.maximum(amount, 0.0), 0.0)
-    return at_stake * alerted, at_stake
+    at_stake = np.where(y_true, np.maximum(amount, 0.0), 0.0)
+    return at_stake * alert, at_stake
 
 
 def _decided(

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from fraudml.errors import ConfigError
 from fraudml.metrics._checks import checked
-from fraudml.metrics.registry import Metric, find_metric
+from fraudml.metrics.metric import Metric
+from fraudml.metrics.registry import find_metric
 from fraudml.metrics.rows import ScoredRows
 
 _RESPONSES: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""The proof of a run: the same model without its sampler, and without its weights, beside it."""
+"""The proof of a run: the model with and without its sampler, its weights and its loss."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from fraudml.bundle import DecisionBundle
 from fraudml.config.settings import Settings
 from fraudml.evaluation.out_of_fold import OutOfFold
-from fraudml.evaluation.proof import PROOF_METRICS, Difference, Drawn, differences, draw
-from fraudml.evaluation.scored import score_rows
+from fraudml.evaluation.paired import Difference, compare_paired
+from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_of, scored_rows
 from fraudml.learners.protocol import FitContext
 from fraudml.metrics import ScoredRows, measure
+from fraudml.metrics.registry import names_in
 from fraudml.pipeline.components import Components
 from fraudml.pipeline.fit import fit_bundle
 from fraudml.pipeline.prepare import Prepared, Rows
@@ -22,6 +23,8 @@ from fraudml.seeds import child_seed
 from fraudml.split import Split
 
 Fitted = tuple[DecisionBundle, OutOfFold]
+
+_FULL = "the model itself"
 
 
 def run_ablations(
@@ -33,10 +36,10 @@ def run_ablations(
     *,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Compare a model with the same model without its sampler, and without its weights.
+    """Compare a model with the same model without each of its interventions.
 
     The verdicts come from the out-of-fold scores of the development window. Costs as much again as
-    the model itself, for each help.
+    the model itself, for each intervention.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def run_ablations(
     parts : Components
         What the model is made of.
     fitted : tuple of DecisionBundle and OutOfFold
-        The model, with its helps.
+        The model, with its interventions.
     context : FitContext
         Seed, threads, device, deadline, progress.
     settings : Settings
@@ -56,60 +59,94 @@ def run_ablations(
     Returns
     -------
     dict
-        What `metrics.json` has under `proof`; empty where the model has no help.
+        What `metrics.json` has under `proof`; empty where the model has no intervention.
     """
-    if not settings.proof or not settings.evaluation.replicates:
+    recipes = parts.recipe.ablations()
+    if not settings.proof or not settings.evaluation.replicates or not recipes:
         return {}
-    rows, proof = split.development.rows, {}
-    for name, recipe in parts.recipe.ablations().items():
-        told = replace(context, progress=_without(context.progress, name))
-        plain = fit_bundle(
-            prepared, rows, split.folds, replace(parts, recipe=recipe), told, rounds=settings.rounds
+    models = {_FULL: fitted}
+    for name, recipe in recipes.items():
+        models[name] = fit_bundle(
+            prepared,
+            split.development.rows,
+            split.folds,
+            replace(parts, recipe=recipe),
+            replace(context, progress=_without(context.progress, name)),
+            rounds=settings.rounds,
         )
-        made = (_drawn(prepared, one, settings, context) for one in (fitted, plain))
-        found = differences(*made, level=settings.evaluation.level)
-        tested = [_decided(prepared, split.test.rows, one[0]) for one in (fitted, plain)]
-        proof[name] = _record(found, _test_differences(*tested), settings.objective)
-    return proof
+    frames = {name: _out_of_fold(prepared, *model) for name, model in models.items()}
+    options = settings.evaluation.options(child_seed(settings.seed, "proof"), context.threads)
+    paired = compare_paired(
+        {name: [rows] for name, (_, rows) in frames.items()},
+        [clusters_of(frames[_FULL][0])],
+        names_in("ablation"),
+        options,
+    )
+    tested = {
+        name: _on_test(prepared, split.test.rows, bundle) for name, (bundle, _) in models.items()
+    }
+    return {
+        name: _record(
+            paired.differences(_FULL, name),
+            _test_differences(tested[_FULL], tested[name]),
+            settings.objective,
+        )
+        for name in recipes
+    }
+
+
+def ablation_sentence(record: Mapping[str, Any]) -> str:
+    """Say the verdict on an intervention in a sentence.
+
+    Parameters
+    ----------
+    record : mapping
+        As `metrics.json` has it: the metric, its difference and interval, the verdict, and the
+        difference on the test block.
+    """
+    name = record["metric"].replace("_", " ")
+    if record["low"] is None:
+        return f"undecided: {name} has no interval, {record.get('reason')}"
+    change = f"{record['difference']:+.3f} ({record['low']:+.3f} to {record['high']:+.3f})"
+    on_test = record["test_difference"]
+    test = "" if on_test is None else f"; on test {on_test:+.3f}, reported only"
+    return f"{record['verdict']}: {name} {change} out of fold, with minus without{test}"
 
 
 def _without(progress: Progress, name: str) -> Progress:
     return lambda stage, share: progress(f"{stage} without {name}", share)
 
 
-def _drawn(prepared: Prepared, fitted: Fitted, settings: Settings, context: FitContext) -> Drawn:
-    bundle, scores = fitted
+def _out_of_fold(
+    prepared: Prepared, bundle: DecisionBundle, scores: OutOfFold
+) -> tuple[ScoredFrame, ScoredRows]:
     p_fraud = bundle.calibrator.probability(scores.margin)
     costs = prepared.costs.take(scores.rows)
     scored = score_rows(prepared.dataset, scores.rows, scores.margin, p_fraud)
     alert = bundle.policy.alerts(p_fraud, costs, scored.amount)
-    return draw(
-        [(scored_rows(scored, alert, costs), clusters_of(scored))],
-        replicates=settings.evaluation.replicates,
-        seed=child_seed(settings.seed, "proof"),
-        threads=context.threads,
-    )
+    return scored, scored_rows(scored, alert, costs)
 
 
-def _decided(prepared: Prepared, rows: Rows, bundle: DecisionBundle) -> ScoredRows:
-    made = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
-    scored = score_rows(prepared.dataset, rows, made.margin, made.p)
-    return scored_rows(scored, made.alert, prepared.costs.take(rows))
+def _on_test(prepared: Prepared, rows: Rows, bundle: DecisionBundle) -> ScoredRows:
+    decisions = bundle.decide(prepared.dataset.take(rows), prepared.matrix.take(rows))
+    scored = score_rows(prepared.dataset, rows, decisions.margin, decisions.p)
+    return scored_rows(scored, decisions.alert, prepared.costs.take(rows))
 
 
-def _test_differences(helped: ScoredRows, plain: ScoredRows) -> dict[str, float | None]:
-    found = {}
-    for name in PROOF_METRICS:
-        one, other = measure(helped, name).value, measure(plain, name).value
-        found[name] = None if one is None or other is None else one - other
-    return found
+def _test_differences(full: ScoredRows, plain: ScoredRows) -> dict[str, float | None]:
+    differences = {}
+    for name in names_in("ablation"):
+        value, without = measure(full, name).value, measure(plain, name).value
+        differences[name] = None if value is None or without is None else value - without
+    return differences
 
 
 def _record(
-    found: Mapping[str, Difference], on_test: Mapping[str, float | None], objective: str
+    differences: Mapping[str, Difference], on_test: Mapping[str, float | None], objective: str
 ) -> dict[str, Any]:
     metrics = {
-        name: {**one.to_dict(), "test_difference": on_test[name]} for name, one in found.items()
+        name: {**difference.to_dict(), "test_difference": on_test[name]}
+        for name, difference in differences.items()
     }
-    chosen = objective if objective in metrics else "average_precision"
-    return {"metric": chosen, **metrics[chosen], "metrics": metrics}
+    deciding = objective if objective in metrics else "average_precision"
+    return {"metric": deciding, **metrics[deciding], "metrics": metrics}

@@ -15,11 +15,12 @@ from fraudml.config.settings import Settings
 from fraudml.data.schema import Dataset
 from fraudml.decisions.costs import CostMatrix, CostModel
 from fraudml.decisions.policies import TunedPolicy
-from fraudml.evaluation.baselines import compare_baselines, score_baselines
+from fraudml.evaluation.baselines import SEED, compare_baselines, score_baselines
 from fraudml.evaluation.curves import Curves, draw_curves
 from fraudml.evaluation.drivers import Drivers, find_drivers
 from fraudml.evaluation.fairness import judge_groups, no_groups
 from fraudml.evaluation.guard import GuardSettings, Verdict, judge
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import Evaluation, clusters_of, evaluate
 from fraudml.learners.protocol import FitContext
@@ -79,19 +80,14 @@ def evaluate_bundle(
     `baselines_fit` names the rows that baselines learn from; without it neither they nor what a
     report shows besides are computed.
     """
-    options = {"seed": child_seed(settings.seed, "intervals"), "threads": context.threads}
+    options = settings.evaluation.options(child_seed(settings.seed, "intervals"), context.threads)
     with stage(context.progress, "evaluate"):
         held_out = _decide(prepared, rows, bundle)
         scored, alert, costs = held_out.scored, held_out.decisions.alert, held_out.costs
-        level = settings.guard.level
-        evaluation = evaluate(
-            scored, alert, costs, settings.evaluation, guard_level=level, **options
-        )
+        evaluation = evaluate(scored, alert, costs, options, guard_level=settings.guard.level)
         groups = protected_groups(held_out.dataset)
         fairness = (
-            no_groups()
-            if groups is None
-            else judge_groups(scored, alert, costs, groups, settings.evaluation, **options)
+            no_groups() if groups is None else judge_groups(scored, alert, costs, groups, options)
         )
         baselines: dict[str, Any] = {}
         details = None
@@ -99,7 +95,7 @@ def evaluate_bundle(
             if settings.evaluation.baselines:
                 fit = prepared.matrix.take(baselines_fit)
                 baselines = _compare_baselines(fit, held_out, settings, context)
-            details = _report_data(held_out, bundle, evaluation.clusters, settings, options)
+            details = _report_data(held_out, bundle, evaluation.clusters, options)
     table = _table(prepared.dataset, rows, scored, alert)
     return HoldoutEvaluation(table, evaluation, fairness, baselines, details)
 
@@ -119,28 +115,16 @@ def _compare_baselines(
         ScoredRows(scored.label, y_score=scored.margin),
         score_baselines(fit, held_out.matrix, scored.amount, context),
         clusters_of(scored),
-        replicates=settings.evaluation.replicates,
-        level=settings.evaluation.level,
-        seed=child_seed(settings.seed, "rivals"),
-        threads=context.threads,
+        settings.evaluation.options(child_seed(settings.seed, SEED), context.threads),
     )
 
 
 def _report_data(
-    held_out: _HeldOut,
-    bundle: DecisionBundle,
-    clusters: str,
-    settings: Settings,
-    options: dict[str, int],
+    held_out: _HeldOut, bundle: DecisionBundle, clusters: str, options: BootstrapOptions
 ) -> ReportData:
-    decisions = held_out.decisions
+    decisions, threshold = held_out.decisions, bundle.policy.threshold
     curves = draw_curves(
-        held_out.scored,
-        decisions.alert,
-        held_out.costs,
-        settings.evaluation,
-        threshold=bundle.policy.threshold,
-        **options,
+        held_out.scored, decisions.alert, held_out.costs, options, threshold=threshold
     )
     drivers = find_drivers(bundle.learner, held_out.matrix, decisions.alert, decisions.p)
     return ReportData(curves, drivers, clusters, bundle.costs)

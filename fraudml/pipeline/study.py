@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from fraudml.config.settings import Settings
 from fraudml.errors import BudgetError, ConfigError, DataError
-from fraudml.evaluation.proof import Drawn, differences, draw
+from fraudml.evaluation.paired import PairedComparison, compare_paired
 from fraudml.evaluation.scored import ScoredFrame, score_rows
 from fraudml.evaluation.table import clusters_over
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
 from fraudml.matrix import mask_unseen_categories
 from fraudml.metrics import ScoredRows
+from fraudml.metrics.registry import names_in
 from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import FoldData, SharedFolds
 from fraudml.progress import silent
@@ -32,10 +33,6 @@ from fraudml.seeds import child_seed
 from fraudml.split import BacktestFold
 
 _log = logging.getLogger(__name__)
-
-
-STUDY_METRICS = ("average_precision", "roc_auc", "card_precision_at_100", "recall_at_fpr_0.01")
-"""What a ranking is worth; a study calibrates nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,11 @@ class Variant:
     recipe: Recipe
     device: str = "cpu"
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other variants."""
+        return self.learner, self.resampling
+
 
 def build_variants(settings: Settings) -> list[Variant]:
     """Build every sampler with every learner, so that what is wrong is found before any work.
@@ -68,11 +70,11 @@ def build_variants(settings: Settings) -> list[Variant]:
     """
     learners = settings.study.learners or {"learner": settings.learner}
     variants = []
-    for learner, chosen in learners.items():
+    for learner, component in learners.items():
         for name, sampler in settings.study.resampling.items():
-            one = replace(settings, learner=chosen, resampling=sampler)
+            varied = replace(settings, learner=component, resampling=sampler)
             try:
-                recipe = build_components(one).recipe
+                recipe = build_components(varied).recipe
             except ConfigError as error:
                 raise ConfigError(f"study: {learner} with {name}: {error}") from error
             variants.append(Variant(learner, name, recipe))
@@ -80,28 +82,26 @@ def build_variants(settings: Settings) -> list[Variant]:
 
 
 def place_variants(variants: Sequence[Variant], settings: DeviceSettings) -> list[Variant]:
-    """Settle where each learner runs, before the table is read.
+    """Choose the device of each learner, before the table is read.
 
     Raises
     ------
     ConfigError
-        A device that was asked for by name is not there for one of them.
+        A device that was named is not there for one of them.
     """
-    chosen = {
-        one.learner: choose_device(one.recipe.learner, settings)
-        for one in {one.learner: one for one in variants}.values()
-    }
+    learners = {variant.learner: variant.recipe.learner for variant in variants}
+    chosen = {name: choose_device(learner, settings) for name, learner in learners.items()}
     placed = []
-    for one in variants:
-        learner, device = chosen[one.learner]
-        recipe = replace(one.recipe, learner=learner)
-        placed.append(replace(one, recipe=recipe, device=device))
+    for variant in variants:
+        learner, device = chosen[variant.learner]
+        recipe = replace(variant.recipe, learner=learner)
+        placed.append(replace(variant, recipe=recipe, device=device))
     return placed
 
 
 @dataclass
 class Outcome:
-    """What a variant did, fold by fold.
+    """Scores and seconds of a variant, fold by fold.
 
     Parameters
     ----------
@@ -155,16 +155,13 @@ def run_study(
             context.progress("study", (number + done / len(outcomes)) / len(folds))
             _fit_and_rank(outcome, data, context)
     context.progress("study", 1.0)
-    finished = [one for one in outcomes if one.failed is None]
-    drawn = _drawn(finished, tested, shared.settings, context)
-    first = {one.variant.learner: at for at, one in reversed(list(enumerate(finished)))}
-    found = [
-        _row(one, drawn[at], drawn[first[one.variant.learner]], shared.settings)
-        for at, one in enumerate(finished)
-    ]
+    finished = [outcome for outcome in outcomes if outcome.failed is None]
+    paired = _compare(finished, tested, shared.settings, context)
+    first = {outcome.variant.learner: outcome for outcome in reversed(finished)}
+    rows = [_row(outcome, first[outcome.variant.learner], paired) for outcome in finished]
     name = objective(shared.settings)
-    found.sort(key=lambda row: -row["mean"][name] if row["mean"][name] is not None else 1.0)
-    return found + [_failed_row(one) for one in outcomes if one.failed is not None]
+    rows.sort(key=lambda row: -row["mean"][name] if row["mean"][name] is not None else 1.0)
+    return rows + [_failed_row(outcome) for outcome in outcomes if outcome.failed is not None]
 
 
 def _rows(data: FoldData) -> ScoredFrame:
@@ -176,69 +173,52 @@ def _rows(data: FoldData) -> ScoredFrame:
 def _fit_and_rank(outcome: Outcome, data: FoldData, context: FitContext) -> None:
     if outcome.failed is not None:
         return
-    matrix = data.prepared.matrix
+    matrix, variant = data.prepared.matrix, outcome.variant
     train, test = matrix.take(data.train), matrix.take(data.test)
     started = time.perf_counter()
     try:
-        own = replace(context, device=outcome.variant.device, progress=silent)
-        model = outcome.variant.recipe.fit(train, own)
+        model = variant.recipe.fit(train, replace(context, device=variant.device, progress=silent))
         outcome.margins.append(model.margin(mask_unseen_categories(train, test)))
     except (DataError, BudgetError) as error:
         outcome.failed = str(error)
-        _log.warning(
-            "%s with %s is left out: %s", outcome.variant.learner, outcome.variant.resampling, error
-        )
+        _log.warning("%s with %s is left out: %s", variant.learner, variant.resampling, error)
     outcome.seconds += time.perf_counter() - started
 
 
-def _drawn(
+def _compare(
     outcomes: Sequence[Outcome],
     tested: Sequence[ScoredFrame],
     settings: Settings,
     context: FitContext,
-) -> list[Drawn]:
+) -> PairedComparison:
     """Evaluate each outcome on all folds, and on replicates of the entities of all folds."""
-    clusters = clusters_over(tested)
-    return [
-        draw(
-            [
-                (_scored(rows, margin), own)
-                for rows, margin, own in zip(tested, outcome.margins, clusters, strict=True)
-            ],
-            metrics=STUDY_METRICS,
-            replicates=max(settings.evaluation.replicates, 1),
-            seed=child_seed(settings.seed, "study"),
-            threads=context.threads,
-        )
+    models = {
+        outcome.variant.key: [
+            ScoredRows(rows.label, y_score=margin, entity=rows.entity, day=rows.day)
+            for rows, margin in zip(tested, outcome.margins, strict=True)
+        ]
         for outcome in outcomes
-    ]
-
-
-def _scored(rows: ScoredFrame, margin: NDArray[np.float64]) -> ScoredRows:
-    return ScoredRows(
-        y_true=rows.label,
-        y_score=margin,
-        entity=rows.entity,
-        day=rows.day,
-    )
-
-
-def _row(outcome: Outcome, drawn: Drawn, first: Drawn, settings: Settings) -> dict[str, Any]:
-    mean, level = drawn.mean(), settings.evaluation.level
-    made: dict[str, Any] = {
-        **_named(outcome),
-        "mean": {name: mean.values[name] for name in STUDY_METRICS},
-        "sd": {name: _spread(drawn, name) for name in STUDY_METRICS},
-        "folds": [dict(block.values) for block in drawn.blocks],
     }
-    if drawn is not first and settings.evaluation.replicates:
-        found = differences(drawn, first, level=level)
-        made["difference"] = {name: one.to_dict() for name, one in found.items()}
-    return made
+    options = settings.evaluation.options(child_seed(settings.seed, "study"), context.threads)
+    return compare_paired(models, clusters_over(tested), names_in("study"), options)
 
 
-def _spread(drawn: Drawn, name: str) -> float | None:
-    values = [block.values[name] for block in drawn.blocks]
+def _row(outcome: Outcome, first: Outcome, paired: PairedComparison) -> dict[str, Any]:
+    key = outcome.variant.key
+    blocks = [block.values for block in paired.samples[key]]
+    row: dict[str, Any] = {
+        **_named(outcome),
+        "mean": dict(paired.mean(key).values),
+        "sd": {name: _deviation([values[name] for values in blocks]) for name in blocks[0]},
+        "folds": [dict(values) for values in blocks],
+    }
+    if outcome is not first and paired.options.replicates:
+        differences = paired.differences(key, first.variant.key)
+        row["difference"] = {name: one.to_dict() for name, one in differences.items()}
+    return row
+
+
+def _deviation(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.std(known)) if len(known) == len(values) else None
 
@@ -254,10 +234,11 @@ def _named(outcome: Outcome) -> dict[str, Any]:
 
 
 def _failed_row(outcome: Outcome) -> dict[str, Any]:
-    nothing = dict.fromkeys(STUDY_METRICS)
+    nothing = dict.fromkeys(names_in("study"))
     return {**_named(outcome), "mean": nothing, "sd": nothing, "failed": outcome.failed}
 
 
 def objective(settings: Settings) -> str:
     """Return the metric that ranks the variants."""
-    return settings.objective if settings.objective in STUDY_METRICS else "average_precision"
+    known = settings.objective in names_in("study")
+    return settings.objective if known else "average_precision"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fraudml.data.schema import Dataset
-from fraudml.evaluation.table import POLICY_METRICS, TEST_METRICS
 from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.folds import FoldResult, SharedFolds
 from fraudml.records.metrics import block_record, data_record, model_record
@@ -57,9 +56,7 @@ def _metrics(holdout: HoldoutEvaluation) -> dict[str, Any]:
 
 def _over_folds(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Mean and population standard deviation of each metric; null where a fold has no value."""
-    values = {
-        name: [fold[name]["value"] for fold in folds] for name in (*TEST_METRICS, *POLICY_METRICS)
-    }
+    values = {name: [fold[name]["value"] for fold in folds] for name in folds[0]}
     return {
         key: {
             name: None if None in column else float(statistic(column))

@@ -11,7 +11,8 @@ import numpy as np
 from fraudml.audit.finding import SEVERITIES, Finding, plural
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
-from fraudml.evaluation.proof import sentence
+from fraudml.metrics.registry import names_in
+from fraudml.pipeline.ablation import ablation_sentence
 from fraudml.records.sentences import calibration_sentence, evaluated_on, guard_sentence
 from fraudml.records.table import ClosingTable, Row, closing_table
 from fraudml.report.comparison import comparison_cells
@@ -41,8 +42,7 @@ def train_table(metrics: Record, level: float, folder: str | None) -> ClosingTab
             "average precision",
             f"{ranged(precision)}; a random score reaches {number(precision['baseline'])}",
         ),
-        *((label(name), ranged(alerts[name])) for name in _OF_ALERTS),
-        *((label(name), ranged(test[name])) for name in ("value_recall", "savings")),
+        *((label(name), ranged((test | alerts)[name])) for name in names_in("terminal")[1:]),
         (
             "probabilities",
             f"{calibration_sentence(metrics['calibration'])}; slope {ranged(slope)}",
@@ -54,14 +54,11 @@ def train_table(metrics: Record, level: float, folder: str | None) -> ClosingTab
         *_constraint(metrics["policy"]),
         *_baselines(metrics["baselines"]),
         *_fairness(metrics["fairness"]),
-        *((name, sentence(proof)) for name, proof in metrics["proof"].items()),
+        *((name, ablation_sentence(proof)) for name, proof in metrics["proof"].items()),
         ("guard", guard_sentence(metrics["guard"])),
     ]
     title = f"On the test block, with {100 * level:g} % intervals"
     return closing_table(title, rows, folder=folder)
-
-
-_OF_ALERTS = ("alerts_per_day", "precision", "recall")
 
 
 def _constraint(policy: Record) -> Iterator[Row]:
@@ -104,20 +101,6 @@ def refit_table(metrics: Record, folder: str | None) -> ClosingTable:
     return closing_table(title, rows, folder=folder)
 
 
-_OF_FOLDS = (
-    "average_precision",
-    "roc_auc",
-    "card_precision_at_100",
-    "recall_at_fpr_0.01",
-    "precision",
-    "recall",
-    "alerts_per_day",
-    "value_recall",
-    "savings",
-    "calibration_in_the_large",
-)
-
-
 def backtest_table(metrics: Record, folder: str | None) -> ClosingTable:
     """Lay out the closing table of `backtest`: a column a fold."""
     folds = metrics["folds"]
@@ -136,7 +119,7 @@ def backtest_table(metrics: Record, folder: str | None) -> ClosingTable:
 
 
 def _over_folds(statistics: Record, folds: Sequence[Record], model: str) -> Iterator[Row]:
-    for name in _OF_FOLDS:
+    for name in names_in("backtest"):
         title = f"{label(name)}{model}"
         if folds[0][name].get("attainable") is not None:
             attainable = np.mean([fold[name]["attainable"] for fold in folds])
@@ -156,13 +139,14 @@ _SHORT = {
 def study_table(metrics: Record, folder: str | None) -> ClosingTable:
     """Lay out the ranked table of a study."""
     objective, seconds = metrics["objective"], metrics["run"]["seconds_by_variant"]
-    change = f"change in {_SHORT[objective]}"
-    header = ("learner", "resampling", *_SHORT.values(), change, "verdict", "s")
+    titles = {name: _SHORT.get(name, label(name)) for name in metrics["variants"][0]["mean"]}
+    change = f"change in {titles[objective]}"
+    header = ("learner", "resampling", *titles.values(), change, "verdict", "s")
     rows = [
         (
             variant["learner"],
             variant["resampling"],
-            *(number(variant["mean"][name]) for name in _SHORT),
+            *(number(variant["mean"][name]) for name in titles),
             *_change(variant, objective),
             f"{seconds[variant_name(variant)]:.1f}",
         )

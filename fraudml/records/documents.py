@@ -13,7 +13,8 @@ from fraudml.config.settings import Settings
 from fraudml.data.clock import format_moment
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
-from fraudml.evaluation.proof import sentence
+from fraudml.metrics.registry import names_in
+from fraudml.pipeline.ablation import ablation_sentence
 from fraudml.pipeline.evaluate import ReportData
 from fraudml.records.results import Backtest, Run, Study
 from fraudml.records.sentences import calibration_sentence, costs_sentence
@@ -95,7 +96,7 @@ def backtest_document(backtest: Backtest) -> Document:
         _title(settings),
         "Fraud models, evaluated period by period in a backtest",
         (*opening(model), Text(backtest_sentence(metrics))),
-        [*fold_sections(metrics, model.level), *model_sections(model)],
+        [*fold_sections(metrics, model.level, names_in("folds")), *model_sections(model)],
     )
 
 
@@ -133,7 +134,9 @@ def _reported_model(
         drivers=drivers.table,
         explained=(drivers.rows, drivers.alerts),
         texts=_texts(settings, details, record, delay_kept),
-        verdicts={name: sentence(proof) for name, proof in (record["proof"] or {}).items()},
+        verdicts={
+            name: ablation_sentence(proof) for name, proof in (record["proof"] or {}).items()
+        },
         repeat=_repeat(settings.command),
     )
 

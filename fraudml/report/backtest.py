@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fraudml.report.chart import Axis, Chart, Line, Mark
@@ -10,16 +10,6 @@ from fraudml.report.document import Plot, Section, Table, Text
 from fraudml.report.numbers import label, mean_sd, number, percent, ranged
 from fraudml.report.people import time_line
 
-_OVER_FOLDS = (
-    "average_precision",
-    "precision",
-    "recall",
-    "alerts_per_day",
-    "value_recall",
-    "savings",
-    "card_precision_at_100",
-    "calibration_in_the_large",
-)
 _MODELS = {"metrics": "refitted in each fold", "without_refit": "never refitted"}
 
 
@@ -43,8 +33,8 @@ def backtest_sentence(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def fold_sections(metrics: Mapping[str, Any], level: float) -> list[Section]:
-    """Return the sections of a backtest fold by fold."""
+def fold_sections(metrics: Mapping[str, Any], level: float, names: Sequence[str]) -> list[Section]:
+    """Return the sections of a backtest fold by fold; `names` are the metrics of its table."""
     spans: dict[str, Any] = {}
     for fold in metrics["folds"]:
         spans[f"fold {fold['fold']}: training"] = fold["train"]
@@ -54,7 +44,7 @@ def fold_sections(metrics: Mapping[str, Any], level: float) -> list[Section]:
     plots = over_time_plots(metrics, level)
     line = time_line(spans, "The gap before a test period is the label delay.")
     return [
-        Section("Fold by fold", (*short, *plots, _fold_table(metrics))),
+        Section("Fold by fold", (*short, *plots, _fold_table(metrics, names))),
         Section("The folds on a time line", line),
     ]
 
@@ -101,7 +91,7 @@ def _start(fold: Mapping[str, Any]) -> str:
     return str(fold["start"])[:10]
 
 
-def _fold_table(metrics: Mapping[str, Any]) -> Table:
+def _fold_table(metrics: Mapping[str, Any], names: Sequence[str]) -> Table:
     folds, mean, sd = metrics["folds"], metrics["mean"], metrics["sd"]
     rows = tuple(
         (
@@ -109,7 +99,7 @@ def _fold_table(metrics: Mapping[str, Any]) -> Table:
             mean_sd(mean[name], sd[name]),
             *(ranged(fold["metrics"][name]) for fold in folds),
         )
-        for name in _OVER_FOLDS
+        for name in names
     )
     return Table(
         "Means and standard deviations over the folds, and each fold with its interval",

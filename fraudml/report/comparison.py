@@ -23,24 +23,23 @@ from fraudml.report.plots import alert_axis, curve, thinned
 
 _COLOURS = (0, 1, 3, 4, 2)
 _CURVE_ROWS = 15
-_HEADLINES = ("average_precision", "value_recall", "cost")
-"""Metrics whose difference stands in the first paragraph; all stand in the tables."""
 
 Record = Mapping[str, Any]
 
 
 def comparison_document(
-    record: Record, curves: Mapping[str, pl.DataFrame], repeat: str
+    record: Record, curves: Mapping[str, pl.DataFrame], repeat: str, headlines: Sequence[str]
 ) -> Document:
     """Return the report of a comparison.
 
     `record` is the content of `compare.json`; `curves` has by model its `by_threshold` of
-    `evaluation.curves`, and may be empty; `repeat` is the command that repeats it.
+    `evaluation.curves`, and may be empty; `repeat` is the command that repeats it; `headlines`
+    names the metrics whose difference stands in the first paragraph.
     """
     names = list(record["models"])
     notes = (Notice("Before you read on", tuple(record["notes"])),) if record["notes"] else ()
     rows = f"{record['rows']:,} rows, {record['frauds']:,} of them frauds"
-    verdicts = [Text(verdict(record, *pair), lead=True) for pair in _pairs(record)]
+    verdicts = [Text(verdict(record, *pair, headlines), lead=True) for pair in _pairs(record)]
     caution = Text(
         f"All models are evaluated on the same {rows}; intervals are {100 * record['level']:g} %, "
         f"bootstrapped by cluster ({record['clusters']}), and each difference is paired. "
@@ -61,7 +60,7 @@ def comparison_document(
     )
 
 
-def verdict(record: Record, first: str, second: str) -> str:
+def verdict(record: Record, first: str, second: str, headlines: Sequence[str]) -> str:
     """Say which of two models is better for what, and with what probability."""
     pairs = {
         name: pair
@@ -72,7 +71,7 @@ def verdict(record: Record, first: str, second: str) -> str:
     sentences = []
     for better, worse in ((first, second), (second, first)):
         ahead = [
-            f"{label(name)} by {_lead(pair)}" if name in _HEADLINES else label(name)
+            f"{label(name)} by {_lead(pair)}" if name in headlines else label(name)
             for name, pair in pairs.items()
             if pair["better"] == better
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fraudml.report.document import Block, Code, Section, Table, Text
@@ -41,10 +41,12 @@ def model_sections(model: ReportedModel) -> list[Section]:
 def _baselines(model: ReportedModel) -> tuple[Block, ...]:
     if not model.baselines:
         return (Text("Baselines were not evaluated (evaluation.baselines=false)."),)
-    precision, recall = (ranged(model.test[metric]) for metric in _OF_BASELINES)
-    rows = [("the model", precision, NONE, recall, NONE)]
-    rows += [_baseline(name, baseline) for name, baseline in model.baselines.items()]
-    ahead = "the model is ahead by"
+    first = next(iter(model.baselines.values()))
+    metrics = [name for name in first if name in model.test]
+    own = [cell for name in metrics for cell in (ranged(model.test[name]), NONE)]
+    rows = [("the model", *own)]
+    rows += [_baseline(name, baseline, metrics) for name, baseline in model.baselines.items()]
+    titles = [_BASELINE_TITLES.get(name, label(name)) for name in metrics]
     return (
         Text(
             "Scores that cost next to nothing, on the same rows. A model that is not clearly ahead "
@@ -52,28 +54,25 @@ def _baselines(model: ReportedModel) -> tuple[Block, ...]:
         ),
         Table(
             f"The model and its baselines; differences are paired, intervals are {model.interval}",
-            ("score", "average precision", ahead, "recall at 1 % false-positive rate", ahead),
+            ("score", *(cell for title in titles for cell in (title, "the model is ahead by"))),
             tuple(rows),
         ),
     )
 
 
-_OF_BASELINES = ("average_precision", "recall_at_fpr_0.01")
+_BASELINE_TITLES = {"recall_at_fpr_0.01": "recall at 1 % false-positive rate"}
 
 
-def _baseline(name: str, baseline: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+def _baseline(name: str, baseline: Mapping[str, Any], metrics: Sequence[str]) -> tuple[str, ...]:
     column_name = f" '{baseline['column']}'" if "column" in baseline else ""
     title = f"{label(name)}{column_name}"
-    if baseline["average_precision"] is None:
-        return title, f"{NONE} ({baseline['reason']})", NONE, NONE, NONE
-    precision, recall = (baseline[metric] for metric in _OF_BASELINES)
-    return (
-        title,
-        f"{precision['value']:.3f}",
-        difference(precision["ahead"]),
-        f"{recall['value']:.3f}",
-        difference(recall["ahead"]),
-    )
+    if baseline[metrics[0]] is None:
+        return title, f"{NONE} ({baseline['reason']})", *(NONE,) * (2 * len(metrics) - 1)
+    cells = []
+    for metric in metrics:
+        value = baseline[metric]["value"]
+        cells += [NONE if value is None else f"{value:.3f}", difference(baseline[metric]["ahead"])]
+    return title, *cells
 
 
 def _ablation(model: ReportedModel) -> Iterator[Block]:

@@ -20,9 +20,11 @@ from fraudml.decisions.costs import CostMatrix
 from fraudml.errors import ConfigError
 from fraudml.evaluation.compare import compare_models
 from fraudml.evaluation.curves import draw_curves
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.table import clusters_of, clusters_over, scored_rows
 from fraudml.files import write_json
 from fraudml.machine import granted_threads
+from fraudml.metrics.registry import names_in
 from fraudml.progress import Progress, silent, stage
 from fraudml.records.candidates import Candidate, from_bundles, from_runs
 from fraudml.records.closing import comparison_table
@@ -69,7 +71,9 @@ def run(settings: Settings, *, progress: Progress = silent) -> Comparison:
         header["run"]["folders"] = {each.name: each.folder for each in candidates}
         record = {**header, **comparison, "notes": notes}
         write_json(paths.partial / "compare.json", record)
-        write_report(comparison_document(record, curves, _repeat(settings)), paths.partial)
+        headlines = names_in("headline")
+        document = comparison_document(record, curves, _repeat(settings), headlines)
+        write_report(document, paths.partial)
     return Comparison(record, str(paths.final))
 
 
@@ -108,25 +112,22 @@ def _compare(candidates: Sequence[Candidate], settings: Settings, threads: int) 
         ]
         for candidate in candidates
     }
-    metrics = compare_models(
-        models,
-        clusters,
-        replicates=settings.evaluation.replicates,
-        level=settings.evaluation.level,
-        seed=child_seed(settings.seed, "compare"),
-        threads=threads,
-    )
+    metrics = compare_models(models, clusters, _options(settings, threads))
     no_costs = "not known: they stand in columns that the scores lack"
     return {
         "models": list(models),
         "rows": sum(len(frame) for frame in frames),
         "frauds": sum(int(np.sum(frame.label)) for frame in frames),
         "blocks": len(frames),
-        "clusters": f"{clusters[0].count:,} × {clusters[0].unit}",
+        "clusters": clusters[0].text,
         "level": settings.evaluation.level,
         "costs": no_costs if first.costs is None else costs_sentence(first.costs),
         "metrics": metrics,
     }
+
+
+def _options(settings: Settings, threads: int) -> BootstrapOptions:
+    return settings.evaluation.options(child_seed(settings.seed, "compare"), threads)
 
 
 def _curves(
@@ -143,10 +144,8 @@ def _curves(
             block.scored,
             block.alert,
             CostMatrix(zeros, zeros, zeros, zeros),  # these curves show no costs
-            settings.evaluation,
+            _options(settings, threads),
             threshold=None,
-            seed=child_seed(settings.seed, "compare"),
-            threads=threads,
         ).by_threshold
     return curves
 

@@ -15,6 +15,7 @@ from fraudml.config.settings import Settings
 from fraudml.decisions.costs import describe
 from fraudml.decisions.policies import Constraint
 from fraudml.errors import ConfigError
+from fraudml.metrics.registry import names_in
 from fraudml.progress import Progress, silent, stage
 from fraudml.records.sentences import block_sentence, evaluated_on, guard_sentence
 from fraudml.records.table import ClosingTable, closing_table
@@ -22,20 +23,6 @@ from fraudml.report.numbers import label, ranged
 
 Row = tuple[str, str]
 
-_OF_TEST = (
-    "average_precision",
-    "roc_auc",
-    "card_precision_at_100",
-    "precision_at_100",
-    "value_recall",
-    "cost",
-    "savings",
-    "brier",
-    "calibration_in_the_large",
-    "accuracy_of_never",
-)
-
-_OF_ALERTS = ("precision", "recall", "false_positive_rate", "alerts_per_day")
 
 _DAY = 86_400.0
 
@@ -116,11 +103,9 @@ def _refitted(record: Mapping[str, Any]) -> Iterator[Row]:
 
 def _metrics(record: Mapping[str, Any]) -> Iterator[Row]:
     policy = record.get("policy", {})
-    for title, names, entries in (
-        ("test", _OF_TEST, record.get("test", {})),
-        ("alerts on test", _OF_ALERTS, policy.get("test", {})),
-    ):
-        for name in names:
+    blocks = (("test", record.get("test", {})), ("alerts on test", policy.get("test", {})))
+    for title, entries in blocks:
+        for name in names_in("show"):
             if entries.get(name, {}).get("value") is not None:
                 yield f"{title}: {label(name)}", ranged(entries[name])
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fraudml.errors import DataError
 from fraudml.metrics import METRICS, Clusters, Metric, ScoredRows, bootstrap, find_metric, measure
 from fraudml.metrics._replicates import draw, per_replicate
-from fraudml.metrics.registry import Ranked, Sums
+from fraudml.metrics.metric import Ranked, Sums
 
 EVERY = [
     *METRICS,

@@ -46,8 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     "scoring": {"bundle", "data", "decisions", "export", "features", "shift"},
     "report": set(),
     "config": {
-        "audit", "data", "decisions", "evaluation", "export", "features", "learners", "resampling",
-        "split", "weighting",
+        "audit", "data", "decisions", "evaluation", "export", "features", "learners", "metrics",
+        "resampling", "split", "weighting",
     },
     "pipeline": {
         "audit", "bundle", "config", "data", "decisions", "evaluation", "features", "learners",

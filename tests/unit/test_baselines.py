@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fraudml.evaluation.baselines import METRICS, Baseline, compare_baselines, score_baselines
+from fraudml.evaluation.baselines import Baseline, compare_baselines, score_baselines
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.learners.protocol import FitContext
 from fraudml.matrix import FIRST_LEVEL_CODE, UNSEEN_CODE, DesignMatrix
 from fraudml.metrics import ScoredRows, choose_clusters
+from fraudml.metrics.registry import names_in
 from fraudml.progress import Deadline
 
 NAMES = ("weak", "strong, low", "gaps", "kind")
@@ -34,8 +36,7 @@ def compared(
     model: ScoredRows, baselines: Mapping[str, Baseline], *, replicates: int
 ) -> dict[str, Any]:
     rows = choose_clusters(n_rows=len(model))
-    told = {"replicates": replicates, "seed": 0, "threads": 1}
-    return compare_baselines(model, baselines, rows, level=0.95, **told)
+    return compare_baselines(model, baselines, rows, BootstrapOptions(replicates=replicates))
 
 
 def test_the_best_column_is_found_in_its_direction() -> None:
@@ -126,7 +127,7 @@ def test_without_replicates_there_are_no_intervals() -> None:
     model = ScoredRows(test.y, y_score=-test.values[:, 1].astype(float))
     record = compared(model, score_baselines(fit, test, None, FitContext()), replicates=0)
     assert record["amount"] == {
-        **dict.fromkeys(METRICS),
+        **dict.fromkeys(names_in("baselines")),
         "reason": "no column has the role of the amount",
     }
     ahead = record["random"]["average_precision"]["ahead"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,14 +11,20 @@ import pytest
 
 from fraudml.decisions.costs import CostMatrix
 from fraudml.evaluation.curves import BAND_REPLICATES, OUTCOMES, Curves, draw_curves
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.scored import ScoredFrame
-from fraudml.evaluation.table import IntervalSettings
-from fraudml.metrics import alerts_per_day, bootstrap, choose_clusters, cost, value_recall
+from fraudml.metrics import (
+    ScoredRows,
+    alerts_per_day,
+    bootstrap,
+    choose_clusters,
+    cost,
+    value_recall,
+)
 from fraudml.metrics.intervals import Cut, bootstrap_counts, bootstrap_sums
-from fraudml.metrics.registry import ScoredRows
 
 DAY = 86_400_000_000
-SETTINGS = IntervalSettings(replicates=200)
+OPTIONS = BootstrapOptions(replicates=200, seed=3)
 
 
 def frame(rows: int = 900, seed: int = 1, **columns: object) -> ScoredFrame:
@@ -46,13 +53,11 @@ def costs_of(scored: ScoredFrame) -> CostMatrix:
     return CostMatrix(np.full(rows, 5.0), np.full(rows, 5.0), amount, np.zeros(rows))
 
 
-def curves(scored: ScoredFrame, threshold: float | None = 0.3, **more: object) -> Curves:
+def curves(
+    scored: ScoredFrame, threshold: float | None = 0.3, options: BootstrapOptions = OPTIONS
+) -> Curves:
     alert = scored.p >= (0.3 if threshold is None else threshold)
-    settings = more.get("settings", SETTINGS)
-    assert isinstance(settings, IntervalSettings)
-    return draw_curves(
-        scored, alert, costs_of(scored), settings, threshold=threshold, seed=3, threads=1
-    )
+    return draw_curves(scored, alert, costs_of(scored), options, threshold=threshold)
 
 
 def test_every_threshold_gives_what_the_metrics_give_there() -> None:
@@ -78,8 +83,7 @@ def test_every_threshold_gives_what_the_metrics_give_there() -> None:
 
 def test_the_ends_are_those_of_the_intervals_of_single_numbers() -> None:
     scored = frame()
-    settings = IntervalSettings(replicates=BAND_REPLICATES)
-    found = curves(scored, settings=settings)
+    found = curves(scored, options=replace(OPTIONS, replicates=BAND_REPLICATES))
     row = found.by_threshold.filter(pl.col("threshold") == 0.3).row(0, named=True)
     rows = ScoredRows(
         scored.label,
@@ -152,7 +156,7 @@ def test_what_a_table_lacks_is_null_and_not_zero() -> None:
 
 
 def test_without_replicates_there_are_values_and_no_ends() -> None:
-    found = curves(frame(), settings=IntervalSettings(replicates=0))
+    found = curves(frame(), options=BootstrapOptions(replicates=0))
     for table in (found.by_threshold, found.over_time, found.outcomes):
         for name in table.columns:
             if name.endswith(("_low", "_high")):
@@ -166,10 +170,8 @@ def test_a_policy_that_never_alerts_has_no_precision() -> None:
         scored,
         np.zeros(len(scored), dtype=np.bool_),
         costs_of(scored),
-        SETTINGS,
+        OPTIONS,
         threshold=2.0,
-        seed=0,
-        threads=1,
     )
     assert found.over_time["precision"].null_count() == found.over_time.height
     assert found.over_time["recall"].drop_nulls().sum() == 0

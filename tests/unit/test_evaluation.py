@@ -18,14 +18,10 @@ from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.decisions.costs import Card, CostMatrix, Fixed
 from fraudml.errors import ConfigError
+from fraudml.evaluation.intervals import BootstrapOptions, IntervalSettings
 from fraudml.evaluation.scored import ScoredFrame, score_rows
-from fraudml.evaluation.table import (
-    POLICY_METRICS,
-    TEST_METRICS,
-    Evaluation,
-    IntervalSettings,
-    evaluate,
-)
+from fraudml.evaluation.table import Evaluation, evaluate
+from fraudml.metrics.registry import names_in
 
 CONTRACT = {
     "average_precision",
@@ -42,7 +38,7 @@ CONTRACT = {
     "calibration_in_the_large",
     "accuracy_of_never",
 }
-FEW = IntervalSettings(replicates=100)
+FEW = BootstrapOptions(replicates=100, seed=3)
 ROLES = ColumnRoles(time="time", entity="card", amount="amount")
 
 
@@ -71,18 +67,17 @@ def scored(roles: ColumnRoles = ROLES, first: int = 100) -> tuple[ScoredFrame, D
 
 def evaluated(
     roles: ColumnRoles = ROLES,
-    settings: IntervalSettings = FEW,
     alert: NDArray[np.bool_] | None = None,
     costs: CostMatrix | None = None,
-    **how: Any,
+    guard_level: float = 0.95,
+    **options: Any,
 ) -> Evaluation:
     made, table = scored(roles)
     alert = made.p > 0.3 if alert is None else alert
     if costs is None:
         model = Card() if roles.amount else Fixed()
         costs = model.costs(table.frame, table.amount)
-    how = {"guard_level": 0.95, "seed": 3, "threads": 1, **how}
-    return evaluate(made, alert, costs, settings, **how)
+    return evaluate(made, alert, costs, replace(FEW, **options), guard_level=guard_level)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +86,10 @@ def full() -> Evaluation:
 
 
 def test_every_metric_of_the_contract_has_a_value_and_a_range(full: Evaluation) -> None:
-    assert set(TEST_METRICS) >= CONTRACT
-    for block, names in (("test", TEST_METRICS), ("policy", POLICY_METRICS)):
+    assert set(names_in("test")) >= CONTRACT
+    for block in ("test", "policy"):
         metrics = full.metrics(block)
-        assert set(metrics) == set(names)
+        assert tuple(metrics) == names_in(block)
         for name, entry in metrics.items():
             assert entry["low"] <= entry["high"], name
             assert np.isfinite([entry["value"], entry["low"], entry["high"]]).all(), name
@@ -211,9 +206,7 @@ def test_amounts_that_are_missing_switch_value_recall_off() -> None:
         amount=pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("amount")
     )
     costs = Fixed().costs(table.frame, None)
-    found = evaluate(
-        ScoredFrame(frame), made.p > 0.3, costs, FEW, guard_level=0.95, seed=3, threads=1
-    )
+    found = evaluate(ScoredFrame(frame), made.p > 0.3, costs, FEW, guard_level=0.95)
     assert found.metrics("test")["value_recall"]["value"] is None
     assert found.metrics("test")["cost"]["value"] is not None
 
@@ -239,7 +232,7 @@ def test_savings_mean_nothing_where_the_cheaper_trivial_policy_earns() -> None:
 
 
 def test_without_replicates_there_are_values_and_no_ranges(full: Evaluation) -> None:
-    bare = evaluated(settings=IntervalSettings(replicates=0))
+    bare = evaluated(replicates=0)
     assert bare.clusters == "none"
     assert bare.table["value"].to_list() == full.table["value"].to_list()
     assert bare.table["low"].null_count() == len(bare.table)
@@ -319,8 +312,7 @@ def test_less_than_a_day_has_no_alerts_per_day() -> None:
     made, table = scored()
     rows = ScoredFrame(made.frame[:15])
     costs = Fixed().costs(table.frame[:15], None)
-    found = evaluate(
-        rows, made.p[:15] > 0.3, costs, FEW, guard_level=0.95, seed=3, threads=1
-    ).metrics("policy")["alerts_per_day"]
+    evaluation = evaluate(rows, made.p[:15] > 0.3, costs, FEW, guard_level=0.95)
+    found = evaluation.metrics("policy")["alerts_per_day"]
     assert found["value"] is found["low"] is None
     assert found["reason"] == "The rows span 18.0 hours: alerts per day need at least a day."

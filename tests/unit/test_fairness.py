@@ -14,11 +14,11 @@ from fraudml.evaluation.fairness import (
     judge_groups,
     read_groups,
 )
+from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.scored import ScoredFrame
-from fraudml.evaluation.table import IntervalSettings
 
-NONE = IntervalSettings(replicates=0)
-FEW = IntervalSettings(replicates=200)
+NONE = BootstrapOptions(replicates=0)
+FEW = BootstrapOptions(replicates=200, seed=3)
 RATES = ("false_positive_rate", "true_positive_rate", "precision", "alert_rate", "ratio")
 
 
@@ -59,8 +59,8 @@ def table(size: int = 3000, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def judged(made: dict[str, Any], settings: IntervalSettings = FEW, seed: int = 3) -> dict[str, Any]:
-    return judge_groups(**made, settings=settings, seed=seed, threads=1)
+def judged(made: dict[str, Any], options: BootstrapOptions = FEW) -> dict[str, Any]:
+    return judge_groups(**made, options=options)
 
 
 def counts(made: dict[str, Any], times: NDArray[Any]) -> dict[str, Counter[str]]:

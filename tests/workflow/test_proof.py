@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fraudml.cli import main
-from fraudml.evaluation.proof import PROOF_METRICS
+from fraudml.metrics.registry import names_in
 
 FEW = ("learner.num_iterations=20", "evaluation.replicates=100", "threads=1")
 SMALL = (
@@ -35,7 +35,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_each_help_has_its_proof(both: dict[str, Any]) -> None:
     assert set(both["proof"]) == {"resampling", "weighting"}
     for one in both["proof"].values():
-        assert set(one["metrics"]) == set(PROOF_METRICS)
+        assert set(one["metrics"]) == set(names_in("ablation"))
         assert one["metric"] == "average_precision"
         assert one["verdict"] in ("keep", "drop", "undecided")
         assert one["low"] <= one["high"]
@@ -71,7 +71,7 @@ def test_the_verdict_is_said_in_a_sentence(
 ) -> None:
     trained(tmp_path / "run", "resampling=random_under")
     shown = " ".join(capsys.readouterr().out.split())
-    assert "out of fold beside doing without; on test" in shown
+    assert "out of fold, with minus without; on test" in shown
 
 
 STUDY = (

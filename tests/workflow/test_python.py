@@ -21,7 +21,7 @@ from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
 from fraudml.data.simulate import simulate
 from fraudml.errors import DataError, RefusedError
 from fraudml.evaluation.guard import GuardSettings
-from fraudml.evaluation.table import IntervalSettings
+from fraudml.evaluation.intervals import IntervalSettings
 from fraudml.features.settings import FeatureSettings
 from fraudml.files import write_json
 from fraudml.records.results import Run
@@ -239,7 +239,7 @@ import fraudml
 from fraudml.config.components import Component
 from fraudml.config.settings import DataSettings
 from fraudml.data.settings import ColumnRoles
-from fraudml.evaluation.table import IntervalSettings
+from fraudml.evaluation.intervals import IntervalSettings
 settings = fraudml.Settings(
     data=DataSettings(columns=ColumnRoles(time="time", amount="amount"), labels_complete=True),
     learner=Component("fraudml.learners.lightgbm.LightGBM", {"num_iterations": 5}),
