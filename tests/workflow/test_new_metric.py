@@ -16,6 +16,7 @@ import pytest
 from fraudml.cli import main
 from fraudml.errors import DataError
 from fraudml.metrics import Metric, registry
+from fraudml.report.numbers import ranged
 
 SMALL = (
     "data.simulate.rows=6000",
@@ -71,8 +72,8 @@ def test_the_terminal_and_the_report_show_it(
 ) -> None:
     capsys.readouterr()
     assert main(["train", *SMALL, f"output_dir={tmp_path / 'run'}"]) == 0
-    value = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"][NAME]["value"]
-    assert f"{TITLE} {value:.3f} (" in shown(capsys)
+    entry = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"][NAME]
+    assert f"{TITLE} {ranged(entry)}" in shown(capsys)
     for report in ("report.md", "report.html"):
         assert TITLE in (tmp_path / "run" / report).read_text(encoding="utf-8")
 
