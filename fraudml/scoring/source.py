@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -16,6 +15,7 @@ from fraudml.data.fingerprint import fingerprint_files
 from fraudml.data.read import holds_text, reading, scan_table, table_files
 from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
+from fraudml.data.snapshot import Snapshot
 from fraudml.errors import ConfigError, DataError
 from fraudml.scoring.columns import RequiredColumn, check_columns
 from fraudml.scoring.rows import MOMENT, REASON, RowValidator
@@ -35,19 +35,20 @@ class Source:
 
     key: str
     settings: DataSettings
-    files: Sequence[Path]
+    snapshot: Snapshot
     scan: pl.LazyFrame
     validator: RowValidator
     staged: str | None = None
 
     def count(self) -> int:
         """Return how many rows there are."""
-        with errors_name(self.key), reading(self.settings):
+        with self.snapshot.reading(), errors_name(self.key), reading(self.settings):
             return int(self.scan.select(pl.len()).collect(engine="streaming").item())
 
     def fingerprint(self) -> str:
         """Return the hash of the files, or of the values of a database query."""
-        return self.staged or fingerprint_files(self.files)
+        with self.snapshot.reading():
+            return self.staged or fingerprint_files(self.snapshot.files)
 
     def frames(
         self, rows: int, columns: Sequence[RequiredColumn] | None = None
@@ -60,7 +61,7 @@ class Source:
         if columns is not None:
             validator = replace(validator, required=columns)
         first = -1
-        with errors_name(self.key), reading(self.settings):
+        with self.snapshot.reading(), errors_name(self.key), reading(self.settings):
             for frame in self._batches(validator.columns, rows):
                 first = max(first, 0)
                 yield validator.read(frame, first)
@@ -71,14 +72,16 @@ class Source:
     def _batches(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Read some rows at a time; polars' own batches run ahead of a slower consumer."""
         if self.validator.csv is not None:  # text cannot be entered in the middle
-            files = [TextFile.open(path, self.settings.csv) for path in self.files]
+            files = [TextFile.open(path, self.settings.csv) for path in self.snapshot.files]
             for frame in read_text(files, self.scan.collect_schema().names()):
+                self.snapshot.check()
                 yield frame.select(columns)
             return
         scan = self.scan.select(columns)
         step = max(rows, _SLICE)
         for start in itertools.count(0, step):
             part = scan.slice(start, step).collect(engine="streaming")
+            self.snapshot.check()
             for first in range(0, part.height, rows):
                 yield part[first : first + rows]
             if part.height < step:
@@ -109,14 +112,15 @@ def open_source(
     excluded = ColumnRoles(label=schema.roles.label, exclude=schema.roles.exclude)
     settings = DataSettings(path=path, columns=excluded, csv=csv)
     with errors_name(key):
-        files = table_files(settings)
-        scan = scan_table(settings, (), as_text=True)
-        text = holds_text(files)
-        with reading(settings):
-            types = scan.collect_schema()
-        present = check_columns(required, types, schema, f"{key} '{path}'", text=text)
+        snapshot = Snapshot.of(key, table_files(settings))
+        with snapshot.reading():
+            text = holds_text(snapshot.files)
+            scan = scan_table(settings, (), as_text=True)
+            with reading(settings):
+                types = scan.collect_schema()
+            present = check_columns(required, types, schema, f"{key} '{path}'", text=text)
     validator = RowValidator(present, schema, csv if text else None)
-    return Source(key, settings, files, scan, validator, staged)
+    return Source(key, settings, snapshot, scan, validator, staged)
 
 
 @dataclass(frozen=True)

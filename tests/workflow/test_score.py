@@ -558,3 +558,69 @@ def test_a_job_that_is_killed_while_its_chunks_are_removed_ends_well(
     before = output.read_bytes()
     assert score(columns, source, output) == 0
     assert output.read_bytes() == before
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(path.read_bytes()[-40:])
+
+
+def shorten(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def swap(path: Path) -> None:
+    """Another file of the same size in its place."""
+    copy = Path(shutil.copy(path, path.with_name("copy")))
+    os.utime(copy, ns=(0, path.stat().st_mtime_ns))
+    copy.replace(path)
+
+
+@pytest.mark.parametrize("change", [append, shorten, swap, Path.unlink])
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_an_input_that_changes_while_it_is_scored_is_refused(
+    columns: Path,
+    ending: str,
+    change: Callable[[Path], object],
+    tmp_path: Path,
+    capsys: CapSys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fraudml.scoring import job
+
+    source, output = tmp_path / f"in.{ending}", tmp_path / "out.parquet"
+    write(blocks(columns)[1], source)
+    native, left = job._score, [change]
+
+    def changing(*arguments: Any) -> Any:
+        if left:
+            left.pop()(source)
+        return native(*arguments)
+
+    monkeypatch.setattr(job, "_score", changing)
+    assert score(columns, source, output, "chunk_rows=400") == 7
+    message = capsys.readouterr().err
+    assert f"input: '{source}' changed while it was read" in message
+    assert "Run the same command again" in message
+    assert not output.exists()
+    write(blocks(columns)[1], source)
+    assert score(columns, source, output, "chunk_rows=400") == 0
+    same_bits(read(output), blocks(columns)[0])
+
+
+def test_a_history_that_changes_before_its_fingerprint_is_refused(
+    looking_back: Path, tmp_path: Path, capsys: CapSys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fraudml.scoring import job
+
+    _, raw, past = blocks(looking_back)
+    source, history = write(raw, tmp_path / "in.csv"), write(past, tmp_path / "past.csv")
+    native = job.check_past
+
+    def changing(*arguments: Any, **options: Any) -> Any:
+        append(history)
+        return native(*arguments, **options)
+
+    monkeypatch.setattr(job, "check_past", changing)
+    assert score(looking_back, source, tmp_path / "out.csv", f"history={history}") == 7
+    assert f"history: '{history}' changed while it was read" in capsys.readouterr().err
