@@ -147,6 +147,11 @@ class HistoryPlan:
         return frozenset(name for name in named if name is not None) | self.numbers
 
     @property
+    def keys(self) -> frozenset[str]:
+        """Those of the columns whose past is looked at."""
+        return frozenset(feature.key for feature in self.features)
+
+    @property
     def numbers(self) -> frozenset[str]:
         """Those of the columns that statistics are made of."""
         named = {feature.column for feature in self.features if feature.column is not None}

@@ -74,7 +74,7 @@ class Aggregate:
         partner), `first_seen` (1 where the key has not met this partner), `fraud_rate` (labels
         that arrived in `(t − w, t]`), `recent_labels` (share of frauds among the last labels that
         arrived), `since_label` (days since the last known fraud or legitimate row), `frequency`
-        (share of all rows in `(t − w, t]`).
+        (share of the rows with a key in `(t − w, t]`).
     keys : tuple of str
         Columns; each is looked at by itself.
     columns : tuple of str
@@ -91,7 +91,8 @@ class Aggregate:
     lasts : tuple of int
         How many labels `recent_labels` looks at.
     smoothing : float
-        How many labels at the rate of the whole table, as known by then, a `rate` is mixed with.
+        How many labels at the rate of all rows with a key, as known by then, a `rate` is mixed
+        with.
     empty : float, optional
         The value of a rate without any known label (with smoothing, of anybody's); by
         default it is missing.

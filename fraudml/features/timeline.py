@@ -28,7 +28,6 @@ class Timeline:
     def __init__(self, table: Dataset, plan: HistoryPlan) -> None:
         self._table = table
         self._plan = plan
-        self._usual: dict[int, Floats] = {}
         self.moment = _microseconds(table.facts["time"])
 
     def compute(self, put: Callable[[int, Floats], None], threads: int = 1) -> None:
@@ -64,11 +63,6 @@ class Timeline:
         return self._table.frame[column].cast(pl.Float64).to_numpy() + 0.0
 
     @cached_property
-    def everybody(self) -> EventIndex:
-        """All rows under one key."""
-        return EventIndex.of(np.zeros(len(self.moment), dtype=np.int64), self.moment)
-
-    @cached_property
     def fraud(self) -> NDArray[np.bool_]:
         """Whether a row's label is fraud, whenever it arrives."""
         fraud: NDArray[np.bool_] = self._table.label == 1
@@ -94,25 +88,50 @@ class Timeline:
     def _reach(self) -> int:
         return max(self._plan.horizon, self._plan.label_delay + 1)
 
+    def everybody(self, code: Ints) -> _Everybody:
+        """Return the rows that have a key, under one key."""
+        # By the rule of bundles of format 1, rows without a key are in everybody's past.
+        if self._table.schema.spelling.rule == 1 or not (code == NO_KEY).any():
+            return self._all_rows
+        return _Everybody(self, np.where(code == NO_KEY, NO_KEY, 0))
+
+    @cached_property
+    def _all_rows(self) -> _Everybody:
+        return _Everybody(self, np.zeros_like(self.moment))
+
+
+class _Everybody:
+    """Rows under one key: what the usual rate, and the share of all rows, are taken of."""
+
+    def __init__(self, timeline: Timeline, key: Ints) -> None:
+        self._timeline = timeline
+        self._key = key
+        self._rates: dict[int, Floats] = {}
+
+    @cached_property
+    def _events(self) -> EventIndex:
+        return EventIndex.of(self._key, self._timeline.moment)
+
     def share_of_frauds(self, window: int) -> Floats:
         """Return the share of frauds among all labels that arrived in a window before each row."""
-        if window not in self._usual:
-            labels = EventIndex.of(np.zeros_like(self.moment), self.arrival, self.labelled)
-            end = labels.until(self.everybody, inclusive=True)
-            windows = Windows.over(labels, self.everybody, window, end)
-            frauds = windows.count(self.fraud[labels.rows])
-            self._usual[window] = self._by_row(_share(frauds, windows.count()))
-        return self._usual[window]
+        if window not in self._rates:
+            timeline = self._timeline
+            labels = EventIndex.of(self._key, timeline.arrival, timeline.labelled)
+            end = labels.until(self._events, inclusive=True)
+            windows = Windows.over(labels, self._events, window, end)
+            frauds = windows.count(timeline.fraud[labels.rows])
+            self._rates[window] = self._by_row(_share(frauds, windows.count()))
+        return self._rates[window]
 
     def rows_within(self, window: int) -> Floats:
         """Return how many rows there are in the window of each row, itself included."""
-        end = self.everybody.until(self.everybody, inclusive=True)
-        windows = Windows.over(self.everybody, self.everybody, window, end)
+        end = self._events.until(self._events, inclusive=True)
+        windows = Windows.over(self._events, self._events, window, end)
         return self._by_row(windows.count().astype(np.float64))
 
     def _by_row(self, values: Floats) -> Floats:
-        spread = np.empty(len(values))
-        spread[self.everybody.rows] = values
+        spread = np.full(len(self._key), np.nan)
+        spread[self._events.rows] = values
         return spread
 
 
@@ -126,6 +145,7 @@ class _Past:
     def __init__(self, timeline: Timeline, key: str, cached_columns: frozenset[str | None]) -> None:
         self.timeline = timeline
         self.code = timeline.codes(key)
+        self.everybody = timeline.everybody(self.code)
         self.events = EventIndex.of(self.code, timeline.moment)
         self._cached_columns = cached_columns
         self._cached: dict[str, Floats] = {}
@@ -276,7 +296,7 @@ def _fraud_rate(past: _Past, feature: HistoryFeature) -> Floats:
     rate = _share(frauds, windows.count(), empty=feature.empty)
     if not feature.smoothing:
         return rate
-    usual = past.timeline.share_of_frauds(feature.window)[past.events.rows]
+    usual = past.everybody.share_of_frauds(feature.window)[past.events.rows]
     mixed = (frauds + feature.smoothing * usual) / (windows.count() + feature.smoothing)
     return np.where(np.isnan(usual), rate, mixed)
 
@@ -304,7 +324,7 @@ def _since_label(past: _Past, feature: HistoryFeature) -> Floats:
 
 
 def _frequency(past: _Past, feature: HistoryFeature) -> Floats:
-    rows = past.timeline.rows_within(feature.window)[past.events.rows]
+    rows = past.everybody.rows_within(feature.window)[past.events.rows]
     return past.windows(feature.window).count() / rows
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fraudml.data.names import names_of
+from fraudml.data.schema import Schema
 from fraudml.decisions.top_k import daily_top_k
 from fraudml.errors import MachineError
 from fraudml.scoring.checkpoint import Checkpoint
@@ -73,12 +75,23 @@ def best_of_days(scored: pl.DataFrame, k: int, *, by_entity: bool) -> NDArray[np
     )
 
 
-def count_repeated(checkpoint: Checkpoint, name: str) -> int:
+def hash_names(names: pl.Series) -> pl.Series:
+    """Return a number for each name; null where there is none."""
+    return pl.select(pl.when(names.is_not_null()).then(names.hash(seed=0))).to_series()
+
+
+def count_repeated(checkpoint: Checkpoint, schema: Schema) -> int:
     """Count the rows whose id an earlier row has; two million ids are in memory at a time."""
+    name = schema.roles.id
+    if name is None:
+        return 0
     passes = max(1, -(-checkpoint.counts.scored // _IDS_AT_A_TIME))
     repeated = 0
+    hashed = pl.col(name).map_batches(
+        lambda ids: hash_names(names_of(ids, schema.spelling)), pl.UInt64, is_elementwise=True
+    )
+    ids = checkpoint.frames("scored").select(hashed.alias("hash"))
     for share in range(passes):
-        hashed = checkpoint.frames("scored").select(pl.col(name).hash(seed=0).alias("hash"))
-        some = hashed.filter(pl.col("hash") % passes == share).collect(engine="streaming")
+        some = ids.filter(pl.col("hash") % passes == share).collect(engine="streaming")
         repeated += some.height - some["hash"].n_unique()
     return repeated

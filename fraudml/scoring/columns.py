@@ -75,9 +75,6 @@ def _input_columns(bundle: DecisionBundle, by_day: bool) -> Iterator[RequiredCol
         yield RequiredColumn(feature.column, kind, levels=feature.levels)
     for name in sorted(history.numbers):
         yield RequiredColumn(name, "number")
-    for name in sorted({feature.key for feature in history.features}):
-        missing = None if name in roles.categorical else f"no key in '{name}'"
-        yield RequiredColumn(name, "name", missing)
     names = [*sorted(history.columns), roles.entity if by_day else None, roles.id]
     yield from (RequiredColumn(name, "name") for name in names if name is not None)
     yield from (replace(column, optional=True) for column in _label_columns(bundle))

@@ -23,15 +23,17 @@ Integers = tuple[int, ...]
 class ScoreCounts:
     """Counts of some rows of an input; two of them add up.
 
-    `rejects` are by reason. `missing` and `unseen` are by feature: rows without a value, and rows
-    with a category that the training did not have. `features` and `score` are rows by bin of the
-    reference distribution, empty where the bundle has none.
+    `rejects` are by reason, `without_key` by the column whose past is looked at. `missing` and
+    `unseen` are by feature: rows without a value, and rows with a category that the training did
+    not have. `features` and `score` are rows by bin of the reference distribution, empty where the
+    bundle has none.
     """
 
     rows: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)
     alerts: int = 0
     refunds: int = 0
+    without_key: Mapping[str, int] = field(default_factory=dict)
     missing: Integers = ()
     unseen: Integers = ()
     features: tuple[Integers, ...] = ()
@@ -55,6 +57,7 @@ class ScoreCounts:
             dict(Counter(self.rejects) + Counter(more.rejects)),
             self.alerts + more.alerts,
             self.refunds + more.refunds,
+            dict(Counter(self.without_key) + Counter(more.without_key)),
             _sum(self.missing, more.missing),
             _sum(self.unseen, more.unseen),
             tuple(_sum(a, b) for a, b in zip(own, more.features, strict=True)),
@@ -81,13 +84,15 @@ def count_chunk(
     for position in X.categorical:
         missing[position] = np.count_nonzero(columns[position] == MISSING_CODE)
         unseen[position] = np.count_nonzero(columns[position] == UNSEEN_CODE)
-    amount, reference = chunk.table.facts["amount"], bundle.reference_distribution
+    table, reference = chunk.table, bundle.reference_distribution
+    amount, keys = table.facts["amount"], sorted(bundle.features.history.keys)
     bins = () if reference is None else zip(reference.features, columns, strict=True)
     return ScoreCounts(
         rows=chunk.rows,
         rejects=dict(sorted(Counter(chunk.refused[REASON].to_list()).items())),
         alerts=int(decisions.alert.sum()),
         refunds=int((amount <= 0).sum()) if amount.dtype == pl.Float64 else 0,
+        without_key={name: count for name in keys if (count := table.names(name).null_count())},
         missing=tuple(missing.tolist()),
         unseen=tuple(unseen.tolist()),
         features=tuple(tuple(own.count(column).tolist()) for own, column in bins),

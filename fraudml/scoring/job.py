@@ -18,7 +18,7 @@ from fraudml.data.settings import CsvSettings
 from fraudml.errors import ConfigError, DataError
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Progress
-from fraudml.scoring.assemble import DAY, ENTITY, best_of_days
+from fraudml.scoring.assemble import DAY, ENTITY, best_of_days, hash_names
 from fraudml.scoring.checkpoint import Checkpoint
 from fraudml.scoring.chunks import Chunk, KnownPast, Past, check_past, iter_chunks, read_past
 from fraudml.scoring.columns import required_columns, required_history
@@ -182,9 +182,7 @@ def _score(job: Job, chunk: Chunk) -> tuple[pl.DataFrame, pl.DataFrame, ScoreCou
     if job.by_day:
         columns[DAY] = table.facts["time"].dt.epoch("d").cast(pl.Int64)
         if roles.entity is not None:
-            named = table.names(roles.entity)
-            hashed = named.hash(seed=0)
-            columns[ENTITY] = pl.select(pl.when(named.is_not_null()).then(hashed)).to_series()
+            columns[ENTITY] = hash_names(table.names(roles.entity))
     if job.settings.reasons:
         alerts = _possible_alerts(job, columns, decisions)
         columns |= reason_columns(bundle, table, X, alerts, job.settings.reasons)

@@ -64,6 +64,7 @@ def score_record(
         "rejects": dict(sorted(counts.rejects.items())),
         "duplicate_ids": repeated,
         "refunds": counts.refunds,
+        "without_key": dict(sorted(counts.without_key.items())),
         "alerts": counts.alerts,
         "alert_rate": counts.alerts / counts.scored if counts.scored else None,
         "policy": {
@@ -134,6 +135,12 @@ def log_drift(record: Mapping[str, Any]) -> None:
         _log.warning("%s rows have the id of an earlier row; all are scored.", f"{repeated:,}")
     if refunds := record["refunds"]:
         _log.info("%s rows are refunds (amount at most 0) and are scored.", f"{refunds:,}")
+    for name, count in record["without_key"].items():
+        _log.info(
+            "%s rows have no '%s': scored, with the features of its past missing.",
+            f"{count:,}",
+            name,
+        )
     features, score = record["shift"]["features"], record["shift"]["score"]
     scored = max(record["scored"], 1)
     unseen = {name: of["unseen"] for name, of in features.items() if of["unseen"]}

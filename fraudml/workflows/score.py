@@ -121,12 +121,11 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
         new_rows = score_chunks(job, checkpoint, progress)
         with stage(progress, "write"):
             table = _with_alerts(job, checkpoint)
-            has_id = bundle.schema.roles.id is not None
             record = score_record(
                 job,
                 checkpoint.counts,
                 key=key,
-                repeated=count_repeated(checkpoint, job.id_name) if has_id else 0,
+                repeated=count_repeated(checkpoint, bundle.schema),
                 new_rows=new_rows,
                 seconds=time.perf_counter() - started,
                 run={

@@ -266,6 +266,7 @@ def slow(made: HistoryFeature, now: Row, rows: list[Row], delay: timedelta) -> f
     """Compute one value as the docstrings of `Aggregate` and `HistoryFeature` say it."""
     if now.cells[made.key] is None:
         return None
+    rows = [row for row in rows if row.cells[made.key] is not None]
     own = [row for row in rows if row.cells[made.key] == now.cells[made.key]]
     upto = [row for row in own if now.at - made.window < row.at <= now.at]
     before = [row for row in upto if row.at < now.at]

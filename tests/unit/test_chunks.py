@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fraudml.bundle import DecisionBundle
-from fraudml.data.check import check_table
+from fraudml.data.check import check_table, conform_table
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import Fixed
@@ -47,8 +50,8 @@ def table(size: int = 500, seed: int = 0) -> pl.DataFrame:
     )
 
 
-def bundle() -> DecisionBundle:
-    data = check_table(table(), DataSettings(columns=ROLES, labels_complete=True))
+def bundle(roles: ColumnRoles = ROLES) -> DecisionBundle:
+    data = check_table(table(), DataSettings(columns=roles, labels_complete=True))
     settings = FeatureSettings(windows=("6h", "1d"), horizon="2d", history=None)
     features = fit_features(data, np.arange(len(data)), settings, label_delay=timedelta(days=1))
     return DecisionBundle(
@@ -69,8 +72,17 @@ def frames(rows: pl.DataFrame, size: int, made: DecisionBundle) -> Iterator[pl.D
         yield sorter.read(rows[start : start + size].select(sorter.columns), start)
 
 
-def chunks(rows: pl.DataFrame, size: int, by: int, made: DecisionBundle) -> list[Chunk]:
-    past = Past(made.features.history, made.features.history_needed)
+def chunks(
+    rows: pl.DataFrame,
+    size: int,
+    by: int,
+    made: DecisionBundle,
+    history: pl.DataFrame | None = None,
+) -> list[Chunk]:
+    earlier = None
+    if history is not None:
+        earlier = conform_table(history, made.schema, made.needed_history, labelled=True)
+    past = Past(made.features.history, made.features.history_needed, earlier)
     return list(iter_chunks(frames(rows, by, made), made, size, past))
 
 
@@ -117,10 +129,10 @@ def test_what_is_no_longer_looked_at_is_let_go() -> None:
 
 def test_rows_that_cannot_be_scored_are_in_no_past() -> None:
     made, rows = bundle(), table(seed=1)
-    bad = rows.with_columns(card=pl.when(pl.int_range(pl.len()) % 5 > 0).then("card"))
+    bad = rows.with_columns(at=pl.when(pl.int_range(pl.len()) % 5 > 0).then("at"))
     cut = chunks(bad, 30, 64, made)
     assert sum(one.refused.height for one in cut) == 100
-    kept = bad.filter(pl.col("card").is_not_null())
+    kept = bad.filter(pl.col("at").is_not_null())
     alone = values(chunks(kept, 1 << 62, 500, made), made)
     np.testing.assert_array_equal(values(cut, made), alone)
     numbers = pl.concat([one.table.facts["row"] for one in cut]).to_list()
@@ -158,3 +170,28 @@ def test_a_history_as_old_as_the_trainings_table_is_long_enough() -> None:
     span = Span(datetime(2026, 1, 2), datetime(2026, 1, 3), in_order=True)
     known = KnownPast(first=START, last=datetime(2026, 1, 1, 23))
     assert check_past(known, span, made, allow_short=False) == 3600
+
+
+GUESTS = st.lists(st.sampled_from([None, "", "  ", "\t", "NA", "a", "b", "c"]), min_size=40)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cards=GUESTS, size=st.integers(1, 50), cut=st.integers(0, 40), seed=st.integers(0, 9))
+def test_a_row_without_a_key_is_nobodys_in_any_batch(
+    cards: list[str | None], size: int, cut: int, seed: int
+) -> None:
+    """It is scored, without features of a past; no other row has another bit because of it."""
+    made = bundle(replace(ROLES, categorical=()))
+    rows = table(len(cards), seed).with_columns(pl.Series("card", cards, dtype=pl.String))
+    guest = ~rows["card"].is_in(["a", "b", "c"]).fill_null(value=False)
+    whole = chunks(rows, 1 << 62, 500, made)
+    assert not sum(chunk.refused.height for chunk in whole)
+    expected = values(whole, made)
+    first = len(made.features.names) - len(made.features.history.features)
+    assert np.isnan(expected[guest.to_numpy(), first:]).all()
+    np.testing.assert_array_equal(values(chunks(rows, size, 13, made), made), expected)
+    later = chunks(rows[cut:], size, 13, made, history=rows[:cut])
+    if cut == 0 or cut == len(rows) or rows["at"][cut - 1] < rows["at"][cut]:
+        np.testing.assert_array_equal(values(later, made), expected[cut:])
+    others = values(chunks(rows.filter(~guest), size, 13, made), made)
+    np.testing.assert_array_equal(others, expected[~guest.to_numpy()])

@@ -174,12 +174,12 @@ BY_HAND: list[tuple[Aggregate, str, list[Any]]] = [
     (
         of_card("fraud_rate", "rate", smoothing=2.0),
         "fraud rate 2d by card",
-        [N, N, 0, 0, N, 0.4, 2 / 3, 5 / 12, 0, 0, 7 / 12, N],
+        [N, N, 0, 0, N, 0.4, 7 / 9, 0.5, 0, 0, 7 / 12, N],
     ),
     (
         of_card("fraud_rate", "rate", smoothing=2.0, empty=0.01),
         "fraud rate 2d by card",
-        [0.01, 0.01, 0, 0, N, 0.4, 2 / 3, 5 / 12, 0, 0, 7 / 12, 0.01],
+        [0.01, 0.01, 0, 0, N, 0.4, 7 / 9, 0.5, 0, 0, 7 / 12, 0.01],
     ),
     (
         of_card("recent_labels", lasts=(1,)),
@@ -209,7 +209,7 @@ BY_HAND: list[tuple[Aggregate, str, list[Any]]] = [
     (
         of_card("frequency", windows=("2d",)),
         "frequency 2d by card",
-        [1, 0.5, 0.75, 0.75, N, 0.6, 1 / 3, 0.5, 0.5, 0.5, 1, 1],
+        [1, 0.5, 0.75, 0.75, N, 0.75, 0.5, 2 / 3, 0.5, 0.5, 1, 1],
     ),
 ]
 
