@@ -56,6 +56,8 @@ class DecisionBundle:
         Training data and metrics, for people.
     reference_distribution : ReferenceDistribution, optional
         The distribution of features and scores in training; the first bundles have none.
+    digest : str, optional
+        The digest of the manifest that was read; None before it is written.
     """
 
     schema: Schema
@@ -67,6 +69,7 @@ class DecisionBundle:
     policy: TunedPolicy
     record: dict[str, Any] = field(default_factory=dict)
     reference_distribution: ReferenceDistribution | None = None
+    digest: str | None = field(default=None, compare=False)
 
     @property
     def needs_amount(self) -> bool:

@@ -9,7 +9,9 @@ of all older numbers are brought to the present one by `upgrade`.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from fraudml.data.schema import Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
 from fraudml.decisions.policies import TunedPolicy
-from fraudml.errors import BundleError, ConfigError, listing, nearest
+from fraudml.errors import BundleError, FraudmlError, listing, nearest
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
 from fraudml.learners import load_learner
@@ -28,6 +30,11 @@ from fraudml.shift import ReferenceDistribution
 from fraudml.version import __version__
 
 _MANIFEST, _DIGEST, _LEARNER = "manifest.json", "manifest.sha256", "learner"
+
+SIGNATURES = (".sig", ".minisig", ".sigstore.json")
+"""Endings of detached signatures, which may lie beside the manifest."""
+
+_MAX_MANIFEST = 256 * 2**20
 
 
 def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
@@ -63,12 +70,14 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
     Raises a `BundleError` where a file is missing, not listed, damaged or a link, the format is
     unknown, or the content is not what the manifest says.
     """
-    folder = Path(folder)
-    manifest = _checked_manifest(folder)
-    _check_files(folder, manifest)
+    folder = _resolved(folder)
+    manifest, digest = _checked_manifest(folder)
+    files = _checked_files(folder, manifest)
     try:
-        return _from_manifest(upgrade(manifest), folder, threads)
-    except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return _from_manifest(upgrade(manifest), files, threads, digest)
+    except BundleError as error:
+        raise BundleError(f"'{folder}': {error}") from error
+    except (FraudmlError, ArithmeticError, *_WRONG_LAYOUT) as error:
         raise BundleError(
             f"'{folder / _MANIFEST}' does not have the layout of format "
             f"{manifest['format_version']}: {error!r}. Train again to get a bundle that this "
@@ -76,22 +85,34 @@ def read_bundle(folder: str | Path, threads: int = 1) -> DecisionBundle:
         ) from error
 
 
-def _from_manifest(manifest: Mapping[str, Any], folder: Path, threads: int) -> DecisionBundle:
+_WRONG_LAYOUT = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What readers of a manifest raise where its values are of other types than were written."""
+
+
+def _from_manifest(
+    manifest: Mapping[str, Any], files: Mapping[str, bytes], threads: int, digest: str
+) -> DecisionBundle:
     learner = manifest["learner"]
     features = FittedFeatures.from_dict(manifest["features"])
     return DecisionBundle(
         schema=Schema.from_dict(manifest["schema"]),
         features=features,
-        learner=load_learner(
-            learner["kind"], folder / _LEARNER, learner["metadata"], threads=threads
-        ),
-        offset=float(learner["offset"]),
+        learner=load_learner(learner["kind"], files, learner["metadata"], threads=threads),
+        offset=_finite(learner["offset"]),
         calibrator=FittedCalibrator.from_dict(manifest["calibrator"]),
         costs=_costs(manifest["costs"]),
         policy=TunedPolicy.from_dict(manifest["policy"]),
         record=manifest["record"],
         reference_distribution=_reference(manifest["reference_distribution"], len(features.names)),
+        digest=digest,
     )
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a number is {number}")
+    return number
 
 
 def bundle_digest(folder: str | Path) -> str:
@@ -111,40 +132,75 @@ def written_by(folder: str | Path) -> str:
     return f"fraudml {manifest['fraudml']}, bundle format {manifest['format_version']}"
 
 
-def _checked_manifest(folder: Path) -> dict[str, Any]:
+def _resolved(folder: str | Path) -> Path:
+    """Follow a link to the folder once: a deployment may move it meanwhile."""
+    path = Path(folder)
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BundleError(
+            f"'{path}' is not a folder that can be read ({error}). Expected a bundle: the folder "
+            "'bundle' of a run."
+        ) from error
+
+
+def _checked_manifest(folder: Path) -> tuple[dict[str, Any], str]:
+    """Read a manifest and its digest: what is hashed is what is parsed."""
     if not folder.is_dir():
         raise BundleError(
             f"'{folder}' is not a folder. Expected a bundle: the folder 'bundle' of a run."
         )
-    for name in (_MANIFEST, _DIGEST):
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            raise BundleError(
-                f"'{path}' is missing or is a link: '{folder}' is not a complete bundle. Copy it "
-                "again from the run that wrote it."
-            )
-    try:
-        digest = (folder / _DIGEST).read_bytes()
-        same = digest == f"{sha256(folder / _MANIFEST)}\n".encode()
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8")) if same else None
-    except (OSError, ValueError) as error:
-        raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
-    if not isinstance(manifest, dict):
+    content, written = (_read(folder, name) for name in (_MANIFEST, _DIGEST))
+    digest = hashlib.sha256(content).hexdigest()
+    if written != f"{digest}\n".encode():
         raise BundleError(
             f"'{folder / _MANIFEST}' does not match '{_DIGEST}': it was changed or damaged. "
             "Copy the bundle again from the run that wrote it."
         )
-    number = manifest.get("format_version")
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(
+            f"'{folder / _MANIFEST}' is not readable as JSON: {error}. Copy the bundle again."
+        ) from error
+    number = manifest.get("format_version") if isinstance(manifest, dict) else None
     if type(number) is not int or not 1 <= number <= FORMAT_VERSION:
         raise BundleError(
-            f"'{folder}' is of format {number}, written by fraudml {manifest.get('fraudml')}; this "
-            f"is fraudml {__version__} and reads formats 1 to {FORMAT_VERSION}. Install the "
-            "version that wrote it, or train again."
+            f"'{folder}' is of format {str(number)[:40]}{_writer(manifest)}; this is fraudml "
+            f"{__version__} and reads formats 1 to {FORMAT_VERSION}. Install the version that "
+            "wrote it, or train again."
         )
-    return manifest
+    return manifest, f"sha256:{digest}"
 
 
-def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+def _writer(manifest: Any) -> str:
+    version = manifest.get("fraudml") if isinstance(manifest, dict) else None
+    return f", written by fraudml {version}" if isinstance(version, str) else ""
+
+
+def _read(folder: Path, name: str) -> bytes:
+    """Read a file of a bundle, which is none of the links that a deployment makes."""
+    path = folder / name
+    if path.is_symlink():
+        raise BundleError(
+            f"'{path}' is a link, and a bundle's files are no links. Copy what they lead to, and "
+            f"name the copy: mkdir COPY && cp -rL {folder}/* COPY/"
+        )
+    try:
+        if path.stat().st_size > _MAX_MANIFEST:
+            raise BundleError(f"'{path}' is larger than a manifest can be. Copy the bundle again.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"'{path}' is missing: '{folder}' is not a complete bundle. Copy it again from the run "
+            "that wrote it."
+        ) from error
+    except OSError as error:
+        raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
+
+
+def _checked_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """Read the learner's files once, each held against its hash, by their names in `learner`."""
     listed = manifest.get("files")
     if not isinstance(listed, dict):
         raise BundleError(f"'{folder / _MANIFEST}' lists no files. Train again.")
@@ -153,24 +209,35 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    links = [name for name, path in present.items() if path.is_symlink()]
-    missing = sorted(set(listed) - set(present))
-    extra = sorted(set(present) - set(listed) - {_MANIFEST, _DIGEST})
+    links = sorted(name for name, path in present.items() if path.is_symlink())
+    signatures = {name for name in present if "/" not in name and name.endswith(SIGNATURES)}
+    extra = sorted(set(present) - set(listed) - {_MANIFEST, _DIGEST} - signatures)
     try:
-        changed = [
-            name
+        contents = {
+            name: present[name].read_bytes()
             for name in sorted(set(listed) & set(present) - set(links))
-            if sha256(present[name]) != listed[name]
-        ]
+        }
     except OSError as error:
         raise BundleError(f"'{folder}' cannot be read: {error}. Copy the bundle again.") from error
-    findings = {"links": links, "missing": missing, "not listed": extra, "changed": changed}
+    changed = [
+        name
+        for name, content in contents.items()
+        if hashlib.sha256(content).hexdigest() != listed[name]
+    ]
+    findings = {
+        "links": links,
+        "missing": sorted(set(listed) - set(present)),
+        "not listed": extra,
+        "changed": changed,
+    }
     wrong = [f"{kind}: {listing(names)}" for kind, names in findings.items() if names]
     if wrong:
+        only_extra = len(wrong) == 1 and bool(extra)
+        step = "Remove them" if only_extra else "Copy the bundle again from the run that wrote it"
         raise BundleError(
-            f"The files of '{folder}' are not those of its manifest; {'; '.join(wrong)}. "
-            "Copy the bundle again from the run that wrote it."
+            f"The files of '{folder}' are not those of its manifest; {'; '.join(wrong)}. {step}."
         )
+    return {name.removeprefix(f"{_LEARNER}/"): content for name, content in contents.items()}
 
 
 def _reference(content: Mapping[str, Any] | None, features: int) -> ReferenceDistribution | None:

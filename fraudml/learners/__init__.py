@@ -1,7 +1,7 @@
 """Learners behind one protocol. One module a learner: its settings, its fit, its files.
 
-A module is a learner when it has `load(folder, metadata, threads)`. Its name is the kind that a
-bundle records, so that a bundle never names a path to import.
+A module is a learner when it has `load(files, metadata, threads)`. Its name is the kind that a
+bundle writes down, so that a bundle never names a path to import.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fraudml.errors import BundleError, nearest
@@ -29,16 +28,16 @@ def learner_kinds() -> tuple[str, ...]:
 
 
 def load_learner(
-    kind: str, folder: Path, metadata: Mapping[str, Any], threads: int = 1
+    kind: str, files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
 ) -> FittedLearner:
     """Read a fitted learner from plain data, nothing executable.
 
     Parameters
     ----------
     kind : str
-        `FittedLearner.kind`.
-    folder : Path
-        The folder that `FittedLearner.save` filled.
+        What `FittedLearner.kind` said.
+    files : mapping
+        The files that `FittedLearner.save` wrote, by name.
     metadata : mapping
         What `FittedLearner.save` returned.
     threads : int
@@ -47,7 +46,7 @@ def load_learner(
     Raises
     ------
     BundleError
-        The kind is unknown, a file or an entry is missing, or a file is damaged.
+        The kind is not known, a file or an entry is missing, or a file is not what it should be.
     """
     kinds = learner_kinds()
     if kind not in kinds:
@@ -55,7 +54,7 @@ def load_learner(
             f"The bundle's learner is of the kind '{kind}', which this fraudml does not know. "
             f"{nearest(str(kind), kinds)} Score it with the fraudml that wrote it."
         )
-    model: FittedLearner = learner_module(kind).load(folder, metadata, threads)
+    model: FittedLearner = learner_module(kind).load(files, metadata, threads)
     return model
 
 

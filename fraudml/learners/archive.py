@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
-from typing import Any
+from collections.abc import Iterator
+from typing import IO, Any
 
 import numpy as np
 
@@ -30,6 +32,18 @@ TRUSTED = (
     "sklearn.utils._bunch.Bunch",
 )
 """Types beyond skops's own list (numpy, scipy, and the public estimators of scikit-learn)."""
+
+CHECKED = (
+    *("builtins.", "numpy.", "sklearn.tree.", "sklearn.utils.", "sklearn.preprocessing."),
+    *(
+        "sklearn.ensemble._forest.",
+        "sklearn.ensemble._bagging.",
+        "sklearn.ensemble._weight_boosting.",
+    ),
+    *("sklearn.linear_model._logistic.", "sklearn.linear_model._ridge.", "sklearn.naive_bayes."),
+    *("sklearn.neural_network.", "sklearn.calibration.", "imblearn."),
+)
+"""Types that are checked here, or are numpy alone; others are loaded in a child process first."""
 
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -71,18 +85,68 @@ def read_archive(archive: bytes) -> Any:
     """
     import skops.io
 
+    check_archive(archive)
     try:
-        unknown = _unknown_types(archive)
-        if unknown:
-            raise BundleError(
-                f"The estimator's archive holds types that are not trusted: {listing(unknown)}. "
-                "Nothing of it was loaded. Write the bundle again with this fraudml."
-            )
         return skops.io.loads(archive, trusted=list(TRUSTED))
-    except BundleError:
-        raise
     except Exception as error:
         raise BundleError(f"The estimator's archive cannot be read: {error!r}.") from error
+
+
+def check_archive(archive: bytes) -> bool:
+    """Refuse an archive that is none, too large, or holds types that are not trusted.
+
+    Returns whether all that it holds can be checked before it is asked for scores.
+    """
+    try:
+        _check_sizes(archive)
+        unknown = _unknown_types(archive)
+        with zipfile.ZipFile(io.BytesIO(archive)) as content:
+            types = set(_types(json.loads(content.read(_SCHEMA))))
+    except Exception as error:
+        raise BundleError(f"The estimator's archive cannot be read: {error!r}.") from error
+    if unknown:
+        raise BundleError(
+            f"The estimator's archive holds types that are not trusted: {listing(unknown)}. "
+            "Nothing of it was loaded. Write the bundle again with this fraudml."
+        )
+    return all(name.startswith(CHECKED) for name in types)
+
+
+def _types(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "__class__" in node:
+            yield f"{node.get('__module__')}.{node['__class__']}"
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _types(item)
+
+
+def _check_sizes(archive: bytes) -> None:
+    """Refuse what would unpack to more than there is."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as content:
+        entries = content.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed, and fraudml compresses none")
+        if sum(entry.file_size for entry in entries) > len(archive):
+            raise ValueError("its entries are larger than itself")
+        for entry in entries:
+            if entry.filename.endswith(".npy"):
+                with content.open(entry) as file:
+                    shape, dtype = _array_header(file)
+                    if math.prod(shape) * dtype.itemsize > entry.file_size:
+                        raise ValueError(f"'{entry.filename}' has fewer values than it says")
+
+
+def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def _unknown_types(archive: bytes) -> list[str]:

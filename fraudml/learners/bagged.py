@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import BundleError, DataError
-from fraudml.learners.boosting import accept_early_end
-from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_model
+from fraudml.errors import DataError
+from fraudml.learners.boosting import accept_early_end, unreadable
+from fraudml.learners.lightgbm import FittedLightGBM, LightGBM, read_text
 from fraudml.learners.losses import Loss
 from fraudml.learners.parameters import Number, parameter
 from fraudml.learners.protocol import FitContext, check_fit_rows
@@ -187,7 +187,7 @@ class FittedBagged:
         return total / len(self.models)
 
 
-def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedBagged:
+def load(files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1) -> FittedBagged:
     """Read back what `FittedBagged.save` wrote; margins are the same bits.
 
     Raises
@@ -200,9 +200,9 @@ def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedB
         if not offsets or not np.isfinite(offsets).all():
             raise ValueError(f"the offsets are {offsets}")
     except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"Cannot read '{folder}': {error!r}. Write the bundle again.") from error
-    paths = [folder / MODEL_FILE.format(number) for number in range(len(offsets))]
-    return FittedBagged([read_model(path, metadata, threads) for path in paths], offsets)
+        raise unreadable(MODEL_FILE, error) from error
+    names = [MODEL_FILE.format(number) for number in range(len(offsets))]
+    return FittedBagged([read_text(files, name, metadata, threads) for name in names], offsets)
 
 
 def _offset(share: float, part: DesignMatrix, train: DesignMatrix, loss: Loss | None) -> float:

@@ -388,8 +388,10 @@ def predict_in_threads(
     return np.concatenate(scored).astype(np.float64)
 
 
-def read_model(path: Path, metadata: Mapping[str, Any]) -> tuple[bytes, tuple[str, ...]]:
-    """Read a model file and the names of its columns, as `FittedBooster.save` left them.
+def read_model(
+    files: Mapping[str, bytes], name: str, metadata: Mapping[str, Any]
+) -> tuple[bytes, tuple[str, ...]]:
+    """Take a model file and the names of its columns, as `FittedBooster.save` left them.
 
     The digest is compared first: a damaged file can end the process of the library that reads it.
 
@@ -399,23 +401,30 @@ def read_model(path: Path, metadata: Mapping[str, Any]) -> tuple[bytes, tuple[st
         The file or an entry is missing, or the file is not the one that was written.
     """
     try:
-        content = path.read_bytes()
+        content = files[name]
         names = tuple(map(str, metadata["names"]))
         written = str(metadata["sha256"])
-    except (OSError, KeyError, TypeError) as error:
-        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+    except (KeyError, TypeError) as error:
+        raise unreadable(name, error) from error
     if hashlib.sha256(content).hexdigest() != written:
-        raise BundleError(f"'{path}' is damaged: its digest differs. Write the bundle again.")
+        raise damaged(name, "its digest differs")
     return content, names
 
 
-def check_columns(path: Path, columns: int, names: tuple[str, ...]) -> None:
+def unreadable(name: str, error: Exception) -> BundleError:
+    """Return the error of a model file that lacks something."""
+    return BundleError(f"'{name}' cannot be read: {error!r}. Write the bundle again.")
+
+
+def damaged(name: str, problem: str) -> BundleError:
+    """Return the error of a model file that is not what its library expects."""
+    return BundleError(f"'{name}' is damaged: {problem}. Write the bundle again.")
+
+
+def check_columns(name: str, columns: int, names: tuple[str, ...]) -> None:
     """Refuse a model file that is for another number of columns than its manifest names."""
     if columns != len(names):
-        raise BundleError(
-            f"'{path}' is for {columns} columns, and its manifest names {len(names)}. "
-            "Write the bundle again."
-        )
+        raise damaged(name, f"it is for {columns} columns, and its manifest names {len(names)}")
 
 
 def check_extra(library: str) -> None:

@@ -31,6 +31,7 @@ from fraudml.learners.boosting import (
 from fraudml.learners.monotone import monotone_signs
 from fraudml.learners.parameters import Number, parameter, reasons
 from fraudml.learners.protocol import FitContext, refuse_loss
+from fraudml.learners.quarantine import probing_rows, require_sound
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -350,7 +351,9 @@ class FittedCatBoost(FittedBooster):
         return parts
 
 
-def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedCatBoost:
+def load(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
+) -> FittedCatBoost:
     """Read back what `FittedCatBoost.save` wrote; margins are the same bits.
 
     Raises
@@ -360,17 +363,42 @@ def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedC
         columns are not those of the metadata.
     """
     check_extra_of_bundle("catboost")
-    path = folder / FittedCatBoost.file_name
-    content, names = read_model(path, metadata)
+    name = FittedCatBoost.file_name
+    content, _ = read_model(files, name, metadata)
+    require_sound(KIND, name, content, metadata, ("catboost",))
+    return load_unchecked(files, metadata, threads)
+
+
+def load_unchecked(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int
+) -> FittedCatBoost:
+    """Read a model that may end the process; see `quarantine`."""
+    name = FittedCatBoost.file_name
+    content, names = read_model(files, name, metadata)
     try:
         categorical = tuple(map(int, metadata["categorical"]))
+        if len(set(categorical) & set(range(len(names)))) != len(categorical):
+            raise ValueError(f"the categorical columns are {categorical}")
         model = FittedCatBoost(content, names, threads, categorical=categorical)
     except (KeyError, TypeError, ValueError, import_catboost().CatBoostError) as error:
         raise BundleError(
-            f"'{path}' is no CatBoost model: {error!r}. Write the bundle again."
+            f"'{name}' is no CatBoost model: {error!r}. Write the bundle again."
         ) from error
-    check_columns(path, len(model._booster.feature_names_), names)
+    check_columns(name, len(model._booster.feature_names_), names)
     return model
+
+
+def loaded_problem(model: FittedCatBoost) -> str | None:
+    """Say which tree of a loaded model does not have a finite leaf for each way through it."""
+    content = model.as_json()
+    for number, tree in enumerate(content.get("oblivious_trees", ())):
+        leaves = np.array(tree["leaf_values"], dtype=np.float64)
+        if len(leaves) != 2 ** len(tree.get("splits") or ()):
+            return f"tree {number} has {len(leaves)} leaves"
+        if not np.isfinite(leaves).all():
+            return f"a leaf of tree {number} is not finite"
+    model.contributions(probing_rows(model.names, model.categorical))
+    return None
 
 
 def import_catboost() -> Any:

@@ -20,9 +20,12 @@ from fraudml.learners.boosting import (
     Booster,
     FittedBooster,
     boost_rounds,
+    damaged,
     gradient_step,
     import_library,
+    unreadable,
 )
+from fraudml.learners.lightgbm_text import model_problem
 from fraudml.learners.monotone import monotone_signs
 from fraudml.learners.parameters import Number, Switch, parameter, reasons
 from fraudml.learners.protocol import FitContext
@@ -337,12 +340,16 @@ class FittedLightGBM(FittedBooster):
         return parts
 
 
-def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedLightGBM:
+def load(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
+) -> FittedLightGBM:
     """Read back what `FittedLightGBM.save` wrote; margins are the same bits."""
-    return read_model(folder / MODEL_FILE, metadata, threads)
+    return read_text(files, MODEL_FILE, metadata, threads)
 
 
-def read_model(path: Path, metadata: Mapping[str, Any], threads: int) -> FittedLightGBM:
+def read_text(
+    files: Mapping[str, bytes], name: str, metadata: Mapping[str, Any], threads: int
+) -> FittedLightGBM:
     """Read the text that `FittedLightGBM.write` wrote.
 
     Raises
@@ -351,35 +358,20 @@ def read_model(path: Path, metadata: Mapping[str, Any], threads: int) -> FittedL
         The file is missing or no LightGBM model, or its columns are not those of the metadata.
     """
     try:
-        content = path.read_bytes()
+        content = files[name]
         text = content.decode("ascii")
         names = tuple(map(str, metadata["names"]))
-    except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
-    problem = _damage(text, len(names))
-    if problem:
-        raise BundleError(f"'{path}' is damaged: {problem}. Write the bundle again.")
+    except (UnicodeDecodeError, KeyError, TypeError) as error:
+        raise unreadable(name, error) from error
+    problem = model_problem(text, len(names))
+    if problem is not None:
+        raise damaged(name, problem)
     try:
         return FittedLightGBM(content, names, threads)
     except import_lightgbm().basic.LightGBMError as error:
         raise BundleError(
-            f"'{path}' is no LightGBM model: {error}. Write the bundle again."
+            f"'{name}' is no LightGBM model: {error}. Write the bundle again."
         ) from error
-
-
-def _damage(text: str, columns: int) -> str | None:
-    """Say where a model text is incomplete: LightGBM ends the process on such a text."""
-    header, _, trees = text.partition("\n\n")
-    entries = dict(line.partition("=")[::2] for line in header.splitlines())
-    if entries.get("max_feature_idx") != str(columns - 1):
-        return f"it is not for the {columns} columns that its manifest names"
-    sizes = entries.get("tree_sizes", "").split()
-    start = 0
-    for number, size in enumerate(sizes):
-        if not size.isdigit() or not trees.startswith(f"Tree={number}\n", start):
-            return f"tree {number} of {len(sizes)} is not where it should be"
-        start += int(size)
-    return None if trees.startswith("end of trees\n", start) else "it ends too early"
 
 
 def _refusal(error: Exception, train: DesignMatrix) -> ConfigError | DataError:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import BundleError
 from fraudml.files import write_json
+from fraudml.learners.boosting import unreadable
 from fraudml.learners.preprocessing import Preprocessing
 from fraudml.learners.protocol import check_score_columns
 from fraudml.matrix import DesignMatrix
@@ -87,20 +87,21 @@ class FittedLinear:
 
 
 def load(
-    folder: Path,
+    files: Mapping[str, bytes],
     metadata: Mapping[str, Any],
     threads: int = 1,  # noqa: ARG001 - one is enough
 ) -> FittedLinear:
     """Read back what `FittedLinear.save` wrote; margins are the same bits."""
-    path = folder / MODEL_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(files[MODEL_FILE])
         preprocessing = Preprocessing.from_dict(content["preprocessing"])
         names = preprocessing.named(metadata["names"])
         coefficients = np.array(content["coefficients"], dtype=np.float64)
         intercept = float(content["intercept"])
         if coefficients.shape != preprocessing.sources.shape:
             raise ValueError(f"{coefficients.size} coefficients do not fit the columns")
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+        if not np.isfinite([*coefficients, intercept]).all():
+            raise ValueError("a coefficient is not finite")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise unreadable(MODEL_FILE, error) from error
     return FittedLinear(preprocessing, coefficients, intercept, names)

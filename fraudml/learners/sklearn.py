@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fraudml.errors import BudgetError, BundleError, ConfigError, DataError, all_problems, nearest
-from fraudml.learners.archive import read_archive, write_archive
+from fraudml.errors import BudgetError, ConfigError, DataError, all_problems, nearest
+from fraudml.learners.archive import check_archive, read_archive, write_archive
+from fraudml.learners.boosting import damaged, unreadable
 from fraudml.learners.estimator import Estimator, describe_estimator, from_plain, to_plain
+from fraudml.learners.estimator_checks import estimator_problem
 from fraudml.learners.linear import FittedLinear
 from fraudml.learners.preprocessing import KINDS, Kind, Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import (
@@ -30,6 +32,7 @@ from fraudml.learners.protocol import (
     check_score_columns,
     refuse_loss,
 )
+from fraudml.learners.quarantine import probe, require_sound
 from fraudml.matrix import DesignMatrix
 
 _log = logging.getLogger(__name__)
@@ -239,6 +242,11 @@ class FittedEstimator:
         self.names = names
         self.threads = threads
 
+    @property
+    def estimator(self) -> Any:
+        """The fitted classifier."""
+        return self._estimator
+
     def margin(self, X: DesignMatrix, rounds: int | None = None) -> NDArray[np.float64]:  # noqa: ARG002
         """Return log-odds of the predicted share, or the decision function where there is one.
 
@@ -279,18 +287,45 @@ class FittedEstimator:
         return self._votes * margin[: len(rows)]
 
 
-def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedEstimator:
-    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded."""
-    path = folder / ESTIMATOR_FILE
+def load(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
+) -> FittedEstimator:
+    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded.
+
+    Raises
+    ------
+    BundleError
+        The file is missing or not what it should be, or holds types that are not trusted (named).
+    """
+    content = files.get(ESTIMATOR_FILE, b"")
+    if not check_archive(content):
+        libraries = ("scikit-learn", "skops", "imbalanced-learn")
+        require_sound(KIND, ESTIMATOR_FILE, content, metadata, libraries)
+    model = load_unchecked(files, metadata, threads)
+    problem = loaded_problem(model) or probe(model)
+    if problem is not None:
+        raise damaged(ESTIMATOR_FILE, problem)
+    return model
+
+
+def load_unchecked(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int
+) -> FittedEstimator:
+    """Read an estimator that may end the process; see `quarantine`."""
     try:
         preprocessing = Preprocessing.from_dict(metadata["preprocessing"])
         names = preprocessing.named(metadata["names"])
-        estimator = read_archive(path.read_bytes())
+        estimator = read_archive(files[ESTIMATOR_FILE])
         if estimator.n_features_in_ != len(preprocessing.sources):
             raise ValueError(f"it is for {estimator.n_features_in_} columns")
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"Cannot read '{path}': {error!r}. Write the bundle again.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise unreadable(ESTIMATOR_FILE, error) from error
     return FittedEstimator(preprocessing, estimator, names, threads)
+
+
+def loaded_problem(model: FittedEstimator) -> str | None:
+    """Say which tree of a loaded estimator is none."""
+    return estimator_problem(model.estimator)
 
 
 def _is_linear(estimator: Any) -> bool:

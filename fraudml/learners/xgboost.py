@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,8 +21,8 @@ from fraudml.learners.boosting import (
     Booster,
     FittedBooster,
     boost_rounds,
-    check_columns,
     check_extra_of_bundle,
+    damaged,
     gradient_step,
     import_library,
     predict_in_threads,
@@ -34,6 +33,7 @@ from fraudml.learners.monotone import monotone_signs
 from fraudml.learners.parameters import Choice, Number, parameter, reasons
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.watch import shared_bins
+from fraudml.learners.xgboost_model import model_problem
 from fraudml.matrix import DesignMatrix
 
 if TYPE_CHECKING:
@@ -339,7 +339,9 @@ class FittedXGBoost(FittedBooster):
         return predict_in_threads(score, values, threads)
 
 
-def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedXGBoost:
+def load(
+    files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
+) -> FittedXGBoost:
     """Read back what `FittedXGBoost.save` wrote; margins are the same bits.
 
     Raises
@@ -349,16 +351,17 @@ def load(folder: Path, metadata: Mapping[str, Any], threads: int = 1) -> FittedX
         columns are not those of the metadata.
     """
     check_extra_of_bundle("xgboost")
-    path = folder / FittedXGBoost.file_name
-    content, names = read_model(path, metadata)
+    name = FittedXGBoost.file_name
+    content, names = read_model(files, name, metadata)
+    problem = model_problem(content, len(names))
+    if problem is not None:
+        raise damaged(name, problem)
     try:
-        model = FittedXGBoost(content, names, threads)
+        return FittedXGBoost(content, names, threads)
     except import_xgboost().core.XGBoostError as error:
         raise BundleError(
-            f"'{path}' is no XGBoost model: {_reason(error)} Write the bundle again."
+            f"'{name}' is no XGBoost model: {_reason(error)} Write the bundle again."
         ) from error
-    check_columns(path, model._booster.num_features(), names)
-    return model
 
 
 def import_xgboost() -> Any:

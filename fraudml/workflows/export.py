@@ -33,7 +33,7 @@ from fraudml.export.sources import (
     write_sources,
 )
 from fraudml.files import atomic_file, atomic_folder, sha256, write_json
-from fraudml.learners.lightgbm import FittedLightGBM, read_model
+from fraudml.learners.lightgbm import FittedLightGBM, read_text
 from fraudml.machine import granted_threads, versions
 from fraudml.matrix import DesignMatrix
 from fraudml.pipeline.check_rows import check_rows
@@ -176,9 +176,9 @@ def _write(
         return library_scores(compile_library(staged), X.values)
     assert isinstance(bundle.learner, FittedLightGBM)
     bundle.learner.write(staged)
-    margin = (
-        read_model(staged, {"names": X.names}, bundle.learner.threads).margin(X) + bundle.offset
-    )
+    files = {staged.name: staged.read_bytes()}
+    model = read_text(files, staged.name, {"names": X.names}, bundle.learner.threads)
+    margin = model.margin(X) + bundle.offset
     return margin, bundle.calibrator.probability(margin)
 
 

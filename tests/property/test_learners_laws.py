@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import read_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
@@ -20,7 +21,8 @@ from fraudml.errors import BundleError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM
 from fraudml.learners.estimator import Estimator, from_plain, to_plain
-from fraudml.learners.lightgbm import LightGBM, _damage
+from fraudml.learners.lightgbm import LightGBM
+from fraudml.learners.lightgbm_text import model_problem
 from fraudml.learners.preprocessing import Preprocessing, fit_preprocessing
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import _log_odds
@@ -121,10 +123,10 @@ def test_model_text_with_a_piece_missing_is_seen(data: st.DataObject) -> None:
     end = text.index("end of trees")
     start = data.draw(st.integers(text.index("Tree=0"), end - 1))
     stop = data.draw(st.integers(start + 1, end))
-    assert _damage(text, 2) is None
-    assert _damage(text[:stop], 2) is not None
-    assert _damage(text[:start] + text[stop:], 2) is not None
-    assert _damage(text, 3) is not None
+    assert model_problem(text, 2) is None
+    assert model_problem(text[:stop], 2) is not None
+    assert model_problem(text[:start] + text[stop:], 2) is not None
+    assert model_problem(text, 3) is not None
 
 
 @settings(max_examples=30, deadline=None)
@@ -233,10 +235,10 @@ def test_a_damaged_model_never_reaches_its_library(
     for damaged in (content[:start], content[:start] + content[stop:]):
         file.write_bytes(damaged)
         with pytest.raises(BundleError, match="damaged"):
-            load_learner(name, folder, facts)
+            load_learner(name, read_files(folder), facts)
     file.write_bytes(content[:start] + flipped + content[start + 1 :])
     with pytest.raises(BundleError, match="damaged"):
-        load_learner(name, folder, facts)
+        load_learner(name, read_files(folder), facts)
 
 
 @pytest.mark.parametrize("name", EXTRAS)

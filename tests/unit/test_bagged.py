@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import read_files
 from scipy.special import expit
 
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
@@ -195,4 +196,4 @@ def test_each_booster_has_its_file(tmp_path: Path) -> None:
 def test_wrong_offsets_are_refused(offsets: Any, tmp_path: Path) -> None:
     facts = fitted().save(tmp_path)
     with pytest.raises(BundleError):
-        load_learner("bagged", tmp_path, facts | {"offsets": offsets})
+        load_learner("bagged", read_files(tmp_path), facts | {"offsets": offsets})

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from builders import read_files
 from sklearn.metrics import average_precision_score
 
 import fraudml
@@ -273,7 +274,7 @@ def test_what_to_install_is_said_before_anything_is_read(
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_bundle_says_what_to_install(name: str, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=rf'pip install "fraudml\[{name}\]"'):
-        load_learner(name, tmp_path, {})
+        load_learner(name, read_files(tmp_path), {})
 
 
 # XGBoost

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+from builders import read_files
 from sklearn.metrics import average_precision_score
 
 from fraudml.config.sources import packaged_conf
@@ -327,7 +328,7 @@ def test_opencl_ranks_as_the_processor_does(
     assert precision["cpu"] > 3 * test.y.mean()
     assert precision["opencl"] == pytest.approx(precision["cpu"], abs=0.005)
     facts = model.save(tmp_path)
-    again = load_learner(model.kind, tmp_path, facts).margin(test)
+    again = load_learner(model.kind, read_files(tmp_path), facts).margin(test)
     np.testing.assert_array_equal(again, margins["opencl"])
     assert not [said for said in log.messages if "max_bin" in said]
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import skops.io
 import yaml
+from builders import read_files
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import average_precision_score
 from sklearn.naive_bayes import GaussianNB
@@ -158,7 +159,7 @@ def test_no_rows_have_no_margins(name: str) -> None:
 def test_saved_and_loaded_model_has_the_same_bits(name: str, tmp_path: Path) -> None:
     model, test = fitted(name), rows(seed=1)
     facts = json.loads(json.dumps(model.save(tmp_path)))
-    again = load_learner(model.kind, tmp_path, facts, threads=2)
+    again = load_learner(model.kind, read_files(tmp_path), facts, threads=2)
     np.testing.assert_array_equal(again.margin(test), model.margin(test))
     assert again.rounds == model.rounds
     assert saved_bytes(again, tmp_path / "again") == saved_bytes(model, tmp_path / "first")
@@ -294,21 +295,21 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     for damaged in (content[: len(content) // 2], b"", b"tree\n"):
         file.write_bytes(damaged)
         with pytest.raises(BundleError):
-            load_learner(model.kind, tmp_path, facts)
+            load_learner(model.kind, read_files(tmp_path), facts)
     file.write_bytes(content)
     with pytest.raises(BundleError):
-        load_learner(model.kind, tmp_path, facts | {"names": ["amount"]})
+        load_learner(model.kind, read_files(tmp_path), facts | {"names": ["amount"]})
     with pytest.raises(BundleError):
-        load_learner(model.kind, tmp_path, {})
+        load_learner(model.kind, read_files(tmp_path), {})
     file.unlink()
     with pytest.raises(BundleError):
-        load_learner(model.kind, tmp_path, facts)
+        load_learner(model.kind, read_files(tmp_path), facts)
 
 
 @pytest.mark.parametrize("kind", ["os", "protocol", "../lightgbm", "fraudml.learners.lightgbm", ""])
 def test_bundle_names_kinds_and_no_modules(kind: str, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="does not know"):
-        load_learner(kind, tmp_path, {})
+        load_learner(kind, read_files(tmp_path), {})
 
 
 def test_learners_import_their_libraries_late() -> None:
