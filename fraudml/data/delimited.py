@@ -82,6 +82,16 @@ class TextFile:
             raise DataError(unread._damaged(error)) from error
 
     @property
+    def names(self) -> list[str]:
+        """The columns by names of their own: of two of one name the second has another."""
+        seen = set[str]()
+        names = []
+        for position, name in enumerate(self.columns):
+            names.append(f"\0{position}" if name in seen else name)
+            seen.add(name)
+        return names
+
+    @property
     def separator(self) -> str:
         """The character between fields."""
         if self.csv.separator is None:
@@ -119,7 +129,7 @@ class TextFile:
         """How polars is to read the file."""
         return {
             "infer_schema": False,
-            "new_columns": self.columns,  # polars leaves doubled quotes in a header doubled
+            "new_columns": self.names,  # polars leaves doubled quotes in a header doubled
             "separator": self.separator,
             "quote_char": self.csv.quote or None,
             "null_values": ["", *self.csv.null_values],
@@ -318,7 +328,7 @@ def _scan_typed(
     files: Sequence[TextFile], kept: Sequence[str], text: Collection[str]
 ) -> pl.LazyFrame:
     cut = pl.concat(
-        file.scan().select(*kept, pl.col(file.columns[-1]).is_null().alias(_CUT)) for file in files
+        file.scan().select(*kept, pl.col(file.names[-1]).is_null().alias(_CUT)) for file in files
     )
     empty = pl.all_horizontal(pl.col(kept).is_null())
     kinds = _kinds(files[0].csv)

@@ -11,7 +11,7 @@ import glob
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,14 @@ from fraudml.data.fingerprint import fingerprint
 from fraudml.data.query import asked
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.data.simulate import simulate
-from fraudml.errors import ConfigError, DataError, all_problems, listing, nearest
+from fraudml.errors import (
+    ConfigError,
+    DataError,
+    MachineError,
+    all_problems,
+    listing,
+    nearest,
+)
 
 __all__ = ["fingerprint", "load_table", "read_table", "reading", "scan_table", "table_files"]
 
@@ -139,6 +146,7 @@ def scan_table(
     names: Collection[str] = (),
     *,
     as_text: bool = False,
+    used: Collection[str] | None = None,
 ) -> pl.LazyFrame:
     """Scan the table that `data.path` names, to be collected within `reading`.
 
@@ -153,6 +161,9 @@ def scan_table(
         Further columns of delimited text that stay text, as keys do.
     as_text : bool
         Whether the columns of delimited text all stay text, for one who knows what they should be.
+    used : collection of str, optional
+        The columns that count; others are there only where nothing is wrong with them. By default
+        all count.
 
     Returns
     -------
@@ -170,12 +181,13 @@ def scan_table(
     """
     files = table_files(settings)
     with reading(settings):
+        _refuse_unreadable([problem for path in files if (problem := _unreadable(path))])
         refusals = [refusal for path in files if (refusal := _refusal(path))]
         if refusals:
             raise DataError(all_problems(f"{len(refusals)} files cannot be read.", refusals))
         if _format(files[0]) == _TEXT:
-            return _scan_text(files, settings, needed, None if as_text else names)
-        return _scan_binary(files, settings, needed)
+            return _scan_text(files, settings, needed, None if as_text else names, used)
+        return _scan_binary(files, settings, needed, used)
 
 
 @contextlib.contextmanager
@@ -210,6 +222,8 @@ def table_files(settings: DataSettings) -> list[Path]:
         `data.path` is not set, or names no local file.
     DataError
         There is no such file, none is a table, or they differ in format.
+    MachineError
+        A link leads nowhere, or a folder may not be entered.
     """
     if settings.path is None:
         raise ConfigError(
@@ -222,17 +236,10 @@ def table_files(settings: DataSettings) -> list[Path]:
             "Fetch the file first."
         )
     given = Path(settings.path).expanduser()
-    if given.is_file():
-        found = [given]
-    elif given.is_dir():
-        found = _within(given)
-    else:
-        matches = sorted(map(Path, glob.glob(str(given), recursive=True)))  # noqa: PTH207
-        found = [
-            file for match in matches for file in (_within(match) if match.is_dir() else [match])
-        ]
-        if not matches:
-            raise DataError(_not_found(settings.path, given))
+    matches = [given] if os.path.lexists(given) else _globbed(given)
+    if not matches:
+        raise DataError(_not_found(settings.path, given))
+    found = _files_of(matches)
     known = [path for path in found if _format(path)]
     if not known:
         raise DataError(_none_known(settings.path, given, found))
@@ -243,18 +250,59 @@ def table_files(settings: DataSettings) -> list[Path]:
     return known
 
 
-def _within(folder: Path) -> list[Path]:
-    """Return the files of a folder and its folders, but for hidden ones and those of Spark."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    visible = [
-        path
-        for path in paths
-        if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+def _globbed(pattern: Path) -> list[Path]:
+    """Return what a pattern matches; `glob` itself passes over folders that it may not enter."""
+    closed = [
+        f"'{folder}' may not be entered by this user. {_MEND}"
+        for parent in pattern.parents
+        for folder in glob.glob(str(parent), recursive=True)  # noqa: PTH207
+        if Path(folder).is_dir() and not os.access(folder, os.R_OK | os.X_OK)
     ]
-    values = {part for path in visible for part in path.relative_to(folder).parts if "=" in part}
+    _refuse_unreadable(closed)
+    return sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207
+
+
+def _files_of(matches: Sequence[Path]) -> list[Path]:
+    """Return files, and those of folders, linked ones too, but for hidden ones and Spark's own."""
+    problems = list[str]()
+    files = [file for match in matches for file in _walk(match, frozenset(), problems)]
+    _refuse_unreadable(problems)
+    values = {part for match in matches for file in files for part in _hive(file, match)}
     if values:
         _log.warning("Values in the names of folders do not become columns: %s.", listing(values))
-    return visible
+    return files
+
+
+def _hive(file: Path, match: Path) -> Iterator[str]:
+    if file.is_relative_to(match):
+        yield from (part for part in file.relative_to(match).parts if "=" in part)
+
+
+def _walk(path: Path, above: frozenset[tuple[int, int]], problems: list[str]) -> Iterator[Path]:
+    """Find the files below a path in the order of their names; a link upwards ends there."""
+    try:
+        stat = path.stat()
+        entries = sorted(path.iterdir()) if path.is_dir() else None
+    except OSError as error:
+        link = f", a link to '{path.readlink()}'," if path.is_symlink() else ""
+        problems.append(f"'{path}'{link} cannot be read: {error.strerror}. {_MEND}")
+        return
+    if entries is None:
+        yield path
+        return
+    inode = (stat.st_dev, stat.st_ino)
+    for entry in entries if inode not in above else ():
+        if not entry.name.startswith((".", "_")):
+            yield from _walk(entry, above | {inode}, problems)
+
+
+_MEND = "Its rows would be missing: mend or remove it, then run the same command again."
+
+
+def _refuse_unreadable(problems: Sequence[str]) -> None:
+    if problems:
+        heading = f"{len(problems)} files or folders cannot be read."
+        raise MachineError(all_problems(heading, [f"data.path: {text}" for text in problems]))
 
 
 def _format(path: Path) -> str | None:
@@ -300,17 +348,29 @@ def _refuse_mixed(path: str, files: Sequence[Path]) -> None:
         )
 
 
+def _unreadable(path: Path) -> str | None:
+    """Say why a file cannot be opened."""
+    if path.exists() and not path.is_file():
+        return None
+    try:
+        with path.open("rb"):
+            return None
+    except PermissionError:
+        return f"'{path}' may not be read by this user. {_MEND}"
+    except OSError as error:
+        return f"'{path}' cannot be opened: {error.strerror}. {_MEND}"
+
+
 def _refusal(path: Path) -> str | None:
     """Say why a file is not even opened by a reader."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-            file.seek(-min(8, path.stat().st_size), os.SEEK_END)
-            end = file.read()
-    except PermissionError:
-        return f"'{path}' may not be read by this user. Grant the permission to read it."
-    except OSError as error:
-        return f"'{path}' cannot be opened: {error.strerror}. Check the file."
+    if os.fsencode(path) != str(path).encode(errors="replace"):
+        return f"'{path}' is not written in UTF-8. Expected such a name. Rename the file or folder."
+    if not path.is_file():
+        return f"'{path}' is a pipe or a device. Expected a file: write the rows to one first."
+    with path.open("rb") as file:
+        start = file.read(16)
+        file.seek(-min(8, path.stat().st_size), os.SEEK_END)
+        end = file.read()
     if not start:
         return f"'{path}' is empty: it has 0 bytes. Write it again."
     held = next((kind for magic, kind in _CONTENTS.items() if start.startswith(magic)), None)
@@ -333,9 +393,10 @@ def _scan_text(
     settings: DataSettings,
     needed: Collection[str] | None,
     names: Collection[str] | None,
+    used: Collection[str] | None,
 ) -> pl.LazyFrame:
     opened = [TextFile.open(path, settings.csv) for path in files]
-    kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed)
+    kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed, used)
     roles = settings.columns
     text = {roles.id, roles.entity, *roles.categorical, *(names or ())}
     if settings.csv.time_format is not None:
@@ -345,15 +406,32 @@ def _scan_text(
 
 
 def _scan_binary(
-    files: Sequence[Path], settings: DataSettings, needed: Collection[str] | None
+    files: Sequence[Path],
+    settings: DataSettings,
+    needed: Collection[str] | None,
+    used: Collection[str] | None,
 ) -> pl.LazyFrame:
     scans = {path: _scan_file(path) for path in files}
     schemas = {path: scan.collect_schema() for path, scan in scans.items()}
-    kept = _kept_columns({path: tuple(found) for path, found in schemas.items()}, settings, needed)
-    problems = list(_type_problems(schemas, kept))
+    headers = {path: tuple(schema) for path, schema in schemas.items()}
+    kept = _kept_columns(headers, settings, needed, used)
+    differing = _type_problems(schemas, kept)
+    problems = [text for name, text in differing if used is None or name in used]
     if problems:
         raise DataError(all_problems(f"{len(problems)} columns differ in type.", problems))
-    return pl.concat([scan.select(kept) for scan in scans.values()], how="vertical_relaxed")
+    kept = [name for name in kept if name not in {name for name, _ in differing}]
+    columns = [_as_text(schemas.values(), name) for name in kept]
+    return pl.concat([scan.select(columns) for scan in scans.values()], how="vertical_relaxed")
+
+
+def _as_text(schemas: Iterable[pl.Schema], name: str) -> pl.Expr:
+    """A column that is categories in one file and text in another, as text in all."""
+    types = {schema[name] for schema in schemas}
+    mixed = len(types) > 1 and any(dtype in _WORDS for dtype in types)
+    return pl.col(name).cast(pl.String) if mixed else pl.col(name)
+
+
+_WORDS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def _scan_file(path: Path) -> pl.LazyFrame:
@@ -369,15 +447,36 @@ def _kept_columns(
     headers: Mapping[Any, Sequence[str]],
     settings: DataSettings,
     needed: Collection[str] | None,
+    used: Collection[str] | None = None,
 ) -> list[str]:
+    present = next(iter(headers.values()))
+    ignored = set(settings.columns.exclude) if used is None else _faulty(headers) - set(used)
+    headers = {
+        path: [name for name in names if name not in ignored] for path, names in headers.items()
+    }
     problems = [problem for path, names in headers.items() for problem in _names(path, names)]
     problems += _differences(headers)
-    first = next(iter(headers.values()))
     if not problems:
-        problems += _missing(first, settings, needed)
+        problems += _missing(present, settings, needed)
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems with the columns.", problems))
-    return [name for name in first if name not in settings.columns.exclude]
+    return [name for name in present if name not in ignored | set(settings.columns.exclude)]
+
+
+def _faulty(headers: Mapping[Any, Sequence[str]]) -> set[str]:
+    """Columns that are nameless, patterns or double in a file, or not in all files."""
+    shared = set.intersection(*map(set, headers.values()))
+    names = {name for header in headers.values() for name in header}
+    double = {
+        name for header in headers.values() for name, count in Counter(header).items() if count > 1
+    }
+    return double | {
+        name for name in names if name not in shared or not name.strip() or _is_pattern(name)
+    }
+
+
+def _is_pattern(name: str) -> bool:
+    return name == "*" or (name[:1] == "^" and name[-1:] == "$")
 
 
 def _names(path: object, names: Sequence[str]) -> Iterator[str]:
@@ -389,7 +488,7 @@ def _names(path: object, names: Sequence[str]) -> Iterator[str]:
             f"'{path}' has {len(nameless)} columns without a name (at {listing(nameless)}). Every "
             "column needs one. An index that pandas wrote is left out by to_csv(index=False)."
         )
-    patterns = [name for name in names if name == "*" or (name[:1] == "^" and name[-1:] == "$")]
+    patterns = list(filter(_is_pattern, names))
     if patterns:
         yield f"'{path}' has columns whose names are patterns: {listing(patterns)}. Rename them."
     twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
@@ -439,15 +538,19 @@ def _separator_hint(names: Sequence[str]) -> str:
     return f" The file has this one column alone: set data.csv.separator='{mark}'."
 
 
-def _type_problems(schemas: Mapping[Path, pl.Schema], kept: Sequence[str]) -> Iterator[str]:
+def _type_problems(schemas: Mapping[Path, pl.Schema], kept: Sequence[str]) -> list[tuple[str, str]]:
+    """Columns whose types differ between files, with the problem."""
     (model, expected), *others = schemas.items()
-    for path, found in others:
-        for name in kept:
-            if not _alike(expected[name], found[name]):
-                yield (
-                    f"column '{name}' is {expected[name]} in '{model}' and {found[name]} in "
-                    f"'{path}'. Expected one type. Write one of them again."
-                )
+    return [
+        (
+            name,
+            f"column '{name}' is {expected[name]} in '{model}' and {schema[name]} in '{path}'. "
+            "Expected one type. Write one of them again.",
+        )
+        for path, schema in others
+        for name in kept
+        if not _alike(expected[name], schema[name])
+    ]
 
 
 def _alike(one: pl.DataType, other: pl.DataType) -> bool:
@@ -455,4 +558,5 @@ def _alike(one: pl.DataType, other: pl.DataType) -> bool:
     if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
         return one.time_zone == other.time_zone
     numbers = one.is_numeric() and other.is_numeric()
-    return one == other or numbers or pl.Null in (one, other)
+    words = one in _WORDS and other in _WORDS
+    return one == other or numbers or words or pl.Null in (one, other)

@@ -16,7 +16,7 @@ from fraudml.data.read import holds_text, reading, scan_table, table_files
 from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings
 from fraudml.data.snapshot import Snapshot
-from fraudml.errors import ConfigError, DataError
+from fraudml.errors import ConfigError, DataError, MachineError
 from fraudml.scoring.columns import RequiredColumn, check_columns
 from fraudml.scoring.rows import MOMENT, REASON, RowValidator
 from fraudml.scoring.staging import Query, stage
@@ -93,7 +93,7 @@ def errors_name(key: str) -> Iterator[None]:
     """Let errors name the config key of the table instead of `data.path`."""
     try:
         yield
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, MachineError) as error:
         raise type(error)(str(error).replace("data.path", key)) from error
 
 
@@ -115,7 +115,8 @@ def open_source(
         snapshot = Snapshot.of(key, table_files(settings))
         with snapshot.reading():
             text = holds_text(snapshot.files)
-            scan = scan_table(settings, (), as_text=True)
+            used = {column.name for column in required}
+            scan = scan_table(settings, (), as_text=True, used=used)
             with reading(settings):
                 types = scan.collect_schema()
             present = check_columns(required, types, schema, f"{key} '{path}'", text=text)

@@ -16,7 +16,7 @@ from fraudml.data.delimited import TextFile, _looks_ragged, read_text, scan_type
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.read import load_table, read_table, reading, scan_table
 from fraudml.data.settings import ColumnRoles, CsvSettings, DataSettings, SimulateSettings
-from fraudml.errors import ConfigError, DataError
+from fraudml.errors import ConfigError, DataError, MachineError
 
 FRAME = pl.DataFrame(
     {
@@ -491,13 +491,15 @@ class TestRefusals:
             return opened(self, *args, **kwargs)
 
         monkeypatch.setattr(Path, "open", refuse)
-        assert "may not be read by this user" in refusal(settings(path))
+        with pytest.raises(MachineError, match="may not be read by this user"):
+            read_table(settings(path))
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything; run as another user")
     def test_no_permission_on_disk(self, tmp_path: Path) -> None:
         path = write(tmp_path / "t.csv", "label\n1\n")
         path.chmod(0)
-        assert "may not be read by this user" in refusal(settings(path))
+        with pytest.raises(MachineError, match="may not be read by this user"):
+            read_table(settings(path))
 
     def test_missing_columns_are_all_named(self, tmp_path: Path) -> None:
         FRAME.write_parquet(tmp_path / "t.parquet")
@@ -639,3 +641,128 @@ def test_text_in_pieces_is_the_text_in_one(
     assert pl.concat([whole.head(0), *frames]).equals(whole)
     if size < 40 and len(whole) > 2:
         assert len(frames) > 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows; run it elsewhere")
+class TestLinks:
+    def folder(self, tmp_path: Path) -> Path:
+        """Three files, one of them below a linked folder, one a link."""
+        (tmp_path / "there").mkdir()
+        (tmp_path / "table" / "sub").mkdir(parents=True)
+        FRAME[:1].write_parquet(tmp_path / "table" / "a.parquet")
+        FRAME[1:2].write_parquet(tmp_path / "there" / "b.parquet")
+        FRAME[2:3].write_parquet(tmp_path / "c.parquet")
+        (tmp_path / "table" / "linked").symlink_to(tmp_path / "there")
+        (tmp_path / "table" / "sub" / "c.parquet").symlink_to(tmp_path / "c.parquet")
+        return tmp_path / "table"
+
+    @pytest.mark.parametrize("pattern", ["", "**/*.parquet"])
+    def test_links_are_followed(self, tmp_path: Path, pattern: str) -> None:
+        assert read_table(settings(self.folder(tmp_path) / pattern)).height == 3
+
+    def test_a_link_upwards_ends(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path)
+        (folder / "sub" / "up").symlink_to(folder)
+        assert read_table(settings(folder)).height == 3
+
+    @pytest.mark.parametrize("name", ["gone.parquet", "gone"])
+    def test_a_link_that_leads_nowhere(self, tmp_path: Path, name: str) -> None:
+        folder = self.folder(tmp_path)
+        (folder / ".hidden").symlink_to(tmp_path / "nowhere")
+        assert read_table(settings(folder)).height == 3
+        (folder / "sub" / name).symlink_to(tmp_path / "nowhere")
+        for path in (folder, folder / "*", folder / "sub" / name):
+            with pytest.raises(MachineError, match=f"{name}', a link to '.*nowhere', cannot be"):
+                read_table(settings(path))
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may enter all; run as another user")
+    @pytest.mark.parametrize("pattern", ["", "*/*.parquet", "**"])
+    def test_a_folder_that_may_not_be_entered(self, tmp_path: Path, pattern: str) -> None:
+        folder = self.folder(tmp_path)
+        (folder / "sub").chmod(0)
+        try:
+            with pytest.raises(MachineError, match="sub'"):
+                read_table(settings(folder / pattern))
+        finally:
+            (folder / "sub").chmod(0o700)
+
+    @pytest.mark.parametrize("pattern", ["", "*/*.parquet"])
+    def test_a_folder_that_the_system_refuses(
+        self, tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = self.folder(tmp_path)
+        entries = Path.iterdir
+
+        def refuse(self: Path) -> object:
+            if self.name == "sub":
+                raise PermissionError(13, "Permission denied")
+            return entries(self)
+
+        def allowed(path: str, mode: int) -> bool:
+            return not path.endswith("sub")
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        monkeypatch.setattr(os, "access", allowed)
+        with pytest.raises(MachineError, match="sub'"):
+            read_table(settings(folder / pattern))
+
+    def test_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "t.csv")
+        assert "is a pipe or a device" in refusal(settings(tmp_path / "t.csv"))
+
+    def test_a_name_that_is_not_text(self, tmp_path: Path) -> None:
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.parquet"))
+        FRAME.write_parquet(tmp_path / "t.parquet")
+        (tmp_path / "t.parquet").rename(path)
+        for given in (tmp_path, path):
+            assert "is not written in UTF-8" in refusal(settings(given))
+        good = tmp_path / "é漢.parquet"
+        path.rename(good)
+        assert read_table(settings(good)).height == len(FRAME)
+
+
+class TestUsedColumns:
+    """Columns that are not used are no reason to refuse a table."""
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet"])
+    def test_what_differs_between_files_is_left_out(self, tmp_path: Path, ending: str) -> None:
+        more = FRAME.with_columns(new=1, when=pl.lit("text"))
+        for name, frame in (("a", FRAME), ("b", more.select(reversed(more.columns)))):
+            write = {"csv": frame.write_csv, "parquet": frame.write_parquet}[ending]
+            write(tmp_path / f"{name}.{ending}")
+        of = settings(tmp_path)
+        table = scan_table(of, (), as_text=True, used={"label", "shop"}).collect()
+        assert table.height == 2 * len(FRAME)
+        assert table["shop"].to_list() == 2 * FRAME["shop"].to_list()
+        assert "new" not in table.columns
+        with pytest.raises(DataError, match="'new'"):
+            scan_table(of, (), as_text=True, used={"label", "new"})
+
+    def test_names_that_are_missing_or_double(self, tmp_path: Path) -> None:
+        write(tmp_path / "t.csv", ",label,a,a,*,\n7,0,1,2,3,\n8,1,1,2,3,4\n")
+        of = settings(tmp_path / "t.csv")
+        table = scan_table(of, (), as_text=True, used={"label"}).collect()
+        assert table["label"].to_list() == ["0", "1"]
+        assert table.columns == ["label"]
+        with pytest.raises(DataError, match="several columns of the name 'a'"):
+            scan_table(of, (), as_text=True, used={"label", "a"})
+
+    def test_excluded_columns_may_differ(self, tmp_path: Path) -> None:
+        FRAME.write_parquet(tmp_path / "a.parquet")
+        FRAME.with_columns(new=1).write_parquet(tmp_path / "b.parquet")
+        roles = ColumnRoles(exclude=("shop",))
+        assert "'new'" in refusal(settings(tmp_path, columns=roles))
+        FRAME.drop("shop").write_parquet(tmp_path / "b.parquet")
+        table = read_table(settings(tmp_path, columns=roles))
+        assert table.columns == [name for name in FRAME.columns if name != "shop"]
+
+    def test_categories_and_text_are_one_column(self, tmp_path: Path) -> None:
+        words = FRAME["shop"].cast(pl.String)
+        for name, dtype in (
+            ("a", pl.Categorical),
+            ("b", pl.String),
+            ("c", pl.Enum(words.drop_nulls().unique())),
+        ):
+            FRAME.with_columns(words.cast(dtype)).write_parquet(tmp_path / f"{name}.parquet")
+        table = read_table(settings(tmp_path))
+        assert table["shop"].to_list() == 3 * words.to_list()

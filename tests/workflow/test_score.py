@@ -624,3 +624,39 @@ def test_a_history_that_changes_before_its_fingerprint_is_refused(
     monkeypatch.setattr(job, "check_past", changing)
     assert score(looking_back, source, tmp_path / "out.csv", f"history={history}") == 7
     assert f"history: '{history}' changed while it was read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_columns_that_the_bundle_does_not_want_are_not_looked_at(
+    columns: Path, ending: str, tmp_path: Path
+) -> None:
+    """Files with other columns, an index without a name: the scores are as without."""
+    expected, raw, _ = blocks(columns)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(raw[:500], folder / f"a.{ending}")
+    write(raw[500:].with_columns(new=1, label=pl.lit("?")), folder / f"b.{ending}")
+    if ending == "csv":
+        (tmp_path / "linked").mkdir()
+        index = raw[:500].select(pl.int_range(500).alias(""), pl.all(), pl.lit(1).alias(" "))
+        write(index, tmp_path / "linked" / "a.csv")
+        (folder / "a.csv").unlink()
+        (folder / "a").symlink_to(tmp_path / "linked")
+    output = tmp_path / "out.parquet"
+    assert score(columns, folder, output) == 0
+    same_bits(read(output), expected)
+
+
+@POSIX
+def test_a_link_that_leads_nowhere_is_refused(
+    columns: Path, tmp_path: Path, capsys: CapSys
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(blocks(columns)[1], folder / "a.parquet")
+    (folder / "b.parquet").symlink_to(tmp_path / "gone.parquet")
+    assert score(columns, folder, tmp_path / "out.parquet") == 7
+    message = capsys.readouterr().err
+    assert f"'{folder / 'b.parquet'}', a link to '{tmp_path / 'gone.parquet'}'" in message
+    assert "error: input: '" in message
+    assert "run the same command again" in message
