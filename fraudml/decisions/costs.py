@@ -45,23 +45,19 @@ class CostMatrix:
     @property
     def differ(self) -> bool:
         """Whether the costs are not the same on every row."""
-        columns = (self.tp_cost, self.fp_cost, self.fn_cost, self.tn_cost)
-        return any(len(column) > 0 and bool(np.ptp(column) > 0) for column in columns)
+        return len(self) > 0 and any(bool(np.ptp(cost) > 0) for cost in self.as_tuple())
 
     def take(self, rows: NDArray[np.int64]) -> CostMatrix:
         """Select rows by position."""
-        return CostMatrix(
-            self.tp_cost[rows], self.fp_cost[rows], self.fn_cost[rows], self.tn_cost[rows]
-        )
+        return CostMatrix(*(cost[rows] for cost in self.as_tuple()))
+
+    def as_tuple(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return the four columns: of TP, FP, FN and TN."""
+        return self.tp_cost, self.fp_cost, self.fn_cost, self.tn_cost
 
     def as_mapping(self) -> dict[str, Floats]:
         """Return the four columns by name, as the functions of `metrics.money` take them."""
-        return {
-            "tp_cost": self.tp_cost,
-            "fp_cost": self.fp_cost,
-            "fn_cost": self.fn_cost,
-            "tn_cost": self.tn_cost,
-        }
+        return dict(zip(("tp_cost", "fp_cost", "fn_cost", "tn_cost"), self.as_tuple(), strict=True))
 
 
 class CostModel(Protocol):

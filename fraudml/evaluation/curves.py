@@ -1,7 +1,9 @@
-"""What a report draws of scored rows: tidy tables with bands, thinned, computed once.
+"""Tables that a report draws of scored rows, with intervals, thinned, computed once.
 
-All bands draw whole clusters, as the intervals of single numbers do, and the same ones: the first
-`BAND_REPLICATES` of them.
+Intervals resample whole clusters, as those of single metrics do, and use the first
+`BAND_REPLICATES` of the same replicates. Rows are first summed into cells (of a threshold, a
+period, an outcome), so that a replicate costs one weighted sum of cells instead of a pass over the
+rows.
 """
 
 from __future__ import annotations
@@ -13,24 +15,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
-from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.intervals import BootstrapOptions, percentile_ends
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.evaluation.table import clusters_of
 from fraudml.metrics import Cut, bootstrap_sums
 from fraudml.metrics.alerts import case_rows
 from fraudml.metrics.money import row_costs
+from fraudml.metrics.ratios import ratio
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Alerts = NDArray[np.bool_]
 
 BAND_REPLICATES = 200
-"""Replicates of a band, at most; single numbers have more."""
+"""Replicates of a band, at most; single metrics have more."""
 
-RUNGS = 120
+THRESHOLDS = 120
 """Thresholds at even steps of the logarithm of the rank, and as many at even steps of recall."""
 
-MOST_PERIODS = 31
+MAX_PERIODS = 31
 """Periods that the test block is cut into, at most."""
 
 _DAY = 86_400_000_000
@@ -38,14 +41,14 @@ _LENGTHS = (_DAY // 24, _DAY // 4, _DAY, 7 * _DAY, 28 * _DAY, 91 * _DAY, 364 * _
 """How long a period may be, in microseconds: whole hours, days or weeks."""
 
 OUTCOMES = ("frauds caught", "frauds missed", "false alerts", "legitimate, left alone")
-"""What can come of a row, in the order of the table."""
+"""The outcomes of a row, in the order of the table."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What a report draws.
+    """Tables that a report draws.
 
-    Every number has its ends beside it, as in `precision`, `precision_low`, `precision_high`; null
+    Every metric has its ends beside it, as in `precision`, `precision_low`, `precision_high`; null
     where it has no value, or where intervals are left out.
 
     Parameters
@@ -61,7 +64,7 @@ class Curves:
         the policy's alerts `alerts`, `precision`, `recall`, `alerts_per_day`. Empty without a
         clock.
     outcomes : DataFrame
-        What came of the rows under the policy, in the order of `OUTCOMES`: `outcome`, `rows`,
+        The rows by outcome under the policy, in the order of `OUTCOMES`: `outcome`, `rows`,
         `amount` (null without an amount), `cost`.
     cost_never, cost_always : float
         Of alerting no row, and every row.
@@ -82,41 +85,28 @@ def draw_curves(
     *,
     threshold: float | None,
 ) -> Curves:
-    """Compute all curves of a block at natural prevalence.
+    """Compute all tables of a block at natural prevalence, whose labels are all known.
 
-    Costs a few sorts of the rows, and one product of counts with sparse totals: a second or two at
-    500,000 rows.
-
-    Parameters
-    ----------
-    scored : ScoredFrame
-        With all labels known.
-    alert : ndarray of bool
-        What the policy decided.
-    costs : CostMatrix
-        Of the same rows.
-    options : BootstrapOptions
-        For the bootstrap; with the seed of `evaluate` the replicates are the same.
-    threshold : float, optional
-        The policy's, where it has one for all rows.
+    `threshold` is the policy's, where it has one for all rows. With the seed of `evaluate` the
+    replicates are the same. Costs a few sorts of the rows, and one product of counts with sparse
+    totals: a second or two at 500,000 rows.
     """
     fraud = scored.label == 1
-    columns = [costs.tp_cost, costs.fp_cost, costs.fn_cost, costs.tn_cost]
-    never = row_costs(fraud, np.zeros(len(fraud), dtype=np.bool_), columns)
-    always = row_costs(fraud, np.ones(len(fraud), dtype=np.bool_), columns)
-    rungs, periods = _rungs(scored.p, fraud, threshold), _periods(scored)
+    never = row_costs(fraud, np.zeros(len(fraud), dtype=np.bool_), costs.as_tuple())
+    always = row_costs(fraud, np.ones(len(fraud), dtype=np.bool_), costs.as_tuple())
+    thresholds, periods = _thresholds(scored.p, fraud, threshold), _periods(scored)
     cuts = [
-        _threshold_cut(scored, fraud, never, always - never, rungs),
+        _threshold_cut(scored, fraud, never, always - never, thresholds),
         _outcome_cut(scored, fraud, alert, np.where(alert, always, never)),
     ]
     if periods is not None:
         cuts.append(_period_cut(scored, fraud, alert, periods))
-    sums, ends = _sums(cuts, scored, options), _Ends(options.level)
+    sums, level = _sums(cuts, scored, options), options.level
     no_periods = pl.DataFrame(schema={"start": pl.Datetime("us")})
     return Curves(
-        by_threshold=_by_threshold(scored, rungs, sums[0], ends),
-        over_time=no_periods if periods is None else _over_time(periods, sums[2], ends),
-        outcomes=_outcomes(scored, sums[1], ends),
+        by_threshold=_by_threshold(scored, thresholds, sums[0], level),
+        over_time=no_periods if periods is None else _over_time(periods, sums[2], level),
+        outcomes=_outcomes(scored, sums[1], level),
         cost_never=float(never.sum()),
         cost_always=float(always.sum()),
     )
@@ -132,38 +122,15 @@ def _sums(cuts: list[Cut], scored: ScoredFrame, options: BootstrapOptions) -> li
     return [[sums[..., i] for i in range(sums.shape[-1])] for sums in tables]
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Columns of a table: a number of the sample, and its ends."""
-
-    level: float
-
-    def columns(self, name: str, values: Floats | None, cells: int) -> dict[str, pl.Series]:
-        """Return a number of the sample and its ends, of values (1 + replicates, cells)."""
-        if values is None:
-            nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, cells)
-            return {name: nothing, f"{name}_low": nothing, f"{name}_high": nothing}
-        tail = (1 - self.level) / 2
-        low, high = (_quantile(values, share) for share in (tail, 1 - tail))
-        made = {name: values[0], f"{name}_low": low, f"{name}_high": high}
-        return {key: pl.Series(one, nan_to_null=True) for key, one in made.items()}
-
-
-def _quantile(values: Floats, share: float) -> Floats:
-    """The quantile over the replicates that have a value; NaN where none or no sample has one."""
-    drawn = values[1:]
-    known = ~np.isnan(drawn)
-    kept = known.any(axis=0) & ~np.isnan(values[0])
-    out: Floats = np.full(values.shape[1], np.nan)
-    if kept.any():
-        out[kept] = np.nanquantile(drawn[:, kept], share, axis=0)
-    return out
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    out: Floats = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    np.divide(part, whole, out=out, where=np.broadcast_to(whole, out.shape) > 0)
-    return out
+def _columns(tables: dict[str, Floats | None], cells: int, level: float) -> dict[str, pl.Series]:
+    """Columns of each metric and its ends, from values of shape (1 + replicates, cells)."""
+    columns: dict[str, pl.Series] = {}
+    for name, values in tables.items():
+        table = np.full((1, cells), np.nan) if values is None else values
+        low, high = percentile_ends(table, level)
+        for key, column in ((name, table[0]), (f"{name}_low", low), (f"{name}_high", high)):
+            columns[key] = pl.Series(column, nan_to_null=True)
+    return columns
 
 
 def _at_stake(scored: ScoredFrame) -> Floats | None:
@@ -172,56 +139,57 @@ def _at_stake(scored: ScoredFrame) -> Floats | None:
     return None if amount is None or np.isnan(amount).any() else amount
 
 
-def _rungs(p: Floats, fraud: Alerts, threshold: float | None) -> Floats:
-    """The thresholds that are looked at, falling; the lowest alerts every row."""
+def _thresholds(p: Floats, fraud: Alerts, threshold: float | None) -> Floats:
+    """The thresholds of the table, falling; the lowest alerts every row."""
     order = np.argsort(-p, kind="stable")
-    ranks = np.geomspace(1, len(p), RUNGS).round().astype(np.int64) - 1
+    ranks = np.geomspace(1, len(p), THRESHOLDS).round().astype(np.int64) - 1
     caught = np.flatnonzero(fraud[order])
-    caught = caught[np.linspace(0, len(caught) - 1, min(RUNGS, len(caught))).astype(np.int64)]
+    caught = caught[np.linspace(0, len(caught) - 1, min(THRESHOLDS, len(caught))).astype(np.int64)]
     own = [] if threshold is None or threshold > p.max() else [threshold]
     return np.unique(np.concatenate([p[order][ranks], p[order][caught], own]))[::-1]
 
 
 def _threshold_cut(
-    scored: ScoredFrame, fraud: Alerts, never: Floats, change: Floats, rungs: Floats
+    scored: ScoredFrame, fraud: Alerts, never: Floats, change: Floats, thresholds: Floats
 ) -> Cut:
     """Rows by the highest threshold that they reach; a last cell for those that reach none."""
-    cell = np.searchsorted(-rungs, -scored.p, side="left")
+    cell = np.searchsorted(-thresholds, -scored.p, side="left")
     amount = _at_stake(scored)
     value = np.zeros(len(fraud)) if amount is None else np.where(fraud, amount, 0.0)
     cases = _cases(scored, np.ones(len(fraud), dtype=np.bool_))
     columns = [np.ones(len(fraud)), fraud.astype(np.float64), change, value, never, cases]
-    return Cut(cell, len(rungs) + 1, columns)
+    return Cut(cell, len(thresholds) + 1, columns)
 
 
 def _by_threshold(
-    scored: ScoredFrame, rungs: Floats, sums: list[Floats], ends: _Ends
+    scored: ScoredFrame, thresholds: Floats, sums: list[Floats], level: float
 ) -> pl.DataFrame:
-    count, days = len(rungs), scored.days
-    alerts, caught, changed, saved, lost, cased = (np.cumsum(one, axis=1) for one in sums)
+    count, days = len(thresholds), scored.days
+    # A threshold alerts its own cell and all before it, so running sums are what it gives.
+    alerts, caught, changed, saved, lost, cases = (np.cumsum(part, axis=1) for part in sums)
     tables = {
-        "alerts_per_day": cased / days if days is not None and days >= 1 else None,
-        "precision": _share(caught, alerts),
-        "recall": _share(caught, caught[:, -1:]),
-        "value_recall": _share(saved, saved[:, -1:]) if _at_stake(scored) is not None else None,
+        "alerts_per_day": cases / days if days is not None and days >= 1 else None,
+        "precision": ratio(caught, alerts),
+        "recall": ratio(caught, caught[:, -1:]),
+        "value_recall": ratio(saved, saved[:, -1:]) if _at_stake(scored) is not None else None,
         "cost": changed + lost[:, -1:],
     }
-    made = {
-        "threshold": pl.Series(rungs),
-        "alerts": pl.Series(alerts[0, :count].astype(np.int64)),
-    }
-    for name, values in tables.items():
-        made |= ends.columns(name, None if values is None else values[:, :count], count)
-    return pl.DataFrame(made)
+    cut = {name: None if table is None else table[:, :count] for name, table in tables.items()}
+    return pl.DataFrame(
+        {
+            "threshold": pl.Series(thresholds),
+            "alerts": pl.Series(alerts[0, :count].astype(np.int64)),
+            **_columns(cut, count, level),
+        }
+    )
 
 
 def _cases(scored: ScoredFrame, alert: Alerts) -> Floats:
     """1 on the alerted row of the highest probability of each card and day, 0 on the others."""
-    day = scored.day
-    out: Floats = np.zeros(len(alert))
-    if day is not None:
-        out[case_rows(alert, day, scored.entity, scored.p)] = 1.0
-    return out
+    cases: Floats = np.zeros(len(alert))
+    if scored.day is not None:
+        cases[case_rows(alert, scored.day, scored.entity, scored.p)] = 1.0
+    return cases
 
 
 @dataclass(frozen=True)
@@ -241,14 +209,14 @@ class _Periods:
 def _periods(scored: ScoredFrame) -> _Periods | None:
     """Cut the time of the block; the last period takes the rest. None without a clock.
 
-    A period is as short as `MOST_PERIODS` allow, but for hours, which want less than three days.
+    A period is as short as `MAX_PERIODS` allows; hours are used in less than three days.
     """
     if scored.time is None:
         return None
     clock = scored.time.astype("datetime64[us]").astype(np.int64)
     span = int(clock.max() - clock.min()) + 1
     lengths = _LENGTHS if span <= 3 * _DAY else _LENGTHS[2:]
-    length = next((one for one in lengths if span // one <= MOST_PERIODS), lengths[-1])
+    length = next((each for each in lengths if span // each <= MAX_PERIODS), lengths[-1])
     count = max(1, span // length)
     start = clock.min() + length * np.arange(count)
     of_row = np.minimum((clock - clock.min()) // length, count - 1)
@@ -257,27 +225,26 @@ def _periods(scored: ScoredFrame) -> _Periods | None:
 
 def _period_cut(scored: ScoredFrame, fraud: Alerts, alert: Alerts, periods: _Periods) -> Cut:
     flags = [np.ones(len(fraud)), fraud, alert, fraud & alert, _cases(scored, alert)]
-    return Cut(periods.of_row, len(periods.start), [one.astype(np.float64) for one in flags])
+    return Cut(periods.of_row, len(periods.start), [flag.astype(np.float64) for flag in flags])
 
 
-def _over_time(periods: _Periods, sums: list[Floats], ends: _Ends) -> pl.DataFrame:
+def _over_time(periods: _Periods, sums: list[Floats], level: float) -> pl.DataFrame:
     days, (rows, frauds, alerts, caught, cases) = periods.days, sums
-    made = {
-        "start": pl.Series(periods.start).cast(pl.Datetime("us")),
-        "end": pl.Series(periods.end).cast(pl.Datetime("us")),
-        "days": pl.Series(days),
-        "rows": pl.Series(rows[0].astype(np.int64)),
-        "frauds": pl.Series(frauds[0].astype(np.int64)),
-        "alerts": pl.Series(alerts[0].astype(np.int64)),
-    }
-    rates = {
-        "precision": _share(caught, alerts),
-        "recall": _share(caught, frauds),
+    counts = {"rows": rows, "frauds": frauds, "alerts": alerts}
+    rates: dict[str, Floats | None] = {
+        "precision": ratio(caught, alerts),
+        "recall": ratio(caught, frauds),
         "alerts_per_day": np.where(days >= 1, cases / days, np.nan),
     }
-    for name, values in rates.items():
-        made |= ends.columns(name, values, len(days))
-    return pl.DataFrame(made)
+    return pl.DataFrame(
+        {
+            "start": pl.Series(periods.start).cast(pl.Datetime("us")),
+            "end": pl.Series(periods.end).cast(pl.Datetime("us")),
+            "days": pl.Series(days),
+            **{name: pl.Series(count[0].astype(np.int64)) for name, count in counts.items()},
+            **_columns(rates, len(days), level),
+        }
+    )
 
 
 def _outcome_cut(scored: ScoredFrame, fraud: Alerts, alert: Alerts, cost: Floats) -> Cut:
@@ -287,11 +254,8 @@ def _outcome_cut(scored: ScoredFrame, fraud: Alerts, alert: Alerts, cost: Floats
     return Cut(cell, len(OUTCOMES), [np.ones(len(fraud)), stake, cost])
 
 
-def _outcomes(scored: ScoredFrame, sums: list[Floats], ends: _Ends) -> pl.DataFrame:
+def _outcomes(scored: ScoredFrame, sums: list[Floats], level: float) -> pl.DataFrame:
     rows, amounts, costs = sums
-    made = {"outcome": pl.Series(OUTCOMES)}
-    made |= ends.columns("rows", rows, len(OUTCOMES))
-    known = _at_stake(scored) is not None
-    made |= ends.columns("amount", amounts if known else None, len(OUTCOMES))
-    made |= ends.columns("cost", costs, len(OUTCOMES))
-    return pl.DataFrame(made)
+    amount = None if _at_stake(scored) is None else amounts
+    columns = _columns({"rows": rows, "amount": amount, "cost": costs}, len(OUTCOMES), level)
+    return pl.DataFrame({"outcome": pl.Series(OUTCOMES), **columns})

@@ -1,6 +1,6 @@
 """How alerts fall on the groups of a protected attribute, and what equal treatment would cost.
 
-It informs, no more: no threshold by group reaches a bundle, as deciding by a protected attribute is
+Reported only: no threshold by group reaches a bundle, as deciding by a protected attribute is
 unlawful in many places. False-positive rates are compared (predictive equality), because a false
 alert is what an honest customer suffers.
 """
@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 
 from fraudml.decisions.costs import CostMatrix
 from fraudml.errors import DataError
-from fraudml.evaluation.intervals import BootstrapOptions
+from fraudml.evaluation.intervals import BootstrapOptions, percentile_ends
 from fraudml.evaluation.scored import ScoredFrame
 from fraudml.evaluation.table import clusters_of
 from fraudml.metrics import bootstrap_counts
 from fraudml.metrics.money import row_costs
+from fraudml.metrics.ratios import ratio
 
 Floats = NDArray[np.float64]
 Alerts = NDArray[np.bool_]
 
-MOST_LEVELS = 50
-"""A column with more is no attribute of groups but of single people, or was not banded."""
+MAX_LEVELS = 50
+"""A column with more identifies people instead of groups, or was not banded."""
 
 NOT_KNOWN = "not known"
 """The level of rows whose group is null."""
@@ -45,17 +46,7 @@ _TN, _FP, _FN, _TP = range(4)
 
 @dataclass(frozen=True)
 class Groups:
-    """The group of each row.
-
-    Parameters
-    ----------
-    column : str
-        Which column says so.
-    levels : tuple of str
-        Its values as text, sorted; null is `NOT_KNOWN`.
-    codes : ndarray of int64, shape (n_rows,)
-        The position of each row's level.
-    """
+    """The group of each row: a code into `levels`, which are text and sorted."""
 
     column: str
     levels: tuple[str, ...]
@@ -63,12 +54,7 @@ class Groups:
 
 
 def read_groups(column: pl.Series) -> Groups:
-    """Read the groups of a column.
-
-    Raises
-    ------
-    DataError
-        It has more than `MOST_LEVELS` levels.
+    """Read the groups of a column; a `DataError` with more than `MAX_LEVELS` levels.
 
     Examples
     --------
@@ -76,10 +62,10 @@ def read_groups(column: pl.Series) -> Groups:
     ('north', 'not known')
     """
     count = column.n_unique()
-    if count > MOST_LEVELS:
+    if count > MAX_LEVELS:
         raise DataError(
             f"column '{column.name}' plays the role 'group' and has {count:,} levels. At most "
-            f"{MOST_LEVELS} were expected. Band its values (ages by decade), or set "
+            f"{MAX_LEVELS} were expected. Band its values (ages by decade), or set "
             "data.columns.group to another column or to null."
         )
     text = column.cast(pl.String).fill_null(NOT_KNOWN)
@@ -99,20 +85,7 @@ def judge_groups(
     groups: Groups,
     options: BootstrapOptions,
 ) -> dict[str, Any]:
-    """Compare what the alerts do to each group.
-
-    Parameters
-    ----------
-    scored : ScoredFrame
-        Rows that tuned nothing, with all labels known.
-    alert : ndarray of bool
-        What the policy decided.
-    costs : CostMatrix
-        Of the same rows.
-    groups : Groups
-        Of the same rows.
-    options : BootstrapOptions
-        For the bootstrap; all groups and ratios see the same replicates.
+    """Compare the alerts of each group, on rows that tuned nothing and whose labels are known.
 
     Returns
     -------
@@ -132,18 +105,17 @@ def judge_groups(
         replicates = bootstrap_counts(cell, clusters_of(scored), cells=cells, **options.drawing)
         counts = np.concatenate([counts, replicates])
     by_group = counts.reshape(len(counts), -1, 4)
-    rates = _rates(by_group)
+    rates, level = _rates(by_group), options.level
     compared = _compared(by_group[0])
+    equality = _equality(rates["false_positive_rate"], compared, groups.levels, level)
     return {
         "column": groups.column,
         "groups": {
-            level: _group(by_group[0, i], {k: v[:, i] for k, v in rates.items()}, options.level)
-            for i, level in enumerate(groups.levels)
+            name: _group(by_group[0, i], {key: rate[:, i] for key, rate in rates.items()}, level)
+            for i, name in enumerate(groups.levels)
         },
-        "compared": [level for level, one in zip(groups.levels, compared, strict=True) if one],
-        "predictive_equality": _equality(
-            rates["false_positive_rate"], compared, groups.levels, options.level
-        ),
+        "compared": [groups.levels[i] for i in np.flatnonzero(compared)],
+        "predictive_equality": equality,
         "equal_rates": trade_off(scored.margin, fraud, alert, costs, groups.codes),
     }
 
@@ -151,79 +123,67 @@ def judge_groups(
 def trade_off(
     margin: Floats, fraud: Alerts, alert: Alerts, costs: CostMatrix, codes: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return what equal false-positive rates within today's number of alerts would have brought.
+    """Return the outcome of equal false-positive rates within today's number of alerts.
 
     A threshold on the margin for each group, as low as one common cap on its false-positive rate
-    allows; the cap is the highest with which there are no more alerts than today. Beside it stands
-    one threshold for all rows with the same number of alerts, because today's policy may go by more
-    than the margin: the price of equal rates is the difference from that. Both thresholds are
-    picked on these rows, with hindsight.
-
-    Parameters
-    ----------
-    margin : ndarray of float64
-        What ranks the rows.
-    fraud, alert : ndarray of bool
-        Labels, and what the policy decided.
-    costs : CostMatrix
-        Of the same rows.
-    codes : ndarray of int64
-        The group of each row, from 0.
+    allows; the cap is the highest with which there are no more alerts than today. It is compared
+    with one threshold for all rows with the same number of alerts, because today's policy may
+    decide by more than the margin: the price of equal rates is the difference from that. Both
+    thresholds are picked on these rows, with hindsight.
 
     Examples
     --------
     >>> costs = CostMatrix(np.ones(4), np.ones(4), np.full(4, 9.0), np.zeros(4))
     >>> margin, codes = np.array([4.0, 1.0, 3.0, 2.0]), np.array([0, 1, 0, 1])
     >>> fraud, alert = np.array([1, 1, 0, 0]) == 1, margin >= 3
-    >>> found = trade_off(margin, fraud, alert, costs, codes)
-    >>> found["today"], found["equal"]["alerts"]
+    >>> result = trade_off(margin, fraud, alert, costs, codes)
+    >>> result["today"], result["equal"]["alerts"]
     ({'alerts': 2, 'frauds_caught': 1, 'cost': 11.0}, 1)
     """
-    alike = np.zeros(len(codes), dtype=np.int64)
-    _, one = _within(margin, fraud, alike, int(alert.sum()))
-    cap, equal = _within(margin, fraud, codes, int(alert.sum()))
-    made = {
-        name: _worth(fraud, flags, costs)
-        for name, flags in (("today", alert), ("one_threshold", one), ("equal", equal))
-    }
-    apart = {
-        name: made["equal"][name] - made["one_threshold"][name]
+    budget, one_group = int(alert.sum()), np.zeros(len(codes), dtype=np.int64)
+    _, common = _within_budget(margin, fraud, one_group, budget)
+    cap, equal = _within_budget(margin, fraud, codes, budget)
+    rules = {"today": alert, "one_threshold": common, "equal": equal}
+    results = {name: _outcomes(fraud, alerts, costs) for name, alerts in rules.items()}
+    price = {
+        name: results["equal"][name] - results["one_threshold"][name]
         for name in ("frauds_caught", "cost")
     }
-    return {"false_positive_rate_cap": cap, **made, "price": apart}
+    return {"false_positive_rate_cap": cap, **results, "price": price}
 
 
 def fairness_sentence(record: dict[str, Any]) -> str:
-    """Say in words how far the false-positive rates of groups are apart."""
-    found = record["predictive_equality"]
-    if found["value"] is None:
-        return f"{record['column']}: {found['reason']}"
+    """Say how far the false-positive rates of groups are apart."""
+    equality = record["predictive_equality"]
+    if equality["value"] is None:
+        return f"{record['column']}: {equality['reason']}"
+    names = (equality["lowest"], equality["highest"])
     low, high = (
-        f"{found[which]} {record['groups'][found[which]]['false_positive_rate']['value']:.2%}"
-        for which in ("lowest", "highest")
+        f"{name} {record['groups'][name]['false_positive_rate']['value']:.2%}" for name in names
     )
-    ends = "" if found["low"] is None else f" ({found['low']:.2f} to {found['high']:.2f})"
+    ends = "" if equality["low"] is None else f" ({equality['low']:.2f} to {equality['high']:.2f})"
     return (
-        f"{record['column']}: the lowest false-positive rate is {found['value']:.2f}{ends} of the "
-        f"highest ({low}, {high})"
+        f"{record['column']}: the lowest false-positive rate is {equality['value']:.2f}{ends} of "
+        f"the highest ({low}, {high})"
     )
 
 
 def _rates(counts: Floats) -> dict[str, Floats]:
     """Rates of shape (1 + replicates, groups); NaN where nothing is divided by."""
     tn, fp, fn, tp = (counts[..., cell] for cell in (_TN, _FP, _FN, _TP))
-    false_positive = _share(fp, fp + tn)
-    overall = _share(fp.sum(axis=1), (fp + tn).sum(axis=1))
+    false_positive = ratio(fp, fp + tn)
+    overall = ratio(fp.sum(axis=1), (fp + tn).sum(axis=1))
     return {
         "false_positive_rate": false_positive,
-        "true_positive_rate": _share(tp, tp + fn),
-        "precision": _share(tp, tp + fp),
-        "alert_rate": _share(tp + fp, tn + fp + fn + tp),
-        "ratio": _share(false_positive, np.broadcast_to(overall[:, None], fp.shape)),
+        "true_positive_rate": ratio(tp, tp + fn),
+        "precision": ratio(tp, tp + fp),
+        "alert_rate": ratio(tp + fp, tn + fp + fn + tp),
+        "ratio": ratio(false_positive, overall[:, None]),
     }
 
 
 def _compared(counts: Floats) -> Alerts:
+    """Whether each group has enough legitimate rows, and would have enough false alerts."""
     legit = counts[:, _FP] + counts[:, _TN]
     rate = counts[:, _FP].sum() / max(legit.sum(), 1.0)
     enough: Alerts = (legit >= ENOUGH_ROWS) & (rate * legit >= ENOUGH_FALSE_ALERTS)
@@ -239,7 +199,7 @@ def _equality(
     # The same two groups in every replicate: the extremes of each would be further apart than
     # those of the sample, the more so the more groups there are.
     lowest, highest = among[rates[0, among].argmin()], among[rates[0, among].argmax()]
-    entry = _entry(_share(rates[:, lowest], rates[:, highest]), confidence)
+    entry = _entry(ratio(rates[:, lowest], rates[:, highest]), confidence)
     return entry | {"lowest": levels[lowest], "highest": levels[highest]}
 
 
@@ -248,38 +208,28 @@ def _group(counts: Floats, rates: dict[str, Floats], level: float) -> dict[str, 
     rows, frauds = tn + fp + fn + tp, fn + tp
     entries = {name: _entry(values, level) for name, values in rates.items()}
     if frauds < ENOUGH_FRAUDS:
-        entries["true_positive_rate"] = _no_value(
-            f"{frauds} frauds; at least {ENOUGH_FRAUDS} were expected"
-        )
+        few = f"{frauds} frauds; at least {ENOUGH_FRAUDS} were expected"
+        entries["true_positive_rate"] = _no_value(few)
     if rows < ENOUGH_ROWS:
-        few = _no_value(f"{rows} rows; at least {ENOUGH_ROWS} were expected")
-        entries = dict.fromkeys(entries, few)
+        few = f"{rows} rows; at least {ENOUGH_ROWS} were expected"
+        entries = dict.fromkeys(entries, _no_value(few))
     return {"rows": rows, "frauds": frauds, "alerts": fp + tp, **entries}
 
 
 def _entry(values: Floats, level: float) -> dict[str, Any]:
-    """The value, which comes first, and the percentiles of the replicates after it."""
+    """The value of the sample, which comes first, and its interval from the replicates after it."""
     if np.isnan(values[0]):
         return _no_value("there is nothing to divide by")
-    drawn = values[1:][~np.isnan(values[1:])]
-    if not len(drawn):
-        return {"value": float(values[0]), "low": None, "high": None}
-    tail = (1 - level) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return {"value": float(values[0]), "low": float(low), "high": float(high)}
+    low, high = (float(end[0]) for end in percentile_ends(values[:, None], level))
+    ends = {"low": None, "high": None} if np.isnan(low) else {"low": low, "high": high}
+    return {"value": float(values[0]), **ends}
 
 
 def _no_value(reason: str) -> dict[str, Any]:
     return {"value": None, "low": None, "high": None, "reason": reason}
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
-    out: Floats = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=out, where=whole > 0)
-    return out
-
-
-def _within(
+def _within_budget(
     margin: Floats, fraud: Alerts, codes: NDArray[np.int64], budget: int
 ) -> tuple[float | None, Alerts]:
     """The highest common cap on false-positive rates within a budget of alerts, and its alerts.
@@ -292,24 +242,23 @@ def _within(
     legit = np.bincount(codes, ~fraud)
     start = np.cumsum(legit) - legit
     upto = np.cumsum(~fraud[order]) - start[group]
-    # Rows that are level take the count of the last of them.
+    # Equal margins are alerted together: each row takes the count of the last of them.
     last = np.append((np.diff(group) != 0) | (np.diff(score) != 0), True)
     ends = np.flatnonzero(last)
     upto = upto[ends[np.searchsorted(ends, np.arange(len(order)))]]
     need = np.empty(len(order))
     need[order] = upto / np.maximum(legit[group], 1)
     caps, rows = np.unique(need, return_counts=True)
-    kept = int(np.searchsorted(np.cumsum(rows), budget, side="right"))
-    if kept == 0:
+    affordable = int(np.searchsorted(np.cumsum(rows), budget, side="right"))
+    if affordable == 0:
         return None, np.zeros(len(order), dtype=np.bool_)
-    cap = float(caps[kept - 1])
+    cap = float(caps[affordable - 1])
     return cap, need <= cap
 
 
-def _worth(fraud: Alerts, alert: Alerts, costs: CostMatrix) -> dict[str, Any]:
-    columns = [costs.tp_cost, costs.fp_cost, costs.fn_cost, costs.tn_cost]
+def _outcomes(fraud: Alerts, alert: Alerts, costs: CostMatrix) -> dict[str, Any]:
     return {
         "alerts": int(alert.sum()),
         "frauds_caught": int((alert & fraud).sum()),
-        "cost": float(row_costs(fraud, alert, columns).sum()),
+        "cost": float(row_costs(fraud, alert, costs.as_tuple()).sum()),
     }

@@ -34,15 +34,7 @@ class GuardSettings:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard says.
-
-    Parameters
-    ----------
-    passed : bool
-        Whether the model may be kept.
-    reasons : tuple of str
-        Why not, in words; empty where it passed.
-    """
+    """Whether a model may be kept, and the reasons where it may not."""
 
     passed: bool
     reasons: tuple[str, ...] = ()
@@ -65,21 +57,9 @@ def judge(
 ) -> Verdict:
     """Judge a model by its test block.
 
-    Parameters
-    ----------
-    average_precision_bound : float
-        One-sided lower bound of average precision.
-    prevalence : float
-        Share of frauds: what a random score reaches.
-    alerts, rows : int
-        How many rows are alerted, of how many.
-    settings : GuardSettings
-        The margin.
-    cost, trivial_cost : float, optional
-        Cost of the policy, and of the cheaper of alerting never and always; given where the user
-        set costs and the policy goes by them.
-    unmet : str, optional
-        The constraint that the policy could not keep and must, in words.
+    The bound is one-sided, and the prevalence is the average precision of a random score. `cost`
+    and `trivial_cost` (of the cheaper of alerting never and always) are given where the user set
+    costs and the policy uses them; `unmet` is the constraint that the policy does not meet.
 
     Examples
     --------

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fraudml.errors import ConfigError
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,21 @@ class BootstrapOptions:
         """The keywords of `fraudml.metrics.bootstrap`, with one replicate where there are none."""
         replicates = max(self.replicates, 1)
         return {"replicates": replicates, "seed": self.seed, "threads": self.threads}
+
+
+def percentile_ends(values: Floats, level: float) -> tuple[Floats, Floats]:
+    """Return the ends of the percentile interval of each column; NaN where it has none.
+
+    The first row of `values` is the sample, the others are replicates; a replicate without a value
+    is left out.
+    """
+    sample, replicates = values[0], values[1:]
+    known = (~np.isnan(replicates)).any(axis=0) & ~np.isnan(sample)
+    ends: Floats = np.full((2, len(sample)), np.nan)
+    if known.any():
+        tail = (1 - level) / 2
+        ends[:, known] = np.nanquantile(replicates[:, known], [tail, 1 - tail], axis=0)
+    return ends[0], ends[1]
 
 
 @dataclass(frozen=True)

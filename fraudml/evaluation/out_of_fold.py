@@ -1,7 +1,7 @@
-"""The out-of-fold engine: scores, forward in time, of rows that their model has not seen.
+"""The out-of-fold engine: scores, forward in time, of rows that their model was not fitted on.
 
-Rounds, calibration, policy and proof all live on these scores, so that the test block decides
-nothing.
+Rounds, calibration, policy and ablations all use these scores, so that the test block is reported
+only.
 """
 
 from __future__ import annotations
@@ -49,22 +49,11 @@ class RoundsSettings:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Scores of the development rows that some step scored.
+    """Scores of the development rows that some step scored, in the order of the dataset.
 
-    Parameters
-    ----------
-    rows : ndarray of int64
-        Positions in the dataset, increasing.
-    margin : ndarray of float64
-        After prior correction where it is valid.
-    step : ndarray of int64
-        Which step scored the row.
-    frauds : int
-        How many of the rows are frauds.
-    rounds : int, optional
-        The rounds that the final fit should make; None without rounds.
-    tried : dict of int to float
-        Mean average precision of the steps at each number of rounds that was looked at.
+    `margin` is corrected for the prior where that is valid; `step` scored the row; `rounds` is what
+    the final fit should make, None without rounds; `tried` has the mean average precision over the
+    steps by number of rounds.
     """
 
     rows: NDArray[np.int64]
@@ -82,25 +71,12 @@ def out_of_fold(
     context: FitContext,
     rounds: RoundsSettings,
 ) -> OutOfFold:
-    """Fit each step on its past and score its rows.
+    """Fit each step on its past and score its rows, with the seed of the final fit.
 
     Costs one fit a step; by default four, on 40 to 85 % of the development rows.
-
-    Parameters
-    ----------
-    matrix : DesignMatrix
-        All rows of the dataset, with labels.
-    folds : sequence of Fold
-        The steps.
-    recipe : Recipe
-        How each is fitted.
-    context : FitContext
-        The same seed for each step as for the final fit.
-    rounds : RoundsSettings
-        Whether and when rounds are chosen.
     """
-    # A table of few entities leaves steps with nobody to score.
-    folds = sorted((one for one in folds if len(one.score)), key=lambda one: int(one.score[0]))
+    # In a table of few entities a step may have nobody left to score.
+    folds = sorted((fold for fold in folds if len(fold.score)), key=lambda fold: int(fold.score[0]))
     models = [
         recipe.fit(
             matrix.take(fold.fit),
@@ -138,10 +114,14 @@ def _average_precision_by_rounds(
     models: list[FittedRecipe], scored: list[DesignMatrix], recipe: Recipe, settings: RoundsSettings
 ) -> dict[int, float]:
     most = recipe.learner.max_rounds
+    if most is None or not settings.choose:
+        return {}
     frauds = sum(X.frauds for X in scored)
-    if most is None or not settings.choose or frauds < settings.min_frauds:
-        if most is not None and settings.choose:
-            _log.info("%d out-of-fold frauds choose no rounds: %d as they come.", frauds, most)
+    if frauds < settings.min_frauds:
+        _log.info(
+            "Only %d out-of-fold frauds: keeping %d boosting rounds (rounds.min_frauds=%d).",
+            *(frauds, most, settings.min_frauds),
+        )
         return {}
     return {
         count: float(

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say on rows that tuned nothing."""
+"""Whether probabilities are calibrated, on rows that tuned nothing."""
 
 from __future__ import annotations
 
@@ -17,25 +17,18 @@ from fraudml.metrics.metric import Sums
 Floats = NDArray[np.float64]
 
 RIGHT = (0.85, 1.18)
-"""Within these the mean probability over the base rate is called right."""
+"""The mean probability over the base rate that counts as right."""
 
 ENOUGH_FRAUDS = 200
-"""With fewer in the rows it was fitted on or is judged by, the ratio is mostly noise: of 36 against
-75 frauds, a perfect model is within .8 to 1.25 in three draws of four."""
+"""With fewer in the fitted or the judged rows the ratio is mostly noise: of 36 against 75 frauds, a
+perfect model is within .8 to 1.25 in three samples of four."""
 
 
 @dataclass(frozen=True)
 class CalibrationVerdict:
     """What the mean probability over the base rate says about a calibrator.
 
-    Parameters
-    ----------
-    verdict : str
-        `right`, `wrong`, or `undecided` where there are too few frauds to tell.
-    ratio, low, high : float, optional
-        The ratio on the judged rows and its interval; None where there is none.
-    fitted_frauds, judged_frauds : int
-        How many frauds it was fitted on, and how many the judged rows hold.
+    `undecided` where the fitted or the judged rows hold too few frauds to tell.
     """
 
     verdict: Literal["right", "wrong", "undecided"]
@@ -50,9 +43,9 @@ class CalibrationVerdict:
         return asdict(self)
 
     def sentence(self) -> str:
-        """Say it in words."""
+        """Return the verdict as a sentence."""
         if self.ratio is None:
-            return "undecided: the mean probability has no base rate to be held against"
+            return "undecided: there is no base rate to compare the mean probability with"
         ends = "" if self.low is None else f" ({self.low:.2f} to {self.high:.2f})"
         few = min(self.fitted_frauds, self.judged_frauds)
         why = f", from {few} frauds" if self.verdict == "undecided" else ""
@@ -64,14 +57,7 @@ def judge_calibration(
 ) -> CalibrationVerdict:
     """Judge calibrated probabilities by their mean over the base rate.
 
-    Parameters
-    ----------
-    entry : mapping
-        `calibration_in_the_large` of the judged rows, as `metrics.json` has it.
-    fitted_frauds : int
-        Frauds among the out-of-fold scores that the calibrator was fitted on.
-    judged_frauds : int
-        Frauds among the judged rows.
+    `entry` is `calibration_in_the_large` of the judged rows, as `metrics.json` has it.
 
     Examples
     --------
@@ -91,13 +77,7 @@ def judge_calibration(
 
 
 def bin_metrics(table: Reliability) -> list[Metric]:
-    """Return the share of fraud in each bin as a metric, so that all draws serve the bins too.
-
-    Parameters
-    ----------
-    table : Reliability
-        Of the rows that are drawn from.
-    """
+    """Return the share of fraud in each bin as a metric, for one bootstrap with the others."""
     return [
         Metric(
             _bin_name(i),
@@ -112,31 +92,23 @@ def bin_metrics(table: Reliability) -> list[Metric]:
 
 
 def reliability_record(
-    table: Reliability, drawn: Bootstrap | None, level: float
+    table: Reliability, sample: Bootstrap | None, level: float
 ) -> tuple[dict[str, float | None], ...]:
-    """Return predicted beside observed fraud, bin by bin, with intervals of what was observed.
+    """Return predicted and observed fraud, bin by bin, with intervals of what was observed.
 
     An end of an interval is that of the clusters or that of an exact binomial interval (Clopper and
-    Pearson, 1934), whichever is further out: draws say nothing of a bin without fraud, and the
-    binomial nothing of frauds that come in series.
-
-    Parameters
-    ----------
-    table : Reliability
-        Of the judged rows.
-    drawn : Bootstrap, optional
-        With the metrics of `bin_metrics`; without it there are no intervals.
-    level : float
-        Confidence of the intervals.
+    Pearson, 1934), whichever is further out: replicates vary nothing in a bin without fraud, and
+    the binomial knows nothing of frauds that come in series. Without `sample`, which has the
+    metrics of `bin_metrics`, there are no intervals.
     """
     low, high = exact_interval(table.frauds, table.rows, level)
     records = []
     for i in range(len(table.rows)):
         ends: dict[str, float | None] = {"rate_low": None, "rate_high": None}
-        if drawn is not None:
-            found = drawn.interval(_bin_name(i), level)
-            ends["rate_low"] = min(v for v in (float(low[i]), found.low) if v is not None)
-            ends["rate_high"] = max(v for v in (float(high[i]), found.high) if v is not None)
+        if sample is not None:
+            by_cluster = sample.interval(_bin_name(i), level)
+            ends["rate_low"] = min(v for v in (float(low[i]), by_cluster.low) if v is not None)
+            ends["rate_high"] = max(v for v in (float(high[i]), by_cluster.high) if v is not None)
         records.append(
             {
                 "low": float(table.low[i]),
@@ -152,14 +124,7 @@ def reliability_record(
 
 
 def exact_interval(hits: Floats, tries: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return the two-sided binomial interval of Clopper and Pearson.
-
-    Parameters
-    ----------
-    hits, tries : ndarray of float64
-        Whole numbers; there is at least one try.
-    level : float
-        Confidence.
+    """Return the two-sided binomial interval of Clopper and Pearson for hits of at least one try.
 
     Examples
     --------

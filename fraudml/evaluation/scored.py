@@ -1,8 +1,9 @@
-"""Scored rows in fixed columns: what metrics, policies and reports speak about."""
+"""Scored rows in fixed columns, for metrics, policies and reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from fraudml.data.schema import Dataset
 
 @dataclass(frozen=True)
 class ScoredFrame:
-    """Rows with the scores of a model that has not seen them.
+    """Rows with the scores of a model that was not fitted on them.
 
     Parameters
     ----------
@@ -46,26 +47,22 @@ class ScoredFrame:
     @property
     def amount(self) -> NDArray[np.float64] | None:
         """The amounts, NaN where not known; None without the role."""
-        values = self._column("amount")
-        return None if values is None else values.cast(pl.Float64).to_numpy()
+        return self._column("amount", pl.Float64)
 
     @property
     def entity(self) -> NDArray[np.int64] | None:
         """The entities as codes; None without the role."""
-        values = self._column("entity")
-        return None if values is None else values.to_numpy()
+        return self._column("entity")
 
     @property
     def day(self) -> NDArray[np.int64] | None:
         """The days since 1970; None without a clock."""
-        values = self._column("day")
-        return None if values is None else values.to_numpy()
+        return self._column("day")
 
     @property
     def time(self) -> NDArray[np.datetime64] | None:
         """The times; None without a clock."""
-        values = self._column("time")
-        return None if values is None else values.to_numpy()
+        return self._column("time")
 
     @property
     def days(self) -> float | None:
@@ -76,9 +73,11 @@ class ScoredFrame:
         between = float((time.max() - time.min()) / np.timedelta64(1, "D"))
         return between * len(time) / max(len(time) - 1, 1)
 
-    def _column(self, name: str) -> pl.Series | None:
+    def _column(self, name: str, dtype: type[pl.DataType] | None = None) -> NDArray[Any] | None:
         values = self.frame[name]
-        return None if values.null_count() == len(values) else values
+        if values.null_count() == len(values):
+            return None
+        return (values if dtype is None else values.cast(dtype)).to_numpy()
 
 
 def score_rows(
@@ -87,17 +86,7 @@ def score_rows(
     margin: NDArray[np.float64],
     p: NDArray[np.float64],
 ) -> ScoredFrame:
-    """Put scores beside the facts of their rows.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The table.
-    rows : ndarray of int64
-        Which of its rows were scored.
-    margin, p : ndarray of float64
-        Their scores.
-    """
+    """Combine the scores of some rows of a table with their labels, amounts, times and entities."""
     facts = dataset.facts[rows]
     amount, entity = dataset.amount, dataset.entity_codes()
     nothing = pl.Series([None]).new_from_index(0, len(rows))

@@ -1,4 +1,4 @@
-"""The evaluation of a block: one tidy table, every number with its range.
+"""The evaluation of a block: one tidy table, every metric with its interval.
 
 Numbers are computed here once; files, the terminal and reports only show them.
 """
@@ -34,26 +34,13 @@ from fraudml.metrics.registry import metrics_in
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model and its policy are worth on a block.
+    """Metrics of a model and its policy on a block.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row a metric: `metric`, `block` (`test`, or `policy` for what its alerts did there),
-        `slice` (`all`), `value`, `low`, `high`, `rows`, `frauds`, `baseline`, `attainable`,
-        `reason` (why a value or a range is not there).
-    clusters : str
-        What the intervals drew, with its count.
-    average_precision_bound : float
-        One-sided lower bound, for the guard.
-    prevalence : float
-        Share of frauds.
-    alerts, rows : int
-        How many rows are alerted, of how many.
-    cost, trivial_cost : float
-        Of the policy; of the cheaper of alerting never and always.
-    reliability : tuple of dict
-        Predicted beside observed fraud in bins of the probability, as `metrics.json` has them.
+    `table` has one row a metric: `metric`, `block` (`test`, or `policy` for what its alerts did
+    there), `slice` (`all`), `value`, `low`, `high`, `rows`, `frauds`, `baseline`, `attainable`,
+    `reason` (why there is no value or no interval). `clusters` says what was resampled, and
+    `average_precision_bound` is one-sided, for the guard. `trivial_cost` is that of the cheaper of
+    alerting never and always; `reliability` has predicted and observed fraud by probability.
     """
 
     table: pl.DataFrame
@@ -88,20 +75,9 @@ def evaluate(
     *,
     guard_level: float,
 ) -> Evaluation:
-    """Evaluate scores and alerts on untouched rows.
+    """Evaluate scores and alerts on untouched rows, whose labels are all known.
 
-    Parameters
-    ----------
-    scored : ScoredFrame
-        With all labels known.
-    alert : ndarray of bool
-        What the policy decided.
-    costs : CostMatrix
-        Of the same rows.
-    options : BootstrapOptions
-        For the bootstrap.
-    guard_level : float
-        Confidence of the lower bound of average precision.
+    `guard_level` is the confidence of the lower bound of average precision.
     """
     rows = scored_rows(scored, alert, costs)
     bins = reliability(scored.label, scored.p)
@@ -149,17 +125,7 @@ _COLUMNS = {
 def scored_rows(
     scored: ScoredFrame, alert: NDArray[np.bool_], costs: CostMatrix | None
 ) -> ScoredRows:
-    """Give the metrics what they know of scored rows.
-
-    Parameters
-    ----------
-    scored : ScoredFrame
-        With all labels known.
-    alert : ndarray of bool
-        What a policy decided.
-    costs : CostMatrix, optional
-        Of the same rows; without them metrics of money have no value.
-    """
+    """Return the columns that metrics need; without costs, those of money have no value."""
     amount = scored.amount
     if amount is not None and np.isnan(amount.astype(np.float64)).any():
         amount = None
@@ -177,13 +143,13 @@ def scored_rows(
 
 
 def clusters_of(scored: ScoredFrame) -> Clusters:
-    """Return what intervals draw together: entities, else blocks of time, else rows."""
+    """Return what is resampled together: entities, else blocks of time, else rows."""
     entity, time = scored.entity, scored.time
     return choose_clusters(entity=entity, time=time, n_rows=len(scored))
 
 
 def clusters_over(blocks: Sequence[ScoredFrame]) -> list[Clusters]:
-    """Return clusters with one code in all blocks: an entity is drawn with all that it did."""
+    """Return clusters with one code in all blocks: an entity is resampled with all its rows."""
     whole = clusters_of(ScoredFrame(pl.concat([block.frame for block in blocks])))
     ends = np.cumsum([len(block) for block in blocks])[:-1]
     return [replace(whole, codes=codes) for codes in np.split(whole.codes, ends)]

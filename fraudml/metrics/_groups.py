@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from fraudml.metrics._checks import Codes, Flags, Float
+from fraudml.metrics.ratios import ratio
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,6 @@ class FraudGroups:
     def precision(self) -> Float:
         """Precision of alerting at the score or above; 0 where nothing weighs anything."""
         return ratio(self.caught, self.caught + self.legit_upto, otherwise=0.0)
-
-
-def ratio(over: Float, under: Float, otherwise: float = np.nan) -> Float:
-    """Divide, with `otherwise` where the divisor is 0."""
-    over, under = np.broadcast_arrays(np.asarray(over, float), np.asarray(under, float))
-    out: Float = np.full(under.shape, otherwise)
-    np.divide(over, under, out=out, where=under != 0)
-    return out
 
 
 def positive(y_true: Flags, y_score: Float, weight: Float | None) -> tuple[Flags, Float, Float]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fraudml.metrics._checks import Flags, Float
-from fraudml.metrics._groups import ratio
+from fraudml.metrics.ratios import ratio
 
 SMALLEST_P = 1e-15
 """Probabilities are moved to [1e-15, 1 − 1e-15] before a logarithm is taken."""

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Flags, Float, at_least_one, checked
-from fraudml.metrics._groups import ratio
+from fraudml.metrics.ratios import ratio
 
 
 @dataclass(frozen=True)

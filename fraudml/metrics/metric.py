@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from fraudml.errors import ConfigError, DataError, nearest
 from fraudml.metrics._checks import Float
-from fraudml.metrics._groups import FraudGroups, ratio
+from fraudml.metrics._groups import FraudGroups
+from fraudml.metrics.ratios import ratio
 from fraudml.metrics.rows import ScoredRows
 
 Direction = Literal["higher", "lower", "none"]
