@@ -1,10 +1,88 @@
-"""What tests build in more than one place."""
+"""Tables, commands and files that many tests share."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from fraudml.cli import main
+from fraudml.data.settings import SimulateSettings
+from fraudml.data.simulate import simulate
+
+CapSys = pytest.CaptureFixture[str]
+
+CARDS = SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60)
+"""A table on which a model trains in a second."""
+
+FEW_CARDS = SimulateSettings(rows=4000, prevalence=0.06, cards=300, terminals=50)
+"""A smaller one, for tests of the table itself."""
+
+TWO_MONTHS = SimulateSettings(rows=9000, days=60, prevalence=0.04, cards=400, terminals=60)
+"""Long enough for the folds of a backtest."""
+
+
+@cache
+def cards(settings: SimulateSettings = CARDS) -> pl.DataFrame:
+    """Simulate a table, once a session."""
+    return simulate(settings)
+
+
+def simulated(settings: SimulateSettings = CARDS) -> tuple[str, ...]:
+    """Return the overrides that make a command simulate a table."""
+    default = asdict(SimulateSettings())
+    changed = {name: value for name, value in asdict(settings).items() if value != default[name]}
+    return tuple(f"data.simulate.{name}={value}" for name, value in changed.items())
+
+
+def quick(rounds: int | None = 30, replicates: int = 200) -> tuple[str, ...]:
+    """Return the overrides of a run that takes a second; learners without rounds have none."""
+    learner = () if rounds is None else (f"learner.num_iterations={rounds}",)
+    return (*learner, f"evaluation.replicates={replicates}", "threads=1")
+
+
+def execute(folder: Path, command: str, *overrides: str, codes: tuple[int, ...] = (0,)) -> Path:
+    """Run a command that writes a folder, and return the folder."""
+    assert main([command, *overrides, f"output_dir={folder}"]) in codes
+    return folder
+
+
+def repeat(run: Path) -> tuple[str, ...]:
+    """Return the arguments that repeat a run by its config."""
+    return ("--config-dir", str(run), "--config-name", "config")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def metrics_of(run: Path) -> dict[str, Any]:
+    """Read the metrics of a run."""
+    metrics: dict[str, Any] = read_json(run / "metrics.json")
+    return metrics
+
+
+def without_run(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a record what differs from run to run."""
+    return {name: part for name, part in record.items() if name != "run"}
+
+
+def printed(capsys: CapSys) -> str:
+    """Return what was written to standard output since the last call, on one line."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+def errors(capsys: CapSys) -> str:
+    """Return what was written to standard error since the last call, on one line."""
+    return " ".join(capsys.readouterr().err.split())
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The files of a saved model, as a learner is loaded from them."""
+    """Read the files of a saved model, as a learner is loaded from them."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

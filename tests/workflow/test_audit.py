@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from datetime import datetime, timedelta
@@ -13,21 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import FEW_CARDS, CapSys, cards, execute, read_json, repeat, simulated
 from fraudml.audit.finding import SEVERITIES
 from fraudml.cli import main
 from fraudml.config.settings import AuditSettings, Settings
-from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
-from fraudml.data.simulate import simulate
+from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.workflows.audit import audit
 
-CapSys = pytest.CaptureFixture[str]
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-)
-MADE = simulate(SimulateSettings(rows=4000, prevalence=0.06, cards=300, terminals=50))
+MADE = cards(FEW_CARDS)
 
 
 def words(path: Path, *more: str) -> list[str]:
@@ -49,8 +41,8 @@ def audited(tmp_path: Path, frame: pl.DataFrame, *more: str, code: int = 0) -> l
     path = tmp_path / "table.parquet"
     frame.write_parquet(path)
     assert main(words(path, *more)) == code
-    content = json.loads((tmp_path / "run" / "audit.json").read_text())
-    return content["findings"]  # type: ignore[no-any-return]
+    content = read_json(tmp_path / "run" / "audit.json")
+    return content["findings"]
 
 
 def of_kind(findings: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -59,9 +51,7 @@ def of_kind(findings: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit") / "run"
-    assert main(["audit", *SMALL, f"output_dir={folder}"]) == 0
-    return folder
+    return execute(tmp_path_factory.mktemp("audit") / "run", "audit", *simulated())
 
 
 def test_the_run_folder_is_complete(run: Path) -> None:
@@ -69,7 +59,7 @@ def test_the_run_folder_is_complete(run: Path) -> None:
 
 
 def test_the_findings_are_those_of_the_contract(run: Path) -> None:
-    content = json.loads((run / "audit.json").read_text())
+    content = read_json(run / "audit.json")
     assert set(content) == {"schema_version", "run", "data", "findings"}
     assert content["schema_version"] == 1
     assert content["run"]["command"] == "audit"
@@ -82,7 +72,7 @@ def test_the_findings_are_those_of_the_contract(run: Path) -> None:
 
 
 def test_a_clean_table_gives_few_findings(run: Path) -> None:
-    findings = json.loads((run / "audit.json").read_text())["findings"]
+    findings = read_json(run / "audit.json")["findings"]
     assert {one["severity"] for one in findings} == {"note"}
     assert {one["kind"] for one in findings} == {"missing", "shift"}
     assert len(findings) < 8
@@ -90,9 +80,9 @@ def test_a_clean_table_gives_few_findings(run: Path) -> None:
 
 def test_the_config_of_an_audit_repeats_it(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    arguments = ["--config-dir", str(run), "--config-name", "config", f"output_dir={again}"]
+    arguments = [*repeat(run), f"output_dir={again}"]
     assert main(["audit", *arguments]) == 0
-    first, second = (json.loads((path / "audit.json").read_text()) for path in (run, again))
+    first, second = (read_json(path / "audit.json") for path in (run, again))
     del first["run"], second["run"]
     assert first == second
 
@@ -129,8 +119,8 @@ def test_what_train_refuses_is_listed_as_an_error(tmp_path: Path) -> None:
 def audited_again(tmp_path: Path, *more: str) -> list[dict[str, Any]]:
     path = tmp_path / "table.parquet"
     assert main([*words(path)[:-1], f"output_dir={tmp_path / 'again'}", *more]) == 0
-    content = json.loads((tmp_path / "again" / "audit.json").read_text())
-    return content["findings"]  # type: ignore[no-any-return]
+    content = read_json(tmp_path / "again" / "audit.json")
+    return content["findings"]
 
 
 REFUSED = {
@@ -244,7 +234,7 @@ def test_a_nasty_file_is_read_and_told(tmp_path: Path) -> None:
         )
         == 0
     )
-    findings = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
+    findings = read_json(tmp_path / "run" / "audit.json")["findings"]
     assert {(one["kind"], one["column"]) for one in findings} >= {
         ("filled_for_frauds", "reason"),
         ("copied_rows", None),
@@ -295,7 +285,7 @@ def test_a_folder_is_named_after_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["audit", *SMALL]) == 0
+    assert main(["audit", *simulated()]) == 0
     [folder] = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("_audit")
 
@@ -349,7 +339,7 @@ def test_real_data_have_no_errors(data: str, tmp_path: Path) -> None:
     if not (Path(os.environ.get("FRAUDML_DATA", "data")) / f"{data}.parquet").exists():
         pytest.skip(f"needs {data}.parquet in FRAUDML_DATA")
     assert main(["audit", f"data={data}", f"output_dir={tmp_path / 'run'}"]) == 0
-    findings = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
+    findings = read_json(tmp_path / "run" / "audit.json")["findings"]
     assert not [one for one in findings if one["severity"] == "error"]
     assert len(findings) < 6
 
@@ -360,5 +350,5 @@ def test_a_time_in_a_format_of_its_own_is_no_obstacle(tmp_path: Path) -> None:
     MADE.drop("label_time").with_columns(text).write_csv(path)
     shape = 'data.csv.time_format="%d.%m.%Y %H:%M"'
     assert main(words(path, shape)) == 0
-    found = json.loads((tmp_path / "run" / "audit.json").read_text())["findings"]
+    found = read_json(tmp_path / "run" / "audit.json")["findings"]
     assert not [one for one in found if one["severity"] == "error"]

@@ -13,45 +13,21 @@ import polars as pl
 import pytest
 
 import fraudml
+from builders import TWO_MONTHS, CapSys, cards, quick, read_json, simulated, without_run
 from fraudml.cli import main
-from fraudml.data.settings import SimulateSettings
-from fraudml.data.simulate import simulate
 from fraudml.metrics import average_precision, card_precision_at_k
 
-SMALL = (
-    "data.simulate.rows=9000",
-    "data.simulate.days=60",
-    "data.simulate.prevalence=0.04",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    "learner.num_iterations=30",
-    "evaluation.replicates=100",
-    "threads=1",
-    "backtest.folds=2",
-)
-
-
+SMALL = (*simulated(TWO_MONTHS), *quick(replicates=100), "backtest.folds=2")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def simulated() -> pl.DataFrame:
-    return simulate(SimulateSettings(rows=9000, days=60, prevalence=0.04, cards=400, terminals=60))
-
-
 def read(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "backtest.json").read_text())  # type: ignore[no-any-return]
+    record: dict[str, Any] = read_json(folder / "backtest.json")
+    return record
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("backtest") / "run"
-    command = ["backtest", "features=transactions", "backtest.refit=never", *SMALL]
-    assert main([*command, f"output_dir={path}"]) == 0
-    return path
-
-
-def test_the_folder_is_whole(folder: Path) -> None:
-    names = {path.name for path in folder.iterdir()}
+def test_the_folder_is_whole(backtest_run: Path) -> None:
+    names = {path.name for path in backtest_run.iterdir()}
     assert names == {
         "config.yaml",
         "run.log",
@@ -62,25 +38,25 @@ def test_the_folder_is_whole(folder: Path) -> None:
         "report.md",
         "bundle",
     }
-    drawing = ElementTree.parse(folder / "over_time.svg").getroot()
+    drawing = ElementTree.parse(backtest_run / "over_time.svg").getroot()
     assert drawing.tag == f"{SVG}svg"
     titles = [panel.findtext(f"{SVG}title") for panel in drawing.findall(f"{SVG}g")]
     assert titles == ["Average precision, fold after fold", "Alerts per day, fold after fold"]
-    report = (folder / "report.html").read_text(encoding="utf-8")
+    report = (backtest_run / "report.html").read_text(encoding="utf-8")
     assert all(f"<strong>{title}</strong>" in report for title in titles)
 
 
-def test_mean_and_sd_are_those_of_the_folds(folder: Path) -> None:
-    found = read(folder)
+def test_mean_and_sd_are_those_of_the_folds(backtest_run: Path) -> None:
+    found = read(backtest_run)
     for name in ("average_precision", "roc_auc", "cost", "alerts_per_day"):
         values = [fold["metrics"][name]["value"] for fold in found["folds"]]
         assert found["mean"][name] == pytest.approx(np.mean(values))
         assert found["sd"][name] == pytest.approx(np.std(values))
 
 
-def test_the_scores_give_the_metrics_again(folder: Path) -> None:
-    scores = pl.read_parquet(folder / "backtest_scores.parquet")
-    for fold in read(folder)["folds"]:
+def test_the_scores_give_the_metrics_again(backtest_run: Path) -> None:
+    scores = pl.read_parquet(backtest_run / "backtest_scores.parquet")
+    for fold in read(backtest_run)["folds"]:
         rows = scores.filter(pl.col("fold") == fold["fold"])
         assert (rows.height, rows["label"].sum()) == (fold["rows"], fold["frauds"])
         label, margin = rows["label"].to_numpy(), rows["margin"].to_numpy()
@@ -93,61 +69,59 @@ def test_the_scores_give_the_metrics_again(folder: Path) -> None:
         )
 
 
-def test_a_test_period_comes_after_the_labels_of_its_fit(folder: Path) -> None:
-    for fold in read(folder)["folds"]:
+def test_a_test_period_comes_after_the_labels_of_its_fit(backtest_run: Path) -> None:
+    for fold in read(backtest_run)["folds"]:
         gap = np.datetime64(fold["start"]) - np.datetime64(fold["train"]["end"])
         assert gap >= np.timedelta64(7 * 86_400 - 1, "s")
 
 
-def test_compromised_cards_are_left_out_of_the_test_rows(folder: Path) -> None:
-    table = simulated()
+def test_compromised_cards_are_left_out_of_the_test_rows(backtest_run: Path) -> None:
+    table = cards(TWO_MONTHS)
     frauds = table.filter(pl.col("label") == 1)
-    scores = pl.read_parquet(folder / "backtest_scores.parquet")
-    assert sum(fold["removed"] for fold in read(folder)["folds"]) > 0
+    scores = pl.read_parquet(backtest_run / "backtest_scores.parquet")
+    assert sum(fold["removed"] for fold in read(backtest_run)["folds"]) > 0
     known = scores.join(frauds, left_on="entity", right_on="card_id", suffix=" fraud").filter(
         pl.col("label_time") < pl.col("time").dt.truncate("1d")
     )
     assert known.is_empty()
 
 
-def test_the_first_fold_has_one_model_and_the_last_two(folder: Path) -> None:
-    found = read(folder)
+def test_the_first_fold_has_one_model_and_the_last_two(backtest_run: Path) -> None:
+    found = read(backtest_run)
     first, last = found["folds"]
     assert first["metrics"] == first["without_refit"]
     assert last["metrics"]["brier"] != last["without_refit"]["brier"]
-    scores = pl.read_parquet(folder / "backtest_scores.parquet")
+    scores = pl.read_parquet(backtest_run / "backtest_scores.parquet")
     same = (scores["score"] == scores["score_without_refit"]).to_numpy()
     np.testing.assert_array_equal(same[scores["fold"].to_numpy() == 0], True)
 
 
-def test_the_bundle_of_the_last_fold_scores_its_rows_to_the_bit(folder: Path) -> None:
-    table = simulated()
-    scores = pl.read_parquet(folder / "backtest_scores.parquet").filter(pl.col("fold") == 1)
+def test_the_bundle_of_the_last_fold_scores_its_rows_to_the_bit(backtest_run: Path) -> None:
+    table = cards(TWO_MONTHS)
+    scores = pl.read_parquet(backtest_run / "backtest_scores.parquet").filter(pl.col("fold") == 1)
     start = scores["time"].min()
     assert start is not None
     period = table.filter(pl.col("time") >= pl.lit(start).dt.truncate("1d"))
     history = table.filter(pl.col("time") < pl.lit(start).dt.truncate("1d"))
-    made = fraudml.load_bundle(folder / "bundle").score(period, history=history)
+    made = fraudml.load_bundle(backtest_run / "bundle").score(period, history=history)
     both = scores.join(made, left_on="id", right_on="transaction_id", suffix=" again")
     assert both.height == scores.height
     assert both["score"].equals(both["score again"].alias("score"))
 
 
-def test_the_same_from_python(folder: Path) -> None:
+def test_the_same_from_python(backtest_run: Path) -> None:
     from fraudml.config import load_settings
     from fraudml.workflows.backtest import backtest
 
     command = ["features=transactions", "backtest.refit=never", *SMALL]
     settings = load_settings("backtest", command)
-    done = backtest(simulated(), settings)
-    written, made = read(folder), json.loads(json.dumps(done.metrics))
-    for one in (written, made):
-        del one["run"]
-    assert made == written
+    done = backtest(cards(TWO_MONTHS), settings)
+    metrics = json.loads(json.dumps(done.metrics))
+    assert without_run(metrics) == without_run(read(backtest_run))
     assert done.folder is None
 
 
-def test_the_table_on_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_table_on_the_terminal(capsys: CapSys, tmp_path: Path) -> None:
     assert main(["backtest", *SMALL, "backtest.folds=1", f"output_dir={tmp_path / 'run'}"]) in (
         0,
         4,
@@ -173,7 +147,7 @@ def test_the_table_on_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path:
     ],
 )
 def test_what_is_wrong_is_said(
-    override: str, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    override: str, code: int, words: str, tmp_path: Path, capsys: CapSys
 ) -> None:
     assert main(["backtest", *SMALL, override, f"output_dir={tmp_path / 'run'}"]) == code
     assert words in capsys.readouterr().err
@@ -181,7 +155,7 @@ def test_what_is_wrong_is_said(
 
 
 def test_a_budget_that_runs_out_leaves_whole_folds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
 ) -> None:
     path = tmp_path / "run"
     monkeypatch.setattr("fraudml.workflows.backtest._is_over", lambda _: True)
@@ -195,6 +169,6 @@ def test_a_delay_of_the_backtest_is_the_delay_of_its_features(tmp_path: Path) ->
     path = tmp_path / "run"
     more = ("features=transactions", "backtest.delay_days=3", "backtest.folds=1")
     assert main(["backtest", *SMALL, *more, f"output_dir={path}"]) in (0, 4)
-    manifest = json.loads((path / "bundle" / "manifest.json").read_text())
+    manifest = read_json(path / "bundle" / "manifest.json")
     delay = manifest["features"]["history"]["label_delay"]
     assert delay == timedelta(days=3) // timedelta(microseconds=1)

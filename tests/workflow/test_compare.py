@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,34 +9,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import CapSys, execute, metrics_of, quick, read_json, simulated
 from fraudml.cli import main
 from fraudml.metrics import average_precision
 
-CapSys = pytest.CaptureFixture[str]
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    "evaluation.replicates=200",
-    "proof=false",
-    "threads=1",
-)
-FEW = "learner.num_iterations=30"
+FEW = (*simulated(), *quick(), "proof=false")
 
 
 def train(folder: Path, *more: str) -> Path:
-    assert main(["train", *SMALL, *more, f"output_dir={folder}"]) in (0, 4)
-    return folder
+    return execute(folder, "train", *FEW, *more, codes=(0, 4))
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("compare")
-    return (
-        train(folder / "trees", FEW, "features=transactions"),
-        train(folder / "line", "learner=logistic"),
-    )
+@pytest.fixture
+def runs(history_run: Path, logistic_run: Path) -> tuple[Path, Path]:
+    return history_run, logistic_run
 
 
 def compare(*words: str) -> int:
@@ -49,7 +34,7 @@ def test_runs_are_compared_by_paired_differences(
 ) -> None:
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{runs[1]}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
+    record = read_json(out / "compare.json")
     assert record["models"] == ["trees", "line"]
     tables = [pl.read_parquet(run / "test_scores.parquet") for run in runs]
     values = [average_precision(one["label"], one["margin"]) for one in tables]
@@ -79,8 +64,8 @@ def test_runs_are_compared_by_paired_differences(
 def test_the_numbers_are_those_of_the_run(runs: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{runs[1]}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())["metrics"]
-    metrics = json.loads((runs[0] / "metrics.json").read_text())
+    record = read_json(out / "compare.json")["metrics"]
+    metrics = metrics_of(runs[0])
     for name in ("card_precision_at_100", "value_recall", "cost", "savings", "brier"):
         assert record[name]["values"]["trees"]["value"] == pytest.approx(
             metrics["test"][name]["value"]
@@ -96,8 +81,8 @@ def test_bundles_are_compared_on_a_table(
 ) -> None:
     out = tmp_path / "out"
     bundles = f"bundles=[{runs[0] / 'bundle'},{runs[1]}]"
-    assert compare(bundles, *SMALL[:4], "data.simulate.seed=5", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
+    assert compare(bundles, *simulated(), "data.simulate.seed=5", f"output_dir={out}") == 0
+    record = read_json(out / "compare.json")
     assert record["models"] == ["trees", "line"]
     assert record["rows"] == 6000
     # The simulated table is of the same months as that of the training.
@@ -111,7 +96,7 @@ def test_a_model_beside_itself_differs_in_nothing(runs: tuple[Path, Path], tmp_p
     shutil.copytree(runs[0], copy)
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{copy}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
+    record = read_json(out / "compare.json")
     for name, entry in record["metrics"].items():
         pair = entry["pairs"][0]
         assert (pair["difference"], pair["low"], pair["high"]) in ((0, 0, 0), (None, None, None))
@@ -120,10 +105,10 @@ def test_a_model_beside_itself_differs_in_nothing(runs: tuple[Path, Path], tmp_p
 
 
 def test_other_costs_are_said(runs: tuple[Path, Path], tmp_path: Path, capsys: CapSys) -> None:
-    dear = train(tmp_path / "dear", FEW, "costs.review_cost=25")
+    dear = train(tmp_path / "dear", "costs.review_cost=25")
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{dear}]", f"output_dir={out}") == 0
-    notes = json.loads((out / "compare.json").read_text())["notes"]
+    notes = read_json(out / "compare.json")["notes"]
     assert any(note.startswith("The costs of dear are not those of trees") for note in notes)
     assert "The costs of dear" in (out / "report.html").read_text(encoding="utf-8")
 
@@ -132,33 +117,33 @@ def test_three_runs_give_three_pairs(runs: tuple[Path, Path], tmp_path: Path) ->
     third = train(tmp_path / "third", "learner.num_iterations=5")
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{runs[1]},{third}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
+    record = read_json(out / "compare.json")
     assert len(record["metrics"]["roc_auc"]["pairs"]) == 3
 
 
 def test_a_refused_model_may_be_compared_and_is_called_refused(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    refused_run = train(tmp_path / "silent", FEW, "policy=fixed", "policy.threshold=1")
+    refused_run = train(tmp_path / "silent", "policy=fixed", "policy.threshold=1")
     assert not (refused_run / "bundle").exists()
     out = tmp_path / "out"
     assert compare(f"runs=[{runs[0]},{refused_run}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
+    record = read_json(out / "compare.json")
     assert record["notes"] == ["The guard refused silent: it has no bundle to score with."]
     assert record["metrics"]["precision"]["pairs"][0]["difference"] is None
 
 
 @pytest.mark.slow
 def test_backtests_are_compared_over_their_folds(tmp_path: Path) -> None:
-    rows = [*SMALL[1:], "data.simulate.rows=12000", "backtest.folds=2"]
+    rows = [*FEW, "data.simulate.rows=12000", "backtest.folds=2"]
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder, leaves in zip(folders, (31, 3), strict=True):
-        more = [FEW, f"learner.num_leaves={leaves}", f"output_dir={folder}"]
+        more = [f"learner.num_leaves={leaves}", f"output_dir={folder}"]
         assert main(["backtest", *rows, *more]) == 0
     out = tmp_path / "out"
     assert compare(f"runs=[{folders[0]},{folders[1]}]", f"output_dir={out}") == 0
-    record = json.loads((out / "compare.json").read_text())
-    mean = json.loads((folders[0] / "backtest.json").read_text())["mean"]
+    record = read_json(out / "compare.json")
+    mean = read_json(folders[0] / "backtest.json")["mean"]
     assert record["blocks"] == 2
     for name in ("average_precision", "cost", "recall"):
         value = record["metrics"][name]["values"]["one"]["value"]
@@ -202,10 +187,10 @@ def test_runs_on_other_rows_are_refused(
     runs: tuple[Path, Path], tmp_path: Path, capsys: CapSys
 ) -> None:
     out = tmp_path / "out"
-    fewer = train(tmp_path / "fewer", FEW, "split.test_share=0.3")
+    fewer = train(tmp_path / "fewer", "split.test_share=0.3")
     told = refused(capsys, out, 3, f"runs=[{runs[0]},{fewer}]")
     assert "Models are compared on the same rows" in told
-    other = train(tmp_path / "other", FEW, "data.simulate.seed=9")
+    other = train(tmp_path / "other", "data.simulate.seed=9")
     told = refused(capsys, out, 3, f"runs=[{runs[0]},{other}]")
     assert "were not tested on the same rows" in told
     # One label that was corrected since is enough.

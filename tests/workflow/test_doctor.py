@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import fraudml
+from builders import CapSys
 from fraudml.cli import main
 from fraudml.config.settings import Settings
 from fraudml.config.targets import EXTRAS
@@ -30,7 +31,7 @@ def found(**settings: Any) -> dict[str, str]:
 
 
 def test_the_command_prints_what_one_pastes_into_an_issue(
-    capsys: pytest.CaptureFixture[str],
+    capsys: CapSys,
 ) -> None:
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out

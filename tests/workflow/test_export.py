@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import CapSys, errors, read_json
 from fraudml.bundle import DecisionBundle, read_bundle
 from fraudml.cli import main
 from fraudml.data.check import conform_table
@@ -26,7 +26,6 @@ from fraudml.files import sha256
 from fraudml.matrix import DesignMatrix
 from fraudml.scoring import load_bundle
 
-CapSys = pytest.CaptureFixture[str]
 SIMULATED = {"rows": 6000, "prevalence": 0.05, "cards": 400, "terminals": 60}
 
 needs_compiler = pytest.mark.skipif(
@@ -71,7 +70,7 @@ def export(bundle: Path, form: str, output: Path, *more: str) -> int:
 
 
 def record_of(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(path)
     return content
 
 
@@ -106,7 +105,7 @@ def test_onnx_gives_the_test_blocks_scores(run: Path, tmp_path: Path) -> None:
 
 @needs_compiler
 def test_c_is_a_folder_that_compiles_and_predicts(
-    run: Path, source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    run: Path, source: Path, tmp_path: Path, capfd: CapSys
 ) -> None:
     output = tmp_path / "model_c"
     assert export(run, "c", output, f"input={source}") == 0
@@ -193,7 +192,7 @@ def test_without_rows_it_says_what_to_pass(
     bundle = prepared(run, tmp_path)
     output = tmp_path / "model.onnx"
     assert export(bundle, "onnx", output) == 2
-    error = " ".join(capsys.readouterr().err.split())
+    error = errors(capsys)
     assert said in error
     assert "input=new.parquet" in error
     assert not output.exists()

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builders import CapSys, errors, execute, metrics_of, printed, quick, simulated
 from fraudml import load_bundle
 from fraudml.cli import main
 from fraudml.config.sources import packaged_conf
+from fraudml.data.settings import SimulateSettings
 
-SMALL = (
-    "data.simulate.rows=12000",
-    "data.simulate.prevalence=0.0165",
-    "data.simulate.cards=2000",
-    "data.simulate.terminals=60",
-    "learner.num_iterations=40",
-    "evaluation.replicates=100",
-    "threads=1",
-)
+TABLE = SimulateSettings(rows=12000, prevalence=0.0165, cards=2000, terminals=60)
+SMALL = (*simulated(TABLE), *quick(rounds=40, replicates=100))
 KEPT = {
     "minimum_cost": (),
     "precision_floor": ("policy.floor=0.03",),
@@ -33,9 +27,7 @@ KEPT = {
 
 
 def trained(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
-    assert main(["train", *SMALL, *words, f"output_dir={folder}"]) == code
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
-    return metrics
+    return metrics_of(execute(folder, "train", *SMALL, *words, codes=(code,)))
 
 
 def test_every_policy_is_tried_here() -> None:
@@ -54,9 +46,7 @@ def test_a_policy_by_its_name(kind: str, tmp_path: Path) -> None:
     assert kept == {name: policy[name] for name in kept}
 
 
-def test_an_unmet_floor_refuses_the_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unmet_floor_refuses_the_model(tmp_path: Path, capsys: CapSys) -> None:
     words = ("policy=precision_floor", "policy.floor=0.99")
     metrics = trained(tmp_path / "run", *words, code=4)
     assert not metrics["policy"]["constraint"]["met"]
@@ -65,14 +55,12 @@ def test_an_unmet_floor_refuses_the_model(
     assert (tmp_path / "run" / "test_scores.parquet").exists()
 
 
-def test_the_closest_is_kept_where_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_closest_is_kept_where_asked_for(tmp_path: Path, capsys: CapSys) -> None:
     words = ("policy=precision_floor", "policy.floor=0.99", "policy.unmet=closest")
     metrics = trained(tmp_path / "run", *words)
     assert not metrics["policy"]["constraint"]["met"]
     assert (tmp_path / "run" / "bundle").exists()
-    assert "is not met" in " ".join(capsys.readouterr().out.split())
+    assert "is not met" in printed(capsys)
 
 
 def test_small_amounts_are_never_alerted(tmp_path: Path) -> None:
@@ -103,8 +91,8 @@ def test_baselines_are_recorded(tmp_path: Path) -> None:
     ],
 )
 def test_a_policy_that_makes_no_sense_exits_2(
-    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: CapSys
 ) -> None:
     assert main(["train", *SMALL, *words, f"output_dir={tmp_path / 'run'}"]) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in errors(capsys)
     assert not (tmp_path / "run").exists()

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builders import (
+    TWO_MONTHS,
+    CapSys,
+    execute,
+    metrics_of,
+    printed,
+    quick,
+    read_json,
+    repeat,
+    simulated,
+)
 from fraudml.cli import main
 from fraudml.metrics.registry import names_in
 
-FEW = ("learner.num_iterations=20", "evaluation.replicates=100", "threads=1")
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    *FEW,
-)
+SMALL = (*simulated(), *quick(rounds=20, replicates=100))
 
 
 def trained(folder: Path, *more: str) -> dict[str, Any]:
-    assert main(["train", *SMALL, *more, f"output_dir={folder}"]) in (0, 4)
-    return json.loads((folder / "metrics.json").read_text())  # type: ignore[no-any-return]
+    return metrics_of(execute(folder, "train", *SMALL, *more, codes=(0, 4)))
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("proof") / "run"
-    return trained(folder, "resampling=smote", "weighting=class_weight")
+@pytest.fixture
+def both(budget_run: Path) -> dict[str, Any]:
+    return metrics_of(budget_run)
 
 
 def test_each_help_has_its_proof(both: dict[str, Any]) -> None:
@@ -43,9 +44,10 @@ def test_each_help_has_its_proof(both: dict[str, Any]) -> None:
 
 
 def test_the_test_difference_is_that_of_the_model_without(
-    both: dict[str, Any], tmp_path: Path
+    both: dict[str, Any], budget_run: Path, tmp_path: Path
 ) -> None:
-    plain = trained(tmp_path / "plain", "weighting=class_weight")
+    without = ("resampling=none", "proof=false")
+    plain = metrics_of(execute(tmp_path / "plain", "train", *repeat(budget_run), *without))
     for name in ("average_precision", "roc_auc", "savings"):
         expected = both["test"][name]["value"] - plain["test"][name]["value"]
         found = both["proof"]["resampling"]["metrics"][name]["test_difference"]
@@ -66,24 +68,15 @@ def test_without_a_help_or_by_the_switch_there_is_none(
     assert trained(tmp_path / "run", *more)["proof"] == {}
 
 
-def test_the_verdict_is_said_in_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_verdict_is_said_in_a_sentence(tmp_path: Path, capsys: CapSys) -> None:
     trained(tmp_path / "run", "resampling=random_under")
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = printed(capsys)
     assert "out of fold, with minus without; on test" in shown
 
 
 STUDY = (
-    "backtest",
-    "data.simulate.rows=9000",
-    "data.simulate.days=60",
-    "data.simulate.prevalence=0.04",
-    "data.simulate.cards=400",
-    "backtest.folds=2",
-    "backtest.train_days=21",
-    "evaluation.replicates=100",
-    "threads=1",
+    *simulated(TWO_MONTHS),
+    *("backtest.folds=2", "backtest.train_days=21", "evaluation.replicates=100", "threads=1"),
 )
 
 
@@ -105,14 +98,13 @@ LEARNERS = (
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study") / "run"
     left_out = "features.drop=[merchant_category,entry_mode,country,device]"
-    assert main([*STUDY, SAMPLERS, LEARNERS, left_out, f"output_dir={folder}"]) == 0
-    return folder
+    folder = tmp_path_factory.mktemp("study") / "run"
+    return execute(folder, "backtest", *STUDY, SAMPLERS, LEARNERS, left_out)
 
 
 def test_a_study_ranks_its_variants(study: Path) -> None:
-    found = json.loads((study / "study.json").read_text())
+    found = read_json(study / "study.json")
     ranked = found["variants"]
     values = [one["mean"]["average_precision"] for one in ranked if "failed" not in one]
     assert len(values) == 2
@@ -126,7 +118,7 @@ def test_a_study_ranks_its_variants(study: Path) -> None:
 
 
 def test_a_study_has_a_report(study: Path) -> None:
-    found = json.loads((study / "study.json").read_text())
+    found = read_json(study / "study.json")
     text = (study / "report.html").read_text(encoding="utf-8")
     verdict = next(one for one in found["variants"] if one["resampling"] == "smote")
     assert "Against doing without, better with 95 % confidence: 0; worse: 0; undecided: 1" in text
@@ -137,18 +129,16 @@ def test_a_study_has_a_report(study: Path) -> None:
 
 
 def test_a_sampler_that_cannot_is_left_out_and_said(study: Path) -> None:
-    found = json.loads((study / "study.json").read_text())
+    found = read_json(study / "study.json")
     last = found["variants"][-1]
     assert last["resampling"] == "impossible"
     assert "categorical" in last["failed"]
     assert "impossible is left out" in (study / "run.log").read_text()
 
 
-def test_a_sampler_that_does_not_exist_is_refused_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sampler_that_does_not_exist_is_refused_at_once(tmp_path: Path, capsys: CapSys) -> None:
     wrong = variants(none="_target_: null", mine="_target_: imblearn.over_sampling.SMOTT")
-    assert main([*STUDY, wrong, f"output_dir={tmp_path / 'run'}"]) == 2
+    assert main(["backtest", *STUDY, wrong, f"output_dir={tmp_path / 'run'}"]) == 2
     said = capsys.readouterr().err
     assert "with mine" in said
     assert "SMOTE" in said

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import fraudml
+from builders import CapSys, metrics_of, read_json
 from fraudml.config.components import Component
 from fraudml.config.settings import Settings
 from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
@@ -123,7 +124,7 @@ def test_metrics_are_json_and_count_their_rows() -> None:
 
 
 def test_nothing_is_written_unless_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = fraudml.train(table(), SETTINGS)
@@ -137,10 +138,10 @@ def test_a_folder_that_is_asked_for_is_that_of_the_command(tmp_path: Path) -> No
     level = logging.getLogger("fraudml").level
     run = fraudml.train(table(), replace(SETTINGS, output_dir=str(folder)))
     assert run.folder == str(folder)
-    stored = json.loads((folder / "metrics.json").read_text())
+    stored = metrics_of(folder)
     del stored["run"]
     write_json(tmp_path / "expected.json", outside_run(trained()))
-    assert stored == json.loads((tmp_path / "expected.json").read_text())
+    assert stored == read_json(tmp_path / "expected.json")
     assert pl.read_parquet(folder / "test_scores.parquet").equals(trained().test_scores)
     scorer = fraudml.load_bundle(folder / "bundle")
     assert run.bundle is not None

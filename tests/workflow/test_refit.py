@@ -12,40 +12,26 @@ import polars as pl
 import pytest
 
 import fraudml
+from builders import CapSys, cards, errors, execute, metrics_of, printed, read_json, repeat
 from fraudml.bundle import bundle_digest, read_bundle
 from fraudml.cli import main
 from fraudml.config import load_settings
-from fraudml.data.settings import SimulateSettings
-from fraudml.data.simulate import simulate
 from fraudml.decisions.policies import Constraint, TunedPolicy
 from fraudml.pipeline.fit import fit_bundle
-
-CapSys = pytest.CaptureFixture[str]
-SIMULATED = SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60)
-
-
-def table() -> pl.DataFrame:
-    return simulate(SIMULATED)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the first 5,000 rows."""
     folder = tmp_path_factory.mktemp("run")
-    table()[:5000].write_parquet(folder / "cards.parquet")
+    cards()[:5000].write_parquet(folder / "cards.parquet")
     command = [
-        *("train", "data.simulate=null", f"data.path={folder / 'cards.parquet'}", "threads=1"),
+        *("data.simulate=null", f"data.path={folder / 'cards.parquet'}", "threads=1"),
         *("learner.num_iterations=30", "evaluation.replicates=0", "seed=3", "proof=false"),
         *("split.label_delay=0", "data.columns.label_time=null"),
         "data.columns.exclude=[label_time]",
-        f"output_dir={folder / 'judged'}",
     ]
-    assert main(command) == 0
-    return folder / "judged"
-
-
-def metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "metrics.json").read_text())  # type: ignore[no-any-return]
+    return execute(folder / "judged", "train", *command)
 
 
 def refit(run: Path, output: Path, *more: str) -> int:
@@ -54,7 +40,7 @@ def refit(run: Path, output: Path, *more: str) -> int:
 
 def test_it_fits_all_rows_and_keeps_the_numbers_of_its_run(run: Path, tmp_path: Path) -> None:
     assert refit(run, tmp_path / "live") == 0
-    before, after = metrics(run), metrics(tmp_path / "live")
+    before, after = metrics_of(run), metrics_of(tmp_path / "live")
     known = after["data"]["blocks"]["development"]
     assert known["rows"] == 5000
     assert known["end"] == before["data"]["blocks"]["test"]["end"]
@@ -95,36 +81,35 @@ def test_a_run_that_calls_its_baselines_rivals_is_read(
 
 
 def test_it_is_the_model_of_a_run_whose_window_are_the_same_rows(run: Path, tmp_path: Path) -> None:
-    whole = table()
+    whole = cards()
     whole.write_parquet(tmp_path / "today.parquet")
     start = whole["time"][5000]
     assert start > whole["time"][4999]
-    again = ["train", "--config-dir", str(run), "--config-name", "config", "threads=1"]
+    again = ["train", *repeat(run), "threads=1"]
     cut = [f"data.path={tmp_path / 'today.parquet'}", f"split.test_start='{start}'"]
     assert main([*again, *cut, f"output_dir={tmp_path / 'cut'}"]) == 0
     assert refit(run, tmp_path / "live") == 0
-    one, other = (metrics(tmp_path / name) for name in ("cut", "live"))
+    one, other = (metrics_of(tmp_path / name) for name in ("cut", "live"))
     assert one["data"]["blocks"]["development"] == other["data"]["blocks"]["development"]
     assert one["development"] == other["development"]
     assert one["policy"]["threshold"] == other["policy"]["threshold"]
     manifests = [
-        json.loads((tmp_path / name / "bundle" / "manifest.json").read_text())
-        for name in ("cut", "live")
+        read_json(tmp_path / name / "bundle" / "manifest.json") for name in ("cut", "live")
     ]
     for name in ("schema", "features", "learner", "calibrator", "costs", "files"):
         assert manifests[0][name] == manifests[1][name], name
 
 
 def test_it_may_name_the_table_of_today(run: Path, tmp_path: Path, capsys: CapSys) -> None:
-    table().write_parquet(tmp_path / "today.parquet")
+    cards().write_parquet(tmp_path / "today.parquet")
     assert refit(run, tmp_path / "live", f"data.path={tmp_path / 'today.parquet'}") == 0
-    after = metrics(tmp_path / "live")
+    after = metrics_of(tmp_path / "live")
     assert after["data"]["rows"] == 6000
-    assert after["refit"]["data"] == metrics(run)["data"]["fingerprint"]
+    assert after["refit"]["data"] == metrics_of(run)["data"]["fingerprint"]
     assert "seed: 3" in (tmp_path / "live" / "config.yaml").read_text()
     capsys.readouterr()
     assert main(["show", f"bundle={tmp_path / 'live'}"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    said = printed(capsys)
     assert "refitted on 6,000 rows up to" in said
     assert "metrics are those of run judged (bundle sha256:" in said
     assert refit(tmp_path / "live", tmp_path / "more") == 2
@@ -132,7 +117,7 @@ def test_it_may_name_the_table_of_today(run: Path, tmp_path: Path, capsys: CapSy
 
 
 def test_rows_whose_label_is_not_known_yet_stay_out(run: Path, tmp_path: Path) -> None:
-    table().write_parquet(tmp_path / "today.parquet")
+    cards().write_parquet(tmp_path / "today.parquet")
     config = run.parent / "waiting"
     config.mkdir()
     for name in ("metrics.json", "config.yaml"):
@@ -145,12 +130,12 @@ def test_rows_whose_label_is_not_known_yet_stay_out(run: Path, tmp_path: Path) -
     (config / "config.yaml").write_text(text.replace("label_delay: '0'", "label_delay: 7d"))
     place = f"data.path={tmp_path / 'today.parquet'}"
     assert refit(config, tmp_path / "live", place) == 0
-    after, last = metrics(tmp_path / "live"), table()["time"][-1]
+    after, last = metrics_of(tmp_path / "live"), cards()["time"][-1]
     block = after["data"]["blocks"]["development"]
     assert 5000 < block["rows"] < 6000
-    early = table()["time"][4500]
+    early = cards()["time"][4500]
     assert refit(config, tmp_path / "early", place, f"data.as_of='{early}'") == 0
-    assert metrics(tmp_path / "early")["data"]["blocks"]["development"]["rows"] < 4500
+    assert metrics_of(tmp_path / "early")["data"]["blocks"]["development"]["rows"] < 4500
     assert str(last) > block["end"]
 
 
@@ -167,7 +152,7 @@ def test_other_settings_are_another_model(
     run: Path, more: tuple[str, ...], said: str, tmp_path: Path, capsys: CapSys
 ) -> None:
     assert refit(run, tmp_path / "live", *more) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in errors(capsys)
     assert not list(tmp_path.iterdir())
 
 
@@ -177,10 +162,10 @@ def test_a_model_that_was_refused_is_not_refitted(
     refused = tmp_path / "refused"
     refused.mkdir()
     (refused / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
-    found = {**metrics(run), "guard": {"passed": False, "reasons": ["no better than chance"]}}
+    found = {**metrics_of(run), "guard": {"passed": False, "reasons": ["no better than chance"]}}
     (refused / "metrics.json").write_text(json.dumps(found))
     assert refit(refused, tmp_path / "live") == 4
-    assert "no better than chance" in " ".join(capsys.readouterr().err.split())
+    assert "no better than chance" in errors(capsys)
     assert not (tmp_path / "live").exists()
 
 
@@ -195,8 +180,8 @@ def test_a_promise_that_the_longer_window_breaks_is_refused(
 
     monkeypatch.setattr("fraudml.workflows.refit.fit_bundle", fit)
     assert refit(run, tmp_path / "live") == 4
-    assert "on the longer window" in " ".join(capsys.readouterr().err.split())
-    assert metrics(tmp_path / "live")["guard"]["passed"] is False
+    assert "on the longer window" in errors(capsys)
+    assert metrics_of(tmp_path / "live")["guard"]["passed"] is False
     assert not (tmp_path / "live" / "bundle").exists()
 
 
@@ -211,14 +196,14 @@ def test_a_damaged_bundle_is_not_refitted(run: Path, tmp_path: Path) -> None:
 def test_a_run_of_another_command_is_said(command: str, tmp_path: Path, capsys: CapSys) -> None:
     (tmp_path / f"{command}.json").write_text("{}")
     assert refit(tmp_path, tmp_path / "live") == 2
-    assert f"is of {command}. Train with its settings" in " ".join(capsys.readouterr().err.split())
+    assert f"is of {command}. Train with its settings" in errors(capsys)
 
 
 def test_from_python_it_takes_a_frame(run: Path, tmp_path: Path) -> None:
     settings = load_settings("train", [f"from_run={run}", "refit=latest"])
     made = fraudml.train(pl.read_parquet(run.parent / "cards.parquet"), settings)
     assert refit(run, tmp_path / "live") == 0
-    ours, theirs = made.metrics, metrics(tmp_path / "live")
+    ours, theirs = made.metrics, metrics_of(tmp_path / "live")
     # A frame comes whole; of a file the excluded column is never read, and not in its fingerprint.
     assert ours["data"].pop("fingerprint") != theirs["data"].pop("fingerprint")
     assert {**ours, "run": 0} == {**theirs, "run": 0}
@@ -227,4 +212,4 @@ def test_from_python_it_takes_a_frame(run: Path, tmp_path: Path) -> None:
 
 def test_a_folder_of_no_run_is_said(tmp_path: Path, capsys: CapSys) -> None:
     assert refit(tmp_path / "nothing", tmp_path / "live") == 2
-    assert "Expected the folder of a run of train" in " ".join(capsys.readouterr().err.split())
+    assert "Expected the folder of a run of train" in errors(capsys)

@@ -16,28 +16,12 @@ from typing import Any
 
 import pytest
 
+from builders import metrics_of, quick, repeat, simulated
 from fraudml.cli import main
 
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    "learner.num_iterations=30",
-    "evaluation.replicates=200",
-    "threads=1",
-)
+SMALL = (*simulated(), *quick())
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium runs it")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report") / "run"
-    more = ("data.columns.group=entry_mode", "policy=alert_budget", "policy.alerts_per_day=5")
-    command = ["train", "+experiment=smote", *SMALL, *more, "policy.unmet=closest"]
-    assert main([*command, f"output_dir={folder}"]) == 0
-    return folder
 
 
 def page(folder: Path) -> str:
@@ -47,8 +31,8 @@ def page(folder: Path) -> str:
     return text
 
 
-def test_train_writes_a_report_with_the_numbers_of_the_metrics(run: Path) -> None:
-    text, metrics = page(run), json.loads((run / "metrics.json").read_text())
+def test_train_writes_a_report_with_the_numbers_of_the_metrics(budget_run: Path) -> None:
+    text, metrics = page(budget_run), metrics_of(budget_run)
     assert metrics["data"]["fingerprint"] in text
     assert f"counted on {metrics['data']['blocks']['test']['rows']:,} rows" in text
     recall = metrics["policy"]["test"]["recall"]["value"]
@@ -59,12 +43,12 @@ def test_train_writes_a_report_with_the_numbers_of_the_metrics(run: Path) -> Non
         assert part in text, part
 
 
-def test_the_report_is_the_same_from_run_to_run(run: Path, tmp_path: Path) -> None:
+def test_the_report_is_the_same_from_run_to_run(budget_run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    command = ["train", "--config-dir", str(run), "--config-name", "config"]
+    command = ["train", *repeat(budget_run)]
     assert main([*command, f"output_dir={again}"]) == 0
     for name in ("report.html", "report.md"):
-        assert (run / name).read_bytes() == (again / name).read_bytes()
+        assert (budget_run / name).read_bytes() == (again / name).read_bytes()
 
 
 def test_a_refused_run_has_a_report_that_says_so_first(tmp_path: Path) -> None:
@@ -79,7 +63,7 @@ def test_a_refused_run_has_a_report_that_says_so_first(tmp_path: Path) -> None:
 def test_a_learner_without_contributions_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "forest"
     more = ("learner=random_forest", "learner.n_estimators=20", "proof=false")
-    few = [one for one in SMALL if not one.startswith("learner.")]
+    few = (*simulated(), *quick(None))
     assert main(["train", *few, *more, f"output_dir={folder}"]) in (0, 4)
     assert "There are no reasons for RandomForestClassifier" in page(folder)
 
@@ -234,12 +218,12 @@ COLOURS = """
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1000, 400])
 def test_a_browser_shows_it_and_asks_for_nothing(
-    run: Path, browser: Browser, tmp_path: Path, width: int, scheme: str
+    budget_run: Path, browser: Browser, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    browser.show(run / "report.html", width, scheme)
+    browser.show(budget_run / "report.html", width, scheme)
     asked = [one["request"]["url"] for one in browser.named("Network.requestWillBeSent")]
     assert [url for url in asked if not url.startswith("data:")] == [
-        (run / "report.html").resolve().as_uri()
+        (budget_run / "report.html").resolve().as_uri()
     ]
     assert not browser.named("Log.entryAdded")
     assert not browser.named("Runtime.exceptionThrown")
@@ -273,9 +257,9 @@ def test_the_browser_would_see_a_request_and_an_error(browser: Browser, tmp_path
 @needs_chromium
 @pytest.mark.slow
 def test_the_keyboard_reaches_the_report_first_and_then_its_plots(
-    run: Path, browser: Browser
+    budget_run: Path, browser: Browser
 ) -> None:
-    browser.show(run / "report.html")
+    browser.show(budget_run / "report.html")
     key = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
     browser("Input.dispatchKeyEvent", type="keyDown", **key)
     assert browser.value("document.activeElement.className") == "skip"
@@ -287,13 +271,13 @@ def test_the_keyboard_reaches_the_report_first_and_then_its_plots(
 @needs_chromium
 @pytest.mark.slow
 def test_a_comparison_fits_a_phone_and_asks_for_nothing(
-    run: Path, browser: Browser, tmp_path: Path
+    budget_run: Path, browser: Browser, tmp_path: Path
 ) -> None:
     copy = tmp_path / "another_run_with_a_rather_long_name_of_its_own"
-    shutil.copytree(run, copy)
+    shutil.copytree(budget_run, copy)
     out = tmp_path / "out"
     few = ("threads=1", "evaluation.replicates=200")
-    assert main(["compare", f"runs=[{run},{copy}]", *few, f"output_dir={out}"]) == 0
+    assert main(["compare", f"runs=[{budget_run},{copy}]", *few, f"output_dir={out}"]) == 0
     browser.show(out / "report.html", 400)
     assert len(browser.named("Network.requestWillBeSent")) <= 2  # the page, and its empty icon
     assert not browser.named("Log.entryAdded")

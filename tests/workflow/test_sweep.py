@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -19,19 +18,13 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
+from builders import CapSys, errors, execute, metrics_of, printed, quick, read_json, simulated
 from fraudml.cli import main
+from fraudml.data.settings import SimulateSettings
 
-SMALL = (
-    "data.simulate.rows=8000",
-    "data.simulate.prevalence=0.03",
-    "data.simulate.cards=1000",
-    "data.simulate.terminals=60",
-    "learner.num_iterations=20",
-    "evaluation.replicates=100",
-    "evaluation.baselines=false",
-    "rounds.choose=false",
-    "threads=1",
-)
+TABLE = SimulateSettings(rows=8000, prevalence=0.03, cards=1000, terminals=60)
+FEW = (*quick(rounds=20, replicates=100), "evaluation.baselines=false", "rounds.choose=false")
+SMALL = (*simulated(TABLE), *FEW)
 LEAVES = "sweep.space=['learner.num_leaves=int(interval(2,16))','learner.lambda_l2=interval(1,30)']"
 WEIGHTS = """
 import time
@@ -58,22 +51,28 @@ class Broken:
 
 
 def swept(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
-    assert main(["sweep", *SMALL, *words, f"output_dir={folder}"]) == code
-    record: dict[str, Any] = json.loads((folder / "sweep.json").read_text())
+    record: dict[str, Any] = read_json(
+        execute(folder, "sweep", *SMALL, *words, codes=(code,)) / "sweep.json"
+    )
     return record
 
 
-def test_a_sweep_keeps_the_best_model_and_says_what_it_did(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "sweep"
-    record = swept(folder, LEAVES, "budget.trials=5", "budget.price_per_hour=2")
+FIVE = (LEAVES, "budget.trials=5", "budget.price_per_hour=2")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return execute(tmp_path_factory.mktemp("sweep") / "sweep", "sweep", *SMALL, *FIVE)
+
+
+def test_a_sweep_keeps_the_best_model_and_says_what_it_did(sweep: Path) -> None:
+    folder, record = sweep, read_json(sweep / "sweep.json")
     assert record["trials"] == {"complete": 5, "total": 5}
     trials = pl.read_parquet(folder / "trials.parquet")
     assert trials.height == 5
     assert record["best"]["value"] == trials["value"].max()
     assert record["spent"]["money"] == pytest.approx(record["spent"]["seconds"] / 1800, rel=0.1)
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = metrics_of(folder)
     assert record["test"] == metrics["test"]
     for name in (
         "bundle",
@@ -88,31 +87,27 @@ def test_a_sweep_keeps_the_best_model_and_says_what_it_did(
     titles = {title.text for title in drawing.iter("{http://www.w3.org/2000/svg}title")}
     assert titles >= {"Trial after trial", "Learning curves", "Settings of the trials"}
     assert not (folder / "rows").exists()
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "5 complete" in shown
-    assert "the same on test" in shown
 
 
-def test_the_winner_is_an_experiment_of_train(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    swept(folder, LEAVES, "budget.trials=3")
+def test_the_winner_is_an_experiment_of_train(sweep: Path, tmp_path: Path) -> None:
     own = tmp_path / "own" / "experiment"
     own.mkdir(parents=True)
-    (own / "winner.yaml").write_text((folder / "winner.yaml").read_text())
-    run = tmp_path / "run"
-    words = ["train", "+experiment=winner", "--config-dir", str(own.parent), *SMALL]
+    (own / "winner.yaml").write_text((sweep / "winner.yaml").read_text())
+    words = ["+experiment=winner", "--config-dir", str(own.parent), *SMALL]
     words.remove("learner.num_iterations=20")
-    assert main([*words, f"output_dir={run}"]) == 0
-    first, again = (json.loads((one / "metrics.json").read_text()) for one in (folder, run))
-    assert first["test"] == again["test"]
+    run = execute(tmp_path / "run", "train", *words)
+    assert metrics_of(sweep)["test"] == metrics_of(run)["test"]
 
 
-def test_a_finished_sweep_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "sweep"
-    first = swept(folder, LEAVES, "budget.trials=2")
+def test_a_finished_sweep_is_done(sweep: Path, capsys: CapSys) -> None:
+    before = read_json(sweep / "sweep.json")
     capsys.readouterr()
-    assert swept(folder, LEAVES, "budget.trials=2") == first
-    assert "nothing is left to do" in capsys.readouterr().err
+    assert swept(sweep, *FIVE) == before
+    output = capsys.readouterr()
+    assert "nothing is left to do" in output.err
+    shown = " ".join(output.out.split())
+    assert "5 complete" in shown
+    assert "the same on test" in shown
 
 
 @pytest.mark.slow
@@ -156,9 +151,7 @@ def test_trials_are_pruned_within_the_rounds_of_a_block(tmp_path: Path) -> None:
     assert curves["curve"].list.last().to_list() == pytest.approx(curves["value"].to_list())
 
 
-def test_several_objectives_keep_a_front(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_objectives_keep_a_front(tmp_path: Path, capsys: CapSys) -> None:
     words = (
         LEAVES,
         "sweep.secondary_objectives=[roc_auc,card_precision_at_100]",
@@ -175,7 +168,7 @@ def test_several_objectives_keep_a_front(
     assert sorted(one["trial"] for one in record["pareto_front"]) == unbeaten
     assert record["best"]["trial"] == record["pareto_front"][0]["trial"]
     assert record["best"]["values"]["roc_auc"] in trials["roc_auc"]
-    assert "Pareto-optimal trials" in " ".join(capsys.readouterr().out.split())
+    assert "Pareto-optimal trials" in printed(capsys)
 
 
 @pytest.mark.slow
@@ -205,14 +198,14 @@ def test_validation_folds_and_a_backtest_at_the_end(tmp_path: Path) -> None:
 
 
 def test_validation_folds_that_reach_into_the_test_folds_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: CapSys
 ) -> None:
     words = [*SMALL, LEAVES, "sweep.blocks=folds", "backtest.folds=2", "backtest.test_days=14"]
     words.append(f"output_dir={tmp_path / 'sweep'}")
     assert main(["sweep", *words]) == 2
     assert "needs sweep.folds_end" in capsys.readouterr().err
     assert main(["sweep", *words, "sweep.folds_end=2026-03-20"]) == 3
-    assert "Choices would have seen test rows" in " ".join(capsys.readouterr().err.split())
+    assert "Choices would have seen test rows" in errors(capsys)
 
 
 @pytest.fixture
@@ -247,12 +240,12 @@ def test_trials_that_sleep_or_eat_all_memory_are_ended(weights: Path, tmp_path: 
         (words[0].rpartition(".")[2], why) for words, why in trials["overrides", "reason"].rows()
     }
     assert reasons == {("Sleeper", "out of time"), ("Hog", "out of memory"), ("Plain", None)}
-    record = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    record = read_json(tmp_path / "sweep" / "sweep.json")
     assert record["trials"] == {"complete": 2, "fail": 4, "total": 6}
 
 
 def test_all_trials_failing_ends_with_5_and_the_first_error(
-    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    weights: Path, tmp_path: Path, capsys: CapSys
 ) -> None:
     words = of_weights("Broken")
     assert main(["sweep", *words, f"output_dir={tmp_path / 'sweep'}"]) == 5
@@ -292,15 +285,13 @@ def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
     ],
 )
 def test_a_sweep_that_makes_no_sense_exits_2(
-    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: CapSys
 ) -> None:
     assert main(["sweep", *SMALL, *words, f"output_dir={tmp_path / 'sweep'}"]) == 2
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in errors(capsys)
 
 
-def test_a_storage_that_is_not_there_is_said_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_storage_that_is_not_there_is_said_at_once(tmp_path: Path, capsys: CapSys) -> None:
     words = [LEAVES, "sweep.storage='sqlite:////no/such/folder/trials.db'"]
     assert main(["sweep", *SMALL, *words, f"output_dir={tmp_path / 'sweep'}"]) == 7
     assert "cannot be reached" in capsys.readouterr().err
@@ -350,7 +341,7 @@ def test_two_machines_make_so_many_trials_together(
     folders = [tmp_path / "first", tmp_path / "second"]
     both = [subprocess.Popen([*shared, f"output_dir={folder}"]) for folder in folders]
     assert [one.wait() for one in both] == [0, 0]
-    first, second = (json.loads((folder / "sweep.json").read_text()) for folder in folders)
+    first, second = (read_json(folder / "sweep.json") for folder in folders)
     assert first["trials"] == second["trials"]
     assert first["trials"]["total"] == 11
     assert first["best"] == second["best"]
@@ -382,9 +373,7 @@ def test_a_killed_sweep_ends_as_an_unbroken_one(
             process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "broken").exists(), "it ended before the last kill"
     assert subprocess.run(words("broken"), check=False).returncode == 0
-    whole, broken = (
-        json.loads((tmp_path / name / "sweep.json").read_text()) for name in ("whole", "broken")
-    )
+    whole, broken = (read_json(tmp_path / name / "sweep.json") for name in ("whole", "broken"))
     assert broken["trials"] == whole["trials"]
     assert whole["trials"]["total"] == trials
     assert broken["best"]["value"] == whole["best"]["value"]

@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from builders import CapSys, simulated
 from fraudml.cli import main
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
 
-SMALL = ("data.simulate.rows=2000", "data.simulate.prevalence=0.05", "data.simulate.cards=100")
 TABLE = SimulateSettings(rows=2000, prevalence=0.05, cards=100)
+SMALL = simulated(TABLE)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_patterns_change_at_the_date_that_is_asked_for() -> None:
     assert after[0] != pytest.approx(after[1], rel=0.2)
 
 
-def test_features_are_those_of_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_features_are_those_of_the_plan(tmp_path: Path, capsys: CapSys) -> None:
     path = tmp_path / "features.parquet"
     more = ["features=transactions", "features.windows=[2d]", "features.rename={hour: clock}"]
     assert main(["features", *SMALL, *more, f"output={path}"]) == 0
@@ -90,7 +91,7 @@ def test_where_it_cannot_write_is_said_first(
     output: str | None,
     words: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: CapSys,
 ) -> None:
     (tmp_path / "there.csv").write_text("mine")
     given = [] if output is None else [f"output={tmp_path / output}"]

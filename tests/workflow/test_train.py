@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import fraudml
+from builders import FEW_CARDS, CapSys, cards, metrics_of, quick, repeat, simulated, without_run
 from fraudml.cli import main
-from fraudml.data.settings import SimulateSettings
-from fraudml.data.simulate import simulate
 
-FEW = (
-    "learner.num_iterations=30",
-    "evaluation.replicates=200",
-    "threads=1",
-)
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    *FEW,
-)
+FEW = quick()
+SMALL = (*simulated(), *FEW)
 TEST_METRICS = {
     "average_precision",
     "roc_auc",
@@ -48,23 +37,14 @@ TEST_METRICS = {
 }
 
 
-def outside_run(folder: Path) -> dict[str, object]:
-    metrics = json.loads((folder / "metrics.json").read_text())
-    del metrics["run"]
-    return metrics  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train") / "run"
-    assert main(["train", "+experiment=smote", *SMALL, f"output_dir={folder}"]) == 0
-    return folder
+def outside_run(folder: Path) -> dict[str, Any]:
+    return without_run(metrics_of(folder))
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """A small table of the user's own, with its label in words."""
-    made = simulate(SimulateSettings(rows=4000, prevalence=0.06, cards=300, terminals=50))
+    made = cards(FEW_CARDS)
     path = tmp_path / "purchases.csv"
     made.drop("label_time").with_columns(
         label=pl.when(pl.col("label") == 1).then(pl.lit("yes")).otherwise(pl.lit("no"))
@@ -89,8 +69,10 @@ def own(path: Path, *more: str) -> list[str]:
     ]
 
 
-def test_the_run_folder_is_complete(run: Path) -> None:
-    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+def test_the_run_folder_is_complete(smote_run: Path) -> None:
+    names = {
+        path.relative_to(smote_run).as_posix() for path in smote_run.rglob("*") if path.is_file()
+    }
     assert names >= {
         "config.yaml",
         "metrics.json",
@@ -100,11 +82,11 @@ def test_the_run_folder_is_complete(run: Path) -> None:
         "bundle/manifest.sha256",
         "bundle/learner/model.txt",
     }
-    assert not run.with_name("run.partial").exists()
+    assert not smote_run.with_name("run.partial").exists()
 
 
-def test_the_metrics_are_those_of_the_contract(run: Path) -> None:
-    metrics = json.loads((run / "metrics.json").read_text())
+def test_the_metrics_are_those_of_the_contract(smote_run: Path) -> None:
+    metrics = metrics_of(smote_run)
     assert set(metrics) >= {"schema_version", "run", "data", "test", "policy", "proof", "guard"}
     assert set(metrics["test"]) >= TEST_METRICS
     assert metrics["proof"]["resampling"]["verdict"] in {"keep", "drop", "undecided"}
@@ -138,7 +120,7 @@ def test_groups_are_compared_and_stand_in_no_artefact(table: Path, tmp_path: Pat
     with_group(table, 2)
     assert main(own(table, "data.columns.group=clan")) == 0
     run = tmp_path / "run"
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = metrics_of(run)
     found = metrics["fairness"]
     assert found["column"] == "clan"
     assert set(found["groups"]) == {"clan<0>", "clan<1>", "not known"}
@@ -158,18 +140,16 @@ def test_groups_are_compared_and_stand_in_no_artefact(table: Path, tmp_path: Pat
             assert b"clan<" not in path.read_bytes(), path
 
 
-def test_groups_of_too_many_levels_are_refused_before_any_fit(
-    table: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_groups_of_too_many_levels_are_refused_before_any_fit(table: Path, capsys: CapSys) -> None:
     assert main(own(with_group(table, 80), "data.columns.group=clan")) == 3
     assert "'clan' plays the role 'group'" in capsys.readouterr().err
 
 
-def test_metrics_are_on_untouched_rows(run: Path) -> None:
+def test_metrics_are_on_untouched_rows(smote_run: Path) -> None:
     from sklearn.metrics import average_precision_score
 
-    scores = pl.read_parquet(run / "test_scores.parquet")
-    metrics = json.loads((run / "metrics.json").read_text())
+    scores = pl.read_parquet(smote_run / "test_scores.parquet")
+    metrics = metrics_of(smote_run)
     block = metrics["data"]["blocks"]["test"]
     assert scores.columns == [
         *("id", "time", "entity", "amount", "label", "margin", "score", "alert"),
@@ -182,17 +162,19 @@ def test_metrics_are_on_untouched_rows(run: Path) -> None:
     assert again == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_config_of_a_run_repeats_it(run: Path, tmp_path: Path) -> None:
+def test_the_config_of_a_run_repeats_it(smote_run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    arguments = ["--config-dir", str(run), "--config-name", "config", f"output_dir={again}"]
+    arguments = [*repeat(smote_run), f"output_dir={again}"]
     assert main(["train", *arguments]) == 0
-    assert outside_run(again) == outside_run(run)
-    first, second = ((folder / "bundle/learner/model.txt").read_bytes() for folder in (run, again))
+    assert outside_run(again) == outside_run(smote_run)
+    first, second = (
+        (folder / "bundle/learner/model.txt").read_bytes() for folder in (smote_run, again)
+    )
     assert first == second
 
 
 def assert_the_bundle_scores_to_the_bit(run: Path) -> None:
-    raw = simulate(SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60))
+    raw = cards()
     told = pl.read_parquet(run / "test_scores.parquet")
     rows = told.select(transaction_id="id").join(
         raw.drop("label", "label_time"), on="transaction_id", how="left", maintain_order="left"
@@ -203,13 +185,13 @@ def assert_the_bundle_scores_to_the_bit(run: Path) -> None:
     assert scored["alert"].equals(told["alert"].rename("alert"))
 
 
-def test_the_bundle_scores_the_raw_rows_to_the_bit(run: Path) -> None:
-    assert_the_bundle_scores_to_the_bit(run)
+def test_the_bundle_scores_the_raw_rows_to_the_bit(smote_run: Path) -> None:
+    assert_the_bundle_scores_to_the_bit(smote_run)
 
 
-def test_the_log_and_the_bundle_hold_no_ids(run: Path) -> None:
-    card = pl.read_parquet(run / "test_scores.parquet")["entity"][0]
-    for path in [run / "run.log", *(run / "bundle").rglob("*")]:
+def test_the_log_and_the_bundle_hold_no_ids(smote_run: Path) -> None:
+    card = pl.read_parquet(smote_run / "test_scores.parquet")["entity"][0]
+    for path in [smote_run / "run.log", *(smote_run / "bundle").rglob("*")]:
         if path.is_file():
             assert str(card) not in path.read_text()
 
@@ -232,28 +214,28 @@ def test_a_table_of_ones_own(table: Path) -> None:
     ],
 )
 def test_other_learners_go_the_same_way(learner: str, more: list[str], tmp_path: Path) -> None:
-    few = [word for word in SMALL if not word.startswith("learner.")]
+    few = [*simulated(), *quick(None)]
     folder = tmp_path / "run"
     assert main(["train", f"learner={learner}", *few, *more, f"output_dir={folder}"]) == 0
     assert_the_bundle_scores_to_the_bit(folder)
 
 
 def test_a_scikit_learn_estimator_by_target(tmp_path: Path) -> None:
-    few = [word for word in SMALL if not word.startswith("learner.")]
+    few = [*simulated(), *quick(None)]
     words = ["learner=logistic", "learner.classifier=sklearn.naive_bayes.GaussianNB"]
     drop = ["~learner.max_iter"]
     assert main(["train", *words, *drop, *few, f"output_dir={tmp_path / 'run'}"]) == 0
 
 
-def test_shuffled_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = simulate(SimulateSettings(rows=6000, prevalence=0.05, cards=400, terminals=60))
+def test_shuffled_labels_are_refused(tmp_path: Path, capsys: CapSys) -> None:
+    made = cards()
     label = np.random.default_rng(1).permutation(made["label"].to_numpy())
     path = tmp_path / "shuffled.parquet"
     made.drop("label_time").with_columns(label=label).write_parquet(path)
     words = [word for word in own(path) if not word.startswith("data.positive")]
     assert main(words) == 4
     folder = tmp_path / "run"
-    guard = json.loads((folder / "metrics.json").read_text())["guard"]
+    guard = metrics_of(folder)["guard"]
     assert not guard["passed"]
     assert "average precision" in guard["reasons"][0]
     assert not (folder / "bundle").exists()
@@ -283,7 +265,7 @@ def change(table: Path, **columns: pl.Expr) -> None:
     ],
 )
 def test_wrong_words_have_their_exit_code(
-    words: list[str], code: int, said: str, table: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: int, said: str, table: Path, capsys: CapSys
 ) -> None:
     given = [
         word for word in own(table) if not any(word.split("=")[0] == w.split("=")[0] for w in words)
@@ -309,7 +291,7 @@ def test_wrong_words_have_their_exit_code(
     ],
 )
 def test_wrong_data_have_exit_code_3(
-    columns: dict[str, pl.Expr], said: str, table: Path, capsys: pytest.CaptureFixture[str]
+    columns: dict[str, pl.Expr], said: str, table: Path, capsys: CapSys
 ) -> None:
     change(table, **columns)
     assert main(own(table)) == 3
@@ -330,25 +312,21 @@ def test_an_empty_table(table: Path) -> None:
     assert main(own(table)) == 3
 
 
-def test_a_constant_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_constant_table(table: Path, capsys: CapSys) -> None:
     kept = pl.read_csv(table).select("transaction_id", "time", "card_id", "label", amount=1.0)
     kept.with_columns(one=pl.lit(1)).write_csv(table)
     assert main(own(table, "features.time_parts=[]")) == 3
     assert "No column is left" in capsys.readouterr().err
 
 
-def test_a_finished_folder_is_never_overwritten(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (run / "metrics.json").read_bytes()
-    assert main(["train", *SMALL, f"output_dir={run}"]) == 2
+def test_a_finished_folder_is_never_overwritten(smote_run: Path, capsys: CapSys) -> None:
+    before = (smote_run / "metrics.json").read_bytes()
+    assert main(["train", *SMALL, f"output_dir={smote_run}"]) == 2
     assert "never overwritten" in capsys.readouterr().err
-    assert (run / "metrics.json").read_bytes() == before
+    assert (smote_run / "metrics.json").read_bytes() == before
 
 
-def test_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -360,7 +338,7 @@ def test_a_full_disk(
 
 
 def test_a_budget_that_is_too_short(tmp_path: Path) -> None:
-    few = [word for word in SMALL if not word.startswith("learner.")]
+    few = [*simulated(), *quick(None)]
     words = ["budget.seconds=0.01", "learner.num_iterations=2000", *few]
     assert main(["train", *words, f"output_dir={tmp_path / 'run'}"]) == 5
     assert list(tmp_path.iterdir()) == []
@@ -378,7 +356,7 @@ def test_thinning_touches_the_fit_alone(tmp_path: Path) -> None:
         assert main(["train", *SMALL, f"data.keep_legit={share}", f"output_dir={folder}"]) == 0
     whole, thin = (outside_run(folder) for folder in folders)
     assert whole["data"] == thin["data"]
-    large = thin["test"]["calibration_in_the_large"]  # type: ignore[index]
+    large = thin["test"]["calibration_in_the_large"]
     assert 0.5 < large["value"] < 2.0
 
 
@@ -418,4 +396,4 @@ def test_the_experiments_run_on_real_data(data: str, experiment: str, tmp_path: 
         ["train", f"data={data}", f"+experiment={experiment}", *words, f"output_dir={folder}"]
     )
     assert code == 0
-    assert set(outside_run(folder)["test"]) >= TEST_METRICS  # type: ignore[call-overload]
+    assert set(outside_run(folder)["test"]) >= TEST_METRICS
