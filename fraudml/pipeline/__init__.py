@@ -1,1 +1,1 @@
-"""The work that commands share: components, prepared rows, fit, evaluation, folds, ablation."""
+"""Steps that commands share: load, components, prepared rows, fit, evaluation, folds."""

@@ -1,1 +1,1 @@
-"""What a command leaves behind: results, JSON records, tables, documents, run folders."""
+"""Results of commands: JSON records, closing tables, documents, run folders."""

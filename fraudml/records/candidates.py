@@ -143,17 +143,18 @@ def _read_scores(folder: Path) -> pl.DataFrame:
 
 
 def _refuse_other_rows(
-    table: pl.DataFrame, other: pl.DataFrame, folder: str, other_folder: str
+    table: pl.DataFrame, other_table: pl.DataFrame, folder: str, other_folder: str
 ) -> None:
-    columns = [*_ROW, *(("fold",) if "fold" in table.columns else ())]
+    has_folds = "fold" in table.columns
+    columns = [*_ROW, *(("fold",) if has_folds else ())]
     step = "Train both on the same table with the same split, then compare."
-    if table.height != other.height or ("fold" in table.columns) != ("fold" in other.columns):
+    if table.height != other_table.height or has_folds != ("fold" in other_table.columns):
         raise DataError(
             f"'{folder}' was tested on {table.height:,} rows and '{other_folder}' on "
-            f"{other.height:,} others. Models are compared on the same rows. {step}"
+            f"{other_table.height:,} others. Models are compared on the same rows. {step}"
         )
     for name in columns:
-        if rows := _count_different(table[name], other[name]):
+        if rows := _count_different(table[name], other_table[name]):
             raise DataError(
                 f"'{folder}' and '{other_folder}' were not tested on the same rows: {name} differs "
                 f"in {rows:,} of {table.height:,}. {step}"

@@ -186,14 +186,14 @@ def _clusters(clusters: str) -> str:
     return f"draws of whole {units.get(unit, f'blocks of time ({unit})')}, {count} of them"
 
 
-def _delay(settings: Settings, kept: bool) -> str:
+def _delay(settings: Settings, delay_kept: bool) -> str:
     delay = settings.split.delay
     if settings.command == "backtest":
         delay = settings.backtest.delay(settings.split)
     hours = delay.total_seconds() / 3600
     period = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"
     text = f"labels arrive within {period}" if hours else "labels are known at once"
-    return text if kept else f"{text} (the development window was too short to keep that)"
+    return text if delay_kept else f"{text} (the development window was too short to keep that)"
 
 
 def _repeat(command: str) -> str:

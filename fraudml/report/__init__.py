@@ -1,1 +1,1 @@
-"""What people look at: plots of numbers that were computed elsewhere."""
+"""Reports and plots of numbers that were computed elsewhere."""

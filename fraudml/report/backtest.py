@@ -57,19 +57,19 @@ def over_time_plots(metrics: Mapping[str, Any], level: float) -> list[Plot]:
 def _fold_plot(metrics: Mapping[str, Any], name: str, level: float) -> Plot:
     folds, title = metrics["folds"], label(name)
     models = [key for key in _MODELS if key in folds[0]]
-    places = [float(place) for place in range(len(folds))]
+    positions = [float(position) for position in range(len(folds))]
     marks: list[Mark] = []
-    for position, key in enumerate(models):
-        shift = 0.06 * (position - (len(models) - 1) / 2)  # intervals side by side
+    for index, key in enumerate(models):
+        shift = 0.06 * (index - (len(models) - 1) / 2)  # intervals side by side
         values, low, high = (
             [fold[key][name].get(end) for fold in folds] for end in ("value", "low", "high")
         )
-        at = [place + shift for place in places]
-        marks.append(Line(at, values, _MODELS[key], position, low, high, dots=True))
+        at = [position + shift for position in positions]
+        marks.append(Line(at, values, _MODELS[key], index, low, high, dots=True))
     chance = [fold["metrics"][name].get("baseline") for fold in folds]
     if None not in chance:
-        marks.append(Line(places, chance, "a random score", 2, dashed=True))
-    ticks = [(place, _start(fold)) for place, fold in zip(places, folds, strict=True)]
+        marks.append(Line(positions, chance, "a random score", 2, dashed=True))
+    ticks = list(zip(positions, map(_start, folds), strict=True))
     rows = tuple((_start(fold), *(ranged(fold[key][name]) for key in models)) for fold in folds)
     return Plot(
         f"{title.capitalize()}, fold after fold",

@@ -59,7 +59,7 @@ def groups(model: ReportedModel) -> tuple[Block, ...]:
     """Tabulate how the alerts fall on groups."""
     record = model.fairness
     if record["column"] is None:
-        return (Text(f"Not looked at: {record['reason']}."),)
+        return (Text(f"Not evaluated: {record['reason']}."),)
     rows = tuple(
         (
             level,

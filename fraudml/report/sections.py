@@ -126,7 +126,7 @@ def _findings(model: ReportedModel) -> tuple[Block, ...]:
     if model.findings is None:
         return ()
     note = Text(
-        "Training looks for columns that give the label away, for dates after the fact and for "
+        "Training looks for columns that leak the label, for dates after the fact and for "
         "duplicate rows. The command audit, with the same settings, looks for more."
     )
     if not model.findings:

@@ -103,11 +103,11 @@ def _differences(record: Mapping[str, Any], interval: str) -> tuple[Block, ...]:
     changes = [(each, change) for each, change in changes if change["low"] is not None]
     if not changes:
         return (Text("There is nothing to compare with: intervals or variants are missing."),)
-    places = [float(len(changes) - 1 - position) for position in range(len(changes))]
+    heights = [float(len(changes) - 1 - position) for position in range(len(changes))]
     marks: list[Line | Rule] = []
-    for place, (_, change) in zip(places, changes, strict=True):
-        marks.append(Line([change["low"], change["high"]], [place] * 2))
-        marks.append(Line([change["difference"]], [place], dots=True))
+    for height, (_, change) in zip(heights, changes, strict=True):
+        marks.append(Line([change["low"], change["high"]], [height] * 2))
+        marks.append(Line([change["difference"]], [height], dots=True))
     names = [variant_name(variant) for variant, _ in changes]
     rows = tuple(
         (name, *map(difference, variant["difference"].values()))
@@ -121,7 +121,7 @@ def _differences(record: Mapping[str, Any], interval: str) -> tuple[Block, ...]:
                 Axis(f"difference in {label(objective)}"),
                 Axis(
                     "",
-                    ticks=list(zip(places, names, strict=True)),
+                    ticks=list(zip(heights, names, strict=True)),
                     low=-0.6,
                     high=len(changes) - 0.4,
                 ),

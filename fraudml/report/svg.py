@@ -108,7 +108,7 @@ def _contents(chart: Chart, name: str) -> str:
     widest = max((len(text) for _, text in y.ticks()), default=1)
     left = 30 + _LETTER * min(widest, _MOST_LETTERS)
     x = _Scale(chart.x, *_extent(chart, "x"), left, WIDTH - _RIGHT)
-    marks = "".join(part for mark in chart.marks for part in _drawn(mark, x, y))
+    marks = "".join(part for mark in chart.marks for part in _mark(mark, x, y))
     size = f'x="{left - 6}" y="{_TOP - 6}" width="{x.end - left + 12}" height="{bottom - _TOP + 7}"'
     clip = f'<clipPath id="{name}-c"><rect {size}/></clipPath>'
     return f'{"".join(_grid(x, y))}{clip}<g clip-path="url(#{name}-c)">{marks}</g>'
@@ -237,12 +237,12 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
     """Write a text; a longer one is cut, and whole where a pointer rests on it."""
     cut = _cut(text, _MOST_LETTERS if anchor == "end" else _WHOLE_LINE)
     whole = "" if cut == text else f"<title>{escape(text)}</title>"
-    called = f' class="{kind}"' if kind else ""
-    place = f'text-anchor="{anchor}" x="{round(x, 1)}" y="{round(y, 1)}"'
-    return f"<text{called} {place}>{whole}{escape(cut)}</text>"
+    css_class = f' class="{kind}"' if kind else ""
+    anchored = f'text-anchor="{anchor}" x="{round(x, 1)}" y="{round(y, 1)}"'
+    return f"<text{css_class} {anchored}>{whole}{escape(cut)}</text>"
 
 
-def _drawn(mark: Mark, x: _Scale, y: _Scale) -> Iterator[str]:
+def _mark(mark: Mark, x: _Scale, y: _Scale) -> Iterator[str]:
     if isinstance(mark, Line):
         yield from _line(mark, x, y)
     elif isinstance(mark, Spot):

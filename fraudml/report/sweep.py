@@ -138,8 +138,8 @@ def _split(overrides: Sequence[str]) -> dict[str, str]:
 
 def _settings(lines: pl.DataFrame, known: pl.DataFrame, keys: Sequence[str], chosen: int) -> Plot:
     """One line a trial through its values; the better, the darker."""
-    drawn = [_split(overrides) for overrides in known["overrides"]]
-    ranked = {key: _ranked({values[key] for values in drawn if key in values}) for key in keys}
+    settings = [_split(overrides) for overrides in known["overrides"]]
+    ranked = {key: _ranked({values[key] for values in settings if key in values}) for key in keys}
     marks, of_chosen = [], dict[str, str]()
     for position, row in enumerate(lines.iter_rows(named=True)):
         values = _split(row["overrides"])

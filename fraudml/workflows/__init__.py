@@ -1,1 +1,1 @@
-"""One file a command; each reads as its paragraph, and every decision is made below."""
+"""The commands, one file each; every decision is made in the packages below."""

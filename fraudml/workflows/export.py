@@ -106,7 +106,9 @@ def run(settings: Settings, *, progress: Progress = silent) -> Exported:
             },
         }
         write_json(record_path, record)
-    return Exported(record, output, output / RECORD if options.format == "c" else _beside(output))
+    return Exported(
+        record, output, output / RECORD if options.format == "c" else _record_of(output)
+    )
 
 
 def _paths(settings: Settings, options: ExportSettings) -> tuple[Path, Path]:
@@ -142,7 +144,7 @@ def _refuse_kind(bundle: DecisionBundle, options: ExportSettings) -> None:
         )
 
 
-def _beside(output: Path) -> Path:
+def _record_of(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
@@ -157,7 +159,7 @@ def _staged(
         return
     with (
         atomic_file(output, overwrite=overwrite) as staged,
-        atomic_file(_beside(output), overwrite=overwrite) as record,
+        atomic_file(_record_of(output), overwrite=overwrite) as record,
     ):
         yield staged, record
 
