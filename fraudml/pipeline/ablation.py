@@ -30,38 +30,18 @@ _FULL = "the model itself"
 def run_ablations(
     prepared: Prepared,
     split: Split,
-    parts: Components,
+    components: Components,
     fitted: Fitted,
     context: FitContext,
     *,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Compare a model with the same model without each of its interventions.
+    """Compare a model with the same model without each of its interventions, for `proof`.
 
-    The verdicts come from the out-of-fold scores of the development window. Costs as much again as
-    the model itself, for each intervention.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The rows.
-    split : Split
-        The blocks and the out-of-fold steps.
-    parts : Components
-        What the model is made of.
-    fitted : tuple of DecisionBundle and OutOfFold
-        The model, with its interventions.
-    context : FitContext
-        Seed, threads, device, deadline, progress.
-    settings : Settings
-        Whether there is a proof at all; objective, intervals, rounds, seed.
-
-    Returns
-    -------
-    dict
-        What `metrics.json` has under `proof`; empty where the model has no intervention.
+    The verdicts come from the out-of-fold scores of the development window. Each intervention takes
+    as long as the model itself.
     """
-    recipes = parts.recipe.ablations()
+    recipes = components.recipe.ablations()
     if not settings.proof or not settings.evaluation.replicates or not recipes:
         return {}
     models = {_FULL: fitted}
@@ -70,7 +50,7 @@ def run_ablations(
             prepared,
             split.development.rows,
             split.folds,
-            replace(parts, recipe=recipe),
+            replace(components, recipe=recipe),
             replace(context, progress=_without(context.progress, name)),
             rounds=settings.rounds,
         )
@@ -93,24 +73,6 @@ def run_ablations(
         )
         for name in recipes
     }
-
-
-def ablation_sentence(record: Mapping[str, Any]) -> str:
-    """Say the verdict on an intervention in a sentence.
-
-    Parameters
-    ----------
-    record : mapping
-        As `metrics.json` has it: the metric, its difference and interval, the verdict, and the
-        difference on the test block.
-    """
-    name = record["metric"].replace("_", " ")
-    if record["low"] is None:
-        return f"undecided: {name} has no interval, {record.get('reason')}"
-    change = f"{record['difference']:+.3f} ({record['low']:+.3f} to {record['high']:+.3f})"
-    on_test = record["test_difference"]
-    test = "" if on_test is None else f"; on test {on_test:+.3f}, reported only"
-    return f"{record['verdict']}: {name} {change} out of fold, with minus without{test}"
 
 
 def _without(progress: Progress, name: str) -> Progress:

@@ -37,17 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Variant:
-    """One sampler with one learner.
-
-    Parameters
-    ----------
-    learner, resampling : str
-        Their names in the study.
-    recipe : Recipe
-        How it is fitted.
-    device : str
-        Where; each learner has its own.
-    """
+    """One sampler with one learner, by their names in the study; each learner has its device."""
 
     learner: str
     resampling: str
@@ -56,18 +46,12 @@ class Variant:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from the other variants."""
+        """Identifies the variant."""
         return self.learner, self.resampling
 
 
 def build_variants(settings: Settings) -> list[Variant]:
-    """Build every sampler with every learner, so that what is wrong is found before any work.
-
-    Raises
-    ------
-    ConfigError
-        A sampler or learner is wrong; all problems of the first one that is.
-    """
+    """Build every sampler with every learner, so that a wrong one fails before any work."""
     learners = settings.study.learners or {"learner": settings.learner}
     variants = []
     for learner, component in learners.items():
@@ -82,13 +66,7 @@ def build_variants(settings: Settings) -> list[Variant]:
 
 
 def place_variants(variants: Sequence[Variant], settings: DeviceSettings) -> list[Variant]:
-    """Choose the device of each learner, before the table is read.
-
-    Raises
-    ------
-    ConfigError
-        A device that was named is not there for one of them.
-    """
+    """Choose the device of each learner, before the table is read."""
     learners = {variant.learner: variant.recipe.learner for variant in variants}
     chosen = {name: choose_device(learner, settings) for name, learner in learners.items()}
     placed = []
@@ -101,19 +79,7 @@ def place_variants(variants: Sequence[Variant], settings: DeviceSettings) -> lis
 
 @dataclass
 class Outcome:
-    """Scores and seconds of a variant, fold by fold.
-
-    Parameters
-    ----------
-    variant : Variant
-        The sampler and the learner.
-    margins : list of ndarray
-        Its scores of the test rows of each fold.
-    seconds : float
-        How long all of its fits took.
-    failed : str, optional
-        Why it could not be fitted in some fold.
-    """
+    """Scores of the test rows of each fold, seconds of all fits, and why a fit failed."""
 
     variant: Variant
     margins: list[NDArray[np.float64]] = field(default_factory=list)
@@ -129,22 +95,8 @@ def run_study(
 ) -> list[dict[str, Any]]:
     """Fit every variant in every fold, and compare each with the first sampler of its learner.
 
-    Parameters
-    ----------
-    shared : SharedFolds
-        The table, and what its rows look back on.
-    folds : sequence of BacktestFold
-        In the order of time.
-    variants : sequence of Variant
-        From `build_variants`.
-    context : FitContext
-        Seed, threads, device, deadline, progress.
-
-    Returns
-    -------
-    list of dict
-        From the best mean of the objective down: `learner`, `resampling`, `mean` and `sd` of every
-        metric, `difference` from the first sampler, `seconds`, and `failed` where it did.
+    Returns rows from the best mean of the objective down: `learner`, `resampling`, `mean` and `sd`
+    of every metric, `difference` from the first sampler, `seconds`, and `failed` where it did.
     """
     outcomes = [Outcome(variant) for variant in variants]
     tested = []

@@ -12,8 +12,12 @@ from fraudml.audit.finding import SEVERITIES, Finding, plural
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.metrics.registry import names_in
-from fraudml.pipeline.ablation import ablation_sentence
-from fraudml.records.sentences import calibration_sentence, evaluated_on, guard_sentence
+from fraudml.records.sentences import (
+    ablation_sentence,
+    calibration_sentence,
+    evaluated_on,
+    guard_sentence,
+)
 from fraudml.records.table import ClosingTable, Row, closing_table
 from fraudml.report.comparison import comparison_cells
 from fraudml.report.numbers import (

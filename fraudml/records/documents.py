@@ -14,10 +14,13 @@ from fraudml.data.clock import format_moment
 from fraudml.decisions.policies import Constraint
 from fraudml.evaluation.fairness import fairness_sentence
 from fraudml.metrics.registry import names_in
-from fraudml.pipeline.ablation import ablation_sentence
 from fraudml.pipeline.evaluate import ReportData
 from fraudml.records.results import Backtest, Run, Study
-from fraudml.records.sentences import calibration_sentence, costs_sentence
+from fraudml.records.sentences import (
+    ablation_sentence,
+    calibration_sentence,
+    costs_sentence,
+)
 from fraudml.report.backtest import backtest_sentence, fold_sections
 from fraudml.report.document import Document, Plot, Section, Text
 from fraudml.report.html import to_html

@@ -8,6 +8,7 @@ from typing import Any
 
 from fraudml.decisions.costs import DEFAULT_REVIEW_COST, CostModel, describe
 from fraudml.evaluation.probabilities import CalibrationVerdict
+from fraudml.report.numbers import difference, label, signed
 
 _OUTCOMES = {
     "fp": "a false alert",
@@ -42,6 +43,17 @@ def calibration_sentence(record: Mapping[str, Any]) -> str:
     """Give the verdict on the probabilities; `record` is `calibration` of `metrics.json`."""
     verdict = {field.name: record[field.name] for field in fields(CalibrationVerdict)}
     return CalibrationVerdict(**verdict).sentence()
+
+
+def ablation_sentence(record: Mapping[str, Any]) -> str:
+    """Give the verdict on an intervention; `record` is a part of `proof` of `metrics.json`."""
+    name = label(record["metric"])
+    if record["low"] is None:
+        return f"undecided: {name} has no interval, {record.get('reason')}"
+    test = record["test_difference"]
+    on_test = "" if test is None else f"; on test {signed(test)}, reported only"
+    change = f"{name} {difference(record)} out of fold, with minus without"
+    return f"{record['verdict']}: {change}{on_test}"
 
 
 def guard_sentence(guard: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fraudml.report.document import Block, Code, Section, Table, Text
 from fraudml.report.model import ReportedModel
-from fraudml.report.numbers import NONE, column, difference, label, number, ranged, signed
+from fraudml.report.numbers import NONE, column, difference, label, number, point, ranged, signed
 from fraudml.report.people import blocks, drivers, groups
 from fraudml.report.plots import (
     cost_over_threshold,
@@ -70,8 +70,7 @@ def _baseline(name: str, baseline: Mapping[str, Any], metrics: Sequence[str]) ->
         return title, f"{NONE} ({baseline['reason']})", *(NONE,) * (2 * len(metrics) - 1)
     cells = []
     for metric in metrics:
-        value = baseline[metric]["value"]
-        cells += [NONE if value is None else f"{value:.3f}", difference(baseline[metric]["ahead"])]
+        cells += [point(baseline[metric]), difference(baseline[metric]["ahead"])]
     return title, *cells
 
 

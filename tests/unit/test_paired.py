@@ -16,7 +16,7 @@ from fraudml.evaluation.paired import (
 )
 from fraudml.metrics import Clusters, ScoredRows, average_precision, choose_clusters
 from fraudml.metrics.registry import names_in
-from fraudml.pipeline.ablation import ablation_sentence
+from fraudml.records.sentences import ablation_sentence
 
 RANDOM = np.random.default_rng(0)
 ROWS = 4000
@@ -133,8 +133,8 @@ def test_a_sentence_says_what_decides_and_what_does_not() -> None:
     found = compared(rows(1.0), rows(2.0))["average_precision"]
     record = {**found.to_dict(), "metric": "average_precision", "test_difference": 0.01}
     text = ablation_sentence(record)
-    assert text.startswith("drop: average precision -0.")
-    assert text.endswith("on test +0.010, reported only")
+    assert text.startswith("drop: average precision −0.")
+    assert text.endswith("on test +0.0100, reported only")
 
 
 def test_models_of_other_draws_are_not_compared() -> None:

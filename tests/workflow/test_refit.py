@@ -67,13 +67,13 @@ def test_a_run_that_calls_its_baselines_rivals_is_read(
 ) -> None:
     old = tmp_path / "old"
     shutil.copytree(run, old)
-    record = metrics(old)
+    record = metrics_of(old)
     (old / "metrics.json").write_text(json.dumps(record | {"rivals": record.pop("baselines")}))
     config = (old / "config.yaml").read_text()
     assert config.count("  baselines: true\n") == 1
     (old / "config.yaml").write_text(config.replace("  baselines: true\n", "  rivals: true\n"))
     assert refit(old, tmp_path / "live") == 0
-    assert metrics(tmp_path / "live")["baselines"] == metrics(run)["baselines"]
+    assert metrics_of(tmp_path / "live")["baselines"] == metrics_of(run)["baselines"]
     both = f"runs=[{old},{run}]"
     assert main(["compare", both, "evaluation.replicates=100", f"output_dir={tmp_path / 'c'}"]) == 0
     assert main(["show", f"bundle={old}"]) == 0
