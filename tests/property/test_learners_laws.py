@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import read_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
+from builders import read_files
 from fraudml.errors import BundleError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM

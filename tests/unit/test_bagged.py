@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import read_files
 from scipy.special import expit
 
+from builders import read_files
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM, FittedBagged

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from builders import read_files
 from sklearn.metrics import average_precision_score
 
 import fraudml
+from builders import read_files
 from fraudml.cli import main
 from fraudml.config.describe import parameter_texts
 from fraudml.config.shape import shape_of

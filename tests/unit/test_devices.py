@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
-from builders import read_files
 from sklearn.metrics import average_precision_score
 
+from builders import read_files
 from fraudml.config.sources import packaged_conf
 from fraudml.errors import ConfigError, DataError
 from fraudml.learners import devices, load_learner, probe

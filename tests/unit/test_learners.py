@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import skops.io
 import yaml
-from builders import read_files
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import average_precision_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
+from builders import read_files
 from fraudml.config.components import Component, build
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import as_learner, learner_kinds, load_learner
