@@ -55,7 +55,7 @@ def find_future(
         The present in UTC, without a zone; it stands in for `as_of` on a clock with a calendar,
         with a day's grace for clocks of other zones.
     """
-    if as_of is None and schema.numeric_time:
+    if as_of is None and not schema.calendar:
         return
     if as_of is None:
         until, named = now + timedelta(days=1), "is in the future"
@@ -92,7 +92,7 @@ def find_late_dates(
         What the time is; where it is a number, no date can be compared with it.
     """
     columns = list(dates)
-    if schema.numeric_time or not columns:
+    if not schema.calendar or not columns:
         return
     time, label_time = facts["time"], facts["label_time"]
     by_day = bool((time.dt.truncate("1d") == time).all())

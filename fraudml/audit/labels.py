@@ -39,27 +39,6 @@ def find_unknown(label: pl.Series, column: str) -> Iterator[Finding]:
         yield Finding("unknown_label", column, "note", unknown, message)
 
 
-def find_early(time: pl.Series, label_time: pl.Series, column: str) -> Iterator[Finding]:
-    """Find labels that arrived before their row happened.
-
-    Parameters
-    ----------
-    time, label_time : Series of Datetime('us')
-        When each row happened and its label arrived.
-    column : str
-        What the latter is called.
-    """
-    early = (label_time < time).fill_null(value=False)
-    if count := int(early.sum()):
-        message = (
-            f"column '{column}' is the time of the label and earlier than the row's own time in "
-            f"{rows_of(count, len(time), early.arg_max())}. A label comes after "
-            "its row, or delays mean nothing. Correct it at the source, or take the role away and "
-            "set split.label_delay."
-        )
-        yield Finding("early_label", column, "warning", count, message)
-
-
 def find_odd_weeks(label: pl.Series, time: pl.Series, schema: Schema) -> Iterator[Finding]:
     """Find weeks whose rate of fraud is far from that of the whole table.
 

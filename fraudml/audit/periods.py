@@ -30,7 +30,7 @@ def period_starts(time: pl.Series, period: Period, schema: Schema) -> pl.Series:
     schema : Schema
         Whether the time is a number.
     """
-    if not schema.numeric_time:
+    if schema.calendar:
         return time.dt.truncate(_CALENDAR[period])
     moments = time.dt.epoch("us")
     first, length = moments.min(), _DAYS[period] * _DAY
@@ -40,7 +40,7 @@ def period_starts(time: pl.Series, period: Period, schema: Schema) -> pl.Series:
 
 def period_name(start: datetime, period: Period, schema: Schema) -> str:
     """Write a period as its user would call it."""
-    if schema.numeric_time:
+    if not schema.calendar:
         first = format_moment(start, unit=schema.time_unit, numeric=True)
         return f"the {_DAYS[period]} days from {first:.10g}"
     return f"{start:%Y-%m}" if period == "month" else f"the week of {start:%Y-%m-%d}"

@@ -90,7 +90,8 @@ class DecisionBundle:
         plan, roles = self.features.history, self.schema.roles
         if not plan.features:
             return frozenset()
-        known = (roles.label, roles.label_time) if plan.uses_labels else ()
+        arrival = roles.label_time or roles.label_delay
+        known = (roles.label, arrival) if plan.uses_labels else ()
         return plan.columns | {name for name in (roles.time, *known) if name is not None}
 
     def decide(

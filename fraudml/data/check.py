@@ -15,11 +15,19 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from fraudml.data.clock import MOMENT, read_moments
+from fraudml.data.clock import MOMENT, is_written, read_moments
 from fraudml.data.labels import find_words, read_labels
 from fraudml.data.names import Spelling, comparable
 from fraudml.data.schema import Dataset, Schema
 from fraudml.data.settings import ColumnRoles, DataSettings
+from fraudml.data.times import (
+    are_dates,
+    are_days,
+    check_arrival,
+    check_present,
+    check_unit,
+    read_arrival,
+)
 from fraudml.errors import DataError, all_problems, listing, nearest
 
 _log = logging.getLogger(__name__)
@@ -100,6 +108,7 @@ class Inspection:
             raise DataError(all_problems(f"{len(texts)} {what}.", texts))
         _say_what_is_off(self.schema.roles)
         _say_refunds(self.facts["amount"], self.schema.roles)
+        _say_keyless(self.frame, self.schema)
         return _in_time_order(Dataset(self.frame, self.facts, self.schema))
 
 
@@ -144,28 +153,66 @@ def inspect_table(frame: pl.DataFrame, settings: DataSettings) -> Inspection:
     ]
     problems = [_missing_column(frame, name, "Correct it under data.columns.") for name in lacking]
     frame, misnamed = _without_patterns(frame)
-    filled = _filled_roles(roles, frame)
-    schema = Schema(
-        roles=filled,
-        positive=settings.positive,
-        time_unit=settings.time_unit,
-        numeric_time=filled.time is not None and frame[filled.time].dtype.is_numeric(),
-        time_format=settings.csv.time_format,
-        spelling=Spelling(missing=settings.csv.null_values),
-        null_label=settings.null_label,
-    )
+    schema = _schema(settings, _filled_roles(roles, frame), frame)
     if frame.height == 0:
         text = "The table has no rows. Check data.path and how the file was written."
         return Inspection(frame, _NO_FACTS.clear(), schema, (Problem("empty_table", None, text),))
-    if filled.label in frame.columns:
-        try:
-            words = find_words(frame[filled.label], settings, schema.spelling)
-            schema = replace(schema, label_words=words)
-        except DataError as error:
-            problems.append(Problem("label", filled.label, str(error)))
-    facts, unread = _facts(frame, schema, labelled=schema.label_words is not None)
+    try:
+        schema = _with_words(schema, settings, frame)
+    except DataError as error:
+        problems.append(Problem("label", schema.roles.label, str(error)))
+    facts, unread = _facts(
+        frame, schema, labelled=schema.label_words is not None, guessed=settings.time_unit is None
+    )
+    schema = replace(schema, dated=schema.numeric_time and are_dates(facts["time"]))
+    schema, facts = _known_when_the_day_is_over(schema, facts)
+    unread += _time_problems(facts, schema, settings)
     problems += [*misnamed, *unread, *_column_problems(frame, schema)]
     return Inspection(frame, pl.DataFrame(facts), schema, tuple(problems))
+
+
+def _schema(settings: DataSettings, roles: ColumnRoles, frame: pl.DataFrame) -> Schema:
+    time, time_format = roles.time, settings.csv.time_format
+    return Schema(
+        roles=roles,
+        positive=settings.positive,
+        time_unit=settings.time_unit or "s",
+        numeric_time=time is not None
+        and frame[time].dtype.is_numeric()
+        and not is_written(frame[time], time_format),
+        time_format=time_format,
+        spelling=Spelling(missing=settings.csv.null_values),
+        null_label=settings.null_label,
+        label_unit=settings.label_unit,
+        label_time_unknown=settings.label_time_unknown,
+    )
+
+
+def _with_words(schema: Schema, settings: DataSettings, frame: pl.DataFrame) -> Schema:
+    if schema.roles.label not in frame.columns:
+        return schema
+    words = find_words(frame[schema.roles.label], settings, schema.spelling)
+    return replace(schema, label_words=words)
+
+
+def _known_when_the_day_is_over(schema: Schema, facts: _Facts) -> tuple[Schema, _Facts]:
+    """Let a label whose arrival is a day be known at its end, where rows have hours."""
+    arrival = facts["label_time"]
+    if schema.roles.label_time is None or not are_days(arrival) or are_days(facts["time"]):
+        return schema, facts
+    return replace(schema, label_days=True), {**facts, "label_time": arrival.dt.offset_by("1d")}
+
+
+def _time_problems(facts: _Facts, schema: Schema, settings: DataSettings) -> Iterator[Problem]:
+    """Find times that cannot be what they seem to be."""
+    roles = schema.roles
+    if roles.time is None or facts["time"].null_count() == len(facts["time"]):
+        return
+    if settings.as_of is None and (late := check_present(facts["time"], roles.time, schema)):
+        yield Problem("time", roles.time, *late)
+    arrival = roles.label_time or roles.label_delay
+    if arrival and (wrong := check_arrival(facts["time"], facts["label_time"], arrival, schema)):
+        yield Problem("label_time", arrival, *wrong)
 
 
 def _without_patterns(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
@@ -181,7 +228,7 @@ def _without_patterns(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]
 
 
 def _filled_roles(roles: ColumnRoles, frame: pl.DataFrame) -> ColumnRoles:
-    single = ("time", "id", "entity", "amount", "label_time", "group")
+    single = ("time", "id", "entity", "amount", "label_time", "label_delay", "group")
     gone: dict[str, Any] = {
         name: None for name in single if getattr(roles, name) not in frame.columns
     }
@@ -219,7 +266,8 @@ def conform_table(
         name: getattr(roles, name) if getattr(roles, name) in frame.columns else None
         for name in ("time", "id", "entity", "amount", "group")
     }
-    kept["label_time"] = roles.label_time if labelled else None
+    for name in ("label_time", "label_delay"):
+        kept[name] = getattr(roles, name) if labelled else None
     conformed = replace(schema, roles=replace(roles, **kept))
     facts, problems = _facts(frame, conformed, labelled=labelled)
     problems += list(_endless(frame, needed))
@@ -243,26 +291,38 @@ def _say_what_is_off(roles: ColumnRoles) -> None:
             _log.info("No column plays the role '%s', which switches off: %s.", role, what)
 
 
-_Read = Callable[[pl.Series, Schema], pl.Series]
+_Facts = dict[str, pl.Series]
 
 
 def _facts(
-    frame: pl.DataFrame, schema: Schema, *, labelled: bool
-) -> tuple[dict[str, pl.Series], list[Problem]]:
+    frame: pl.DataFrame, schema: Schema, *, labelled: bool, guessed: bool = False
+) -> tuple[_Facts, list[Problem]]:
+    """Read the roles; a `guessed` unit of time is refused where the numbers look like another."""
     roles, problems = schema.roles, list[Problem]()
     nothing = pl.Series([None]).new_from_index(0, frame.height)
-    facts: dict[str, pl.Series] = {"row": pl.int_range(frame.height, eager=True).alias("row")}
-    readers: dict[str, tuple[str | None, pl.DataType, _Read]] = {
-        "label": (roles.label if labelled else None, pl.Int8(), read_labels),
-        "time": (roles.time, MOMENT, _time),
-        "label_time": (roles.label_time, MOMENT, _time),
+    facts: _Facts = {"row": pl.int_range(frame.height, eager=True).alias("row")}
+
+    def time(column: pl.Series) -> pl.Series:
+        if guessed and schema.numeric_time and (text := check_unit(column)):
+            raise DataError(text)
+        return read_moments(column, schema.time_unit, schema.time_format)
+
+    def arrival(column: pl.Series) -> pl.Series:
+        is_delay = roles.label_delay is not None
+        return read_arrival(column, facts["time"], schema, is_delay=is_delay)
+
+    readers: dict[str, tuple[str | None, pl.DataType, Callable[[pl.Series], pl.Series]]] = {
+        "label": (roles.label if labelled else None, pl.Int8(), lambda c: read_labels(c, schema)),
+        "time": (roles.time, MOMENT, time),
+        "label_time": (roles.label_time or roles.label_delay, MOMENT, arrival),
         "amount": (roles.amount, pl.Float64(), _amount),
     }
     for fact, (column, dtype, read) in readers.items():
         facts[fact] = nothing.cast(dtype).alias(fact)
-        if column is not None:
+        unread = fact == "label_time" and any(problem.kind == "time" for problem in problems)
+        if column is not None and not unread:
             try:
-                facts[fact] = read(frame[column], schema).alias(fact)
+                facts[fact] = read(frame[column]).alias(fact)
             except DataError as error:
                 problems.append(Problem(fact, column, str(error)))
     if roles.time is not None and (empty := facts["time"].null_count()) and not problems:
@@ -274,11 +334,7 @@ def _facts(
     return facts, problems
 
 
-def _time(column: pl.Series, schema: Schema) -> pl.Series:
-    return read_moments(column, schema.time_unit, schema.time_format)
-
-
-def _amount(column: pl.Series, _: Schema) -> pl.Series:
+def _amount(column: pl.Series) -> pl.Series:
     if not column.dtype.is_numeric():
         raise DataError(
             f"column '{column.name}' is the amount and of type {column.dtype}. Expected a number. "
@@ -355,6 +411,17 @@ def _say_refunds(amount: pl.Series, roles: ColumnRoles) -> None:
     refunds = int((amount <= 0).sum())
     if refunds:
         _log.info("%s rows of '%s' are at most 0 and count 0 in costs.", refunds, roles.amount)
+
+
+def _say_keyless(frame: pl.DataFrame, schema: Schema) -> None:
+    name = schema.roles.entity
+    if name is not None and (empty := comparable(frame[name], schema.spelling).null_count()):
+        _log.info(
+            "%s of %s rows have no '%s': each stands alone, and what looks back on it is missing.",
+            f"{empty:,}",
+            f"{frame.height:,}",
+            name,
+        )
 
 
 def _in_time_order(dataset: Dataset) -> Dataset:

@@ -17,6 +17,7 @@ from fraudml.errors import ConfigError, DataError
 MOMENT = pl.Datetime("us")
 
 MICROSECONDS = {
+    "ns": 1e-3,
     "us": 1,
     "ms": 1_000,
     "s": 1_000_000,
@@ -24,8 +25,11 @@ MICROSECONDS = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
     "w": 604_800_000_000,
+    "excel": 86_400_000_000,
 }
-"""How many there are in each unit of time."""
+"""How many there are in each unit of time; Excel counts days."""
+_ZERO = {"excel": -25_569 * MICROSECONDS["d"]}
+"""Where a unit counts from, in microseconds from 1970: Excel from 1899-12-30."""
 _ISO_DATE = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}"
 _ISO_EXAMPLE = "ISO 8601, as 2026-05-31 23:59:00"
 _EPOCH = datetime(1970, 1, 1)
@@ -80,7 +84,7 @@ def read_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = No
     unit : str
         The unit of a number.
     time_format : str, optional
-        How text is written, where it is not ISO 8601; as in strftime.
+        How text, or a number such as 20260531, is written; as in strftime.
 
     Returns
     -------
@@ -93,22 +97,88 @@ def read_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = No
         Text that does not parse (counted), and what `to_moment` refuses. Text with the day or the
         month first is never guessed at: 05/06/2026 has two readings.
     """
+    if is_written(column, time_format):
+        column = digits(column)
     if column.dtype != pl.String:
         return to_moment(column, unit)
-    guessed = ~column.str.contains("" if time_format else _ISO_DATE)
-    try:
-        parsed = column.str.to_datetime(time_format, time_unit="us", strict=False)
-    except pl.exceptions.ComputeError:  # no value is like any format that polars knows
-        parsed = pl.Series(column.name, [None], MOMENT).new_from_index(0, len(column))
-    failed = column.is_not_null() & (parsed.is_null() | guessed)
+    if time_format is not None:
+        moments, guessed = parse_text(column, time_format), pl.Series([False])
+    else:
+        moments, guessed = _parsed_iso(column), ~column.str.contains(_ISO_DATE)
+    failed = column.is_not_null() & (moments.is_null() | guessed)
     if failed.any():
         raise DataError(
-            f"column '{column.name}' does not parse as time in {failed.sum():,} of "
+            _mixed_zones(column)
+            or f"column '{column.name}' does not parse as time in {failed.sum():,} of "
             f"{len(column):,} rows (first at row {failed.arg_max():,}: "
             f"'{column.filter(failed)[0]}'). Expected {time_format or _ISO_EXAMPLE}. "
             "Set data.csv.time_format to how it is written, for example '%d/%m/%Y %H:%M'."
         )
-    return to_moment(parsed, unit)
+    return to_moment(moments, unit)
+
+
+def is_written(column: pl.Series, time_format: str | None) -> bool:
+    """Whether a number is a date in digits, such as 20260531, by the format that is set."""
+    return time_format is not None and column.dtype.is_numeric()
+
+
+def digits(column: pl.Series) -> pl.Series:
+    """Write numbers that are dates in digits as text, whatever type a file gave them."""
+    whole = column.cast(pl.Int64, strict=False)
+    text = pl.when(whole == column).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
+    return pl.select(text.alias(column.name)).to_series()
+
+
+def parse_text(text: pl.Series, time_format: str) -> pl.Series:
+    """Read text by a format of strftime, as moments of the clock that it shows; null where not.
+
+    Raises
+    ------
+    ConfigError
+        The format is none.
+    """
+    written = re.sub(r"%%|\.%f|%f", lambda found: _FRACTIONS.get(found[0], found[0]), time_format)
+    if re.search(r"%[HI]", written) and not re.search(r"%[MTRXcs]", written):
+        # polars reads hours with minutes alone.
+        text, written = text + " 00", f"{written} %M"
+    try:
+        return text.str.to_datetime(written, time_unit="us", strict=False)
+    except pl.exceptions.ComputeError as error:
+        if text.null_count() == len(text):
+            return pl.Series(text.name, [None], MOMENT).new_from_index(0, len(text))
+        raise ConfigError(
+            f"data.csv.time_format is '{time_format}', which cannot be used: "
+            f"{str(error).splitlines()[0]}. Expected a format of strftime, as %d/%m/%Y %H:%M:%S."
+        ) from error
+
+
+_FRACTIONS = {".%f": "%.f", "%f": "%6f"}
+"""What chrono calls the fractions of strftime."""
+
+
+def _parsed_iso(text: pl.Series) -> pl.Series:
+    try:
+        return text.str.to_datetime(time_unit="us", strict=False)
+    except pl.exceptions.ComputeError:  # no value is like any format that polars knows
+        return pl.Series(text.name, [None], MOMENT).new_from_index(0, len(text))
+
+
+_OFFSET = r"\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?(\d\d)?)\s*$"
+
+
+def _mixed_zones(text: pl.Series) -> str | None:
+    """Say that some stamps have an offset and others have none, where that is so."""
+    zoned = text.str.contains(_OFFSET).fill_null(value=False)
+    plain = text.is_not_null() & ~zoned & text.str.contains(r"\d\d:\d\d").fill_null(value=False)
+    if not (zoned.any() and plain.any()):
+        return None
+    first, other = zoned.arg_max() or 0, plain.arg_max() or 0
+    return (
+        f"column '{text.name}' names an offset (or Z) in {zoned.sum():,} of {len(text):,} rows "
+        f"(first at row {first:,}: '{text[first]}') and none in {plain.sum():,} (first at row "
+        f"{other:,}: '{text[other]}'), so that their order is not known. Expected one clock. Write "
+        "every time with its offset, or none with one."
+    )
 
 
 def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = None) -> pl.Series:
@@ -126,14 +196,20 @@ def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = Non
     DataError
         The type is none that can be read as time.
     """
+    if is_written(column, time_format):
+        column = digits(column)
     if column.dtype == pl.String:
         return _text_moments(column, time_format)
     if not column.dtype.is_numeric():
         return to_moment(column, unit)
-    microseconds = column.cast(pl.Float64) * MICROSECONDS[unit]
+    microseconds = _microseconds(column, unit)
     readable = microseconds.is_finite() & (microseconds >= _EARLIEST) & (microseconds <= _LATEST)
-    kept = pl.select(pl.when(readable).then(column)).to_series()
-    return to_moment(kept.alias(column.name), unit)
+    selected = pl.select(pl.when(readable).then(column)).to_series()
+    return to_moment(selected.alias(column.name), unit)
+
+
+def _microseconds(column: pl.Series, unit: TimeUnit) -> pl.Series:
+    return column.cast(pl.Float64) * MICROSECONDS[unit] + _ZERO.get(unit, 0)
 
 
 _DAY_FORMATS = ("%Y-%m-%d",)
@@ -145,20 +221,16 @@ def _text_moments(column: pl.Series, time_format: str | None) -> pl.Series:
     text = column.str.strip_chars()
     text = pl.select(pl.when(text != "").then(text)).to_series().alias(column.name)
     if time_format is not None:
-        return to_moment(_parsed(text, time_format), "us")
+        return to_moment(parse_text(text, time_format), "us")
     text = text.str.replace(r"^(\d{4})/(\d{1,2})/", "$1-$2-").str.replace("T", " ", literal=True)
     clocks = tuple(f"%Y-%m-%d {clock}" for clock in _CLOCK_FORMATS)
-    found = pl.Series(column.name, [None], MOMENT).new_from_index(0, len(column))
+    moments = pl.Series(column.name, [None], MOMENT).new_from_index(0, len(column))
     for written in (*clocks, *_DAY_FORMATS):
-        if found.null_count() == text.null_count():
+        if moments.null_count() == text.null_count():
             break
-        read = to_moment(_parsed(text, written), "us")
-        found = pl.select(pl.coalesce(found, read)).to_series().alias(column.name)
-    return found
-
-
-def _parsed(text: pl.Series, written: str) -> pl.Series:
-    return text.str.to_datetime(written, time_unit="us", strict=False)
+        read = to_moment(text.str.to_datetime(written, time_unit="us", strict=False), "us")
+        moments = pl.select(pl.coalesce(moments, read)).to_series().alias(column.name)
+    return moments
 
 
 def to_moment(column: pl.Series, unit: TimeUnit) -> pl.Series:
@@ -203,7 +275,7 @@ def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
             f"column '{column.name}' holds {endless:,} values that are not finite. "
             "A time is a finite number. Remove these rows or set them to null."
         )
-    microseconds = floating * MICROSECONDS[unit]
+    microseconds = _microseconds(column, unit)
     beyond = (microseconds < _EARLIEST) | (microseconds > _LATEST)
     if beyond.any():
         first = f"first at row {beyond.arg_max():,}: {column.filter(beyond)[0]}"
@@ -212,8 +284,10 @@ def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
             f"{len(column):,} rows ({first}), read as data.time_unit={unit} since 1970. "
             "Set data.time_unit to the unit it is in."
         )
+    if column.dtype.is_integer() and unit == "ns":
+        return (column.cast(pl.Int64) // 1_000).cast(MOMENT)
     if column.dtype.is_integer():
-        return (column.cast(pl.Int64) * MICROSECONDS[unit]).cast(MOMENT)
+        return (column.cast(pl.Int64) * MICROSECONDS[unit] + _ZERO.get(unit, 0)).cast(MOMENT)
     return microseconds.round().cast(pl.Int64).cast(MOMENT)
 
 
@@ -233,7 +307,9 @@ def parse_moment(text: str, key: str, *, unit: TimeUnit, numeric: bool) -> datet
     """
     try:
         if numeric:
-            return _EPOCH + timedelta(microseconds=float(text) * MICROSECONDS[unit])
+            return _EPOCH + timedelta(
+                microseconds=float(text) * MICROSECONDS[unit] + _ZERO.get(unit, 0)
+            )
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         wanted = f"a number (in {unit})" if numeric else "a date such as 2026-05-31"
@@ -248,5 +324,6 @@ def format_moment(moment: datetime | None, *, unit: TimeUnit, numeric: bool) -> 
     if moment is None:
         return None
     if numeric:
-        return (moment - _EPOCH) / timedelta(microseconds=MICROSECONDS[unit])
+        passed = (moment - _EPOCH) / timedelta(microseconds=1)
+        return (passed - _ZERO.get(unit, 0)) / MICROSECONDS[unit]
     return moment.isoformat(sep=" ")

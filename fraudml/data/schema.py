@@ -31,7 +31,9 @@ class Schema:
     time_unit : str
         The unit of a time that is a number.
     numeric_time : bool
-        Whether the time is a number, and so has no calendar.
+        Whether the time is a number, and moments are written as such.
+    dated : bool
+        Whether such numbers are dates: counted from 1970, or Excel's.
     time_format : str, optional
         How a time that is text is written, where it is not ISO 8601.
     spelling : Spelling
@@ -41,30 +43,57 @@ class Schema:
         Bundles of format 1 have none.
     null_label : str
         What a label that is null means: `unknown` or `legitimate`.
+    label_unit : str, optional
+        The unit of a `label_delay` that is a number, or of a `label_time` that is one where the
+        time is none.
+    label_time_unknown : tuple of str
+        Values of `label_time` that mean 'not known'.
+    label_days : bool
+        Whether `label_time` is a day, on a clock with hours: the label is known when it is over.
     """
 
     roles: ColumnRoles
     positive: str | int | None = None
     time_unit: TimeUnit = "s"
     numeric_time: bool = False
+    dated: bool = False
     time_format: str | None = None
     spelling: Spelling = field(default_factory=Spelling)
     label_words: tuple[str | None, str] | None = None
     null_label: NullLabel = "unknown"
+    label_unit: TimeUnit | None = None
+    label_time_unknown: tuple[str, ...] = ()
+    label_days: bool = False
+
+    @property
+    def calendar(self) -> bool:
+        """Whether times have dates, and so hours and weekdays."""
+        return self.dated or not self.numeric_time
 
     @property
     def never_features(self) -> frozenset[str]:
         """The columns that are never features as they stand."""
         roles = self.roles
-        named = (roles.label, roles.id, roles.entity, roles.time, roles.label_time, roles.group)
-        return frozenset(name for name in (*named, *roles.exclude) if name is not None)
+        named = (roles.id, roles.entity, roles.time, roles.group, *self._of_label, *roles.exclude)
+        return frozenset(name for name in named if name is not None)
 
     @property
     def secret(self) -> frozenset[str]:
         """The columns that nothing is made of: not known in time, or not to be used."""
         roles = self.roles
-        named = (roles.label, roles.id, roles.label_time, roles.group, *roles.exclude)
+        named = (roles.id, roles.group, *self._of_label, *roles.exclude)
         return frozenset(name for name in named if name is not None)
+
+    @property
+    def _of_label(self) -> tuple[str | None, ...]:
+        return self.roles.label, self.roles.label_time, self.roles.label_delay
+
+    def number_unit(self, column: str) -> TimeUnit | None:
+        """Return the unit of a column of moments that are numbers; None where they are dates."""
+        roles = self.roles
+        if self.numeric_time and column in (roles.time, roles.label_time):
+            return self.time_unit
+        return self.label_unit if column == roles.label_time else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; `from_dict` is the way back."""
@@ -83,6 +112,7 @@ class Schema:
                 "roles": ColumnRoles(**roles),
                 "spelling": replace(spelling, missing=tuple(spelling.missing)),
                 "label_words": None if words is None else (words[0], words[1]),
+                "label_time_unknown": tuple(content.get("label_time_unknown", ())),
             }
         )
 

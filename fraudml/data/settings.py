@@ -11,7 +11,7 @@ from typing import Literal
 from fraudml.addresses import is_database, refuse_password, shown_address
 from fraudml.errors import ConfigError, all_problems, listing
 
-TimeUnit = Literal["us", "ms", "s", "m", "h", "d"]
+TimeUnit = Literal["ns", "us", "ms", "s", "m", "h", "d", "excel"]
 NullLabel = Literal["unknown", "legitimate"]
 
 
@@ -38,6 +38,9 @@ class ColumnRoles:
         Columns whose values are names, whatever their type.
     exclude : tuple of str
         Columns kept out of features, artefacts and reports.
+    label_delay : str, optional
+        Instead of `label_time`, how long the label took: durations, or numbers of
+        `data.label_unit`.
     """
 
     label: str = "label"
@@ -49,22 +52,29 @@ class ColumnRoles:
     group: str | None = None
     categorical: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    label_delay: str | None = None
 
     def __post_init__(self) -> None:
-        single = [self.label, self.time, self.id, self.entity, self.label_time, self.group]
-        taken = [name for name in (*single, self.amount, *self.exclude) if name is not None]
+        single = [self.label, self.time, self.id, self.entity, self.amount, self.group]
+        arrival = [self.label_time, self.label_delay]
+        taken = [name for name in (*single, *arrival, *self.exclude) if name is not None]
         twice = sorted({name for name in taken if taken.count(name) > 1})
         if twice:
             raise ConfigError(
                 f"data.columns gives two roles to {listing(twice)}. A column plays one role; "
                 "only 'categorical' may name one that has another."
             )
+        if None not in arrival:
+            raise ConfigError(
+                f"data.columns.label_time is '{self.label_time}' and data.columns.label_delay "
+                f"'{self.label_delay}'. Either says when labels arrive: set one of them to null."
+            )
 
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that has a role, in a stable order, once."""
         single = [self.label, self.time, self.id, self.entity, self.amount]
-        more = [self.label_time, self.group, *self.categorical, *self.exclude]
+        more = [self.label_time, self.label_delay, self.group, *self.categorical, *self.exclude]
         return tuple(dict.fromkeys(name for name in (*single, *more) if name is not None))
 
 
@@ -190,8 +200,12 @@ class DataSettings:
         Which of the label's two values is fraud, where it is not 1 or true.
     null_label : str
         What a label that is null means: `unknown` (not known, or not yet) or `legitimate`.
-    time_unit : str
-        The unit of a time that is a number.
+    label_unit : str, optional
+        The unit of `label_delay`, or of a `label_time` that is a number where the time is none.
+    label_time_unknown : tuple of str
+        Values of `label_time` that mean 'not known', as 1900-01-01.
+    time_unit : str, optional
+        The unit of a time that is a number; by default seconds, where it looks like them.
     csv : CsvSettings
         How delimited text is written.
     labels_complete : bool
@@ -209,7 +223,9 @@ class DataSettings:
     columns: ColumnRoles = field(default_factory=ColumnRoles)
     positive: str | int | None = None
     null_label: NullLabel = "unknown"
-    time_unit: TimeUnit = "s"
+    label_unit: TimeUnit | None = None
+    label_time_unknown: tuple[str, ...] = ()
+    time_unit: TimeUnit | None = None
     csv: CsvSettings = field(default_factory=CsvSettings)
     labels_complete: bool = False
     as_of: str | None = None

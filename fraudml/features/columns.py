@@ -248,7 +248,7 @@ def _levels(names: pl.Series) -> tuple[str, ...]:
 
 
 def _age(name: str, schema: Schema) -> Iterator[ColumnFeature]:
-    if schema.roles.time is None or schema.numeric_time:
+    if schema.roles.time is None or not schema.calendar:
         _log.warning("Column '%s' is a date without a clock to compare it with: left out.", name)
     else:
         yield ColumnFeature(f"days since {name}", name, "age")

@@ -366,7 +366,7 @@ def fit_features(
     _check_named(settings, history, frame)
     out = schema.never_features | never | {*settings.keys, *settings.drop}
     own = fit_columns(_piece(dataset, rows).frame, schema, settings, out)
-    calendar = dataset.has_time and not schema.numeric_time
+    calendar = dataset.has_time and schema.calendar
     time_parts = settings.time_parts if calendar else ()
     if not own and not time_parts and not history.features:
         raise DataError(

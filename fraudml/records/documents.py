@@ -151,7 +151,7 @@ def _labelled(periods: pl.DataFrame, settings: Settings, start: Any) -> pl.DataF
     if isinstance(start, str):
         short = "%Y-%m-%d" if periods["days"].to_numpy().min() >= 1 else "%m-%d %H:%M"
         return periods.with_columns(label=pl.col("start").dt.strftime(short))
-    unit = settings.data.time_unit
+    unit = settings.data.time_unit or "s"
     moments = (format_moment(start, unit=unit, numeric=True) for start in periods["start"])
     return periods.with_columns(label=pl.Series([f"{moment:.6g}" for moment in moments]))
 

@@ -98,6 +98,8 @@ def _label_columns(bundle: DecisionBundle) -> Iterator[RequiredColumn]:
         yield RequiredColumn(roles.label, "label")
         if roles.label_time is not None:
             yield RequiredColumn(roles.label_time, "date")
+        if roles.label_delay is not None:
+            yield RequiredColumn(roles.label_delay, "number")
 
 
 def check_columns(
@@ -152,11 +154,14 @@ def _wrong_type(required: RequiredColumn, dtype: pl.DataType, schema: Schema) ->
         return None
     single = not dtype.is_nested() and dtype not in (pl.Object, pl.Binary)
     number = dtype.is_numeric() or dtype == pl.Boolean
-    if required.kind == "number" and not number:
+    delay = required.name == schema.roles.label_delay and isinstance(dtype, pl.Duration)
+    if required.kind == "number" and not (number or delay):
         return "The model was trained with a number. Convert it."
     if required.kind == "date":
-        numeric = required.name == schema.roles.time and schema.numeric_time
-        if numeric != dtype.is_numeric() or not (numeric or _is_moment(dtype)):
+        numeric = schema.number_unit(required.name) is not None
+        written = dtype.is_numeric() and schema.time_format is not None
+        right = dtype.is_numeric() if numeric else written or _is_moment(dtype)
+        if not right:
             return f"The model was trained with a {'number' if numeric else 'date'}. Convert it."
     if required.kind == "category" and not (single and _can_be_level(dtype, required.levels)):
         return "The model was trained with names that such values cannot have. Convert it."

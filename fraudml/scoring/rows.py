@@ -64,10 +64,10 @@ class RowValidator:
     def _value(self, column: RequiredColumn, given: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return a column as the features take it, and as it was understood."""
         if column.kind == "date":
-            numeric = column.name == self.schema.roles.time and self.schema.numeric_time
-            if numeric:
+            unit = self.schema.number_unit(column.name)
+            if unit is not None:
                 value = self._number(given)
-                return value, try_moments(value, self.schema.time_unit)
+                return value, try_moments(value, unit)
             written = self.schema.time_format
             if self.csv is not None and self.csv.time_format is not None:
                 written = self.csv.time_format

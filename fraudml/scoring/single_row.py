@@ -55,8 +55,9 @@ class SingleRow:
         ]
         self._parts = [_PARTS[part] for part in features.time_parts]
         self._time = schema.roles.time if features.uses_time else None
-        self._unit = MICROSECONDS[schema.time_unit]
-        self._plain = not features.history.features and schema.time_format is None
+        self._unit = int(MICROSECONDS[schema.time_unit])
+        exact = schema.time_unit not in ("ns", "excel")
+        self._plain = exact and not features.history.features and schema.time_format is None
 
     def decide(self, row: Mapping[str, Any]) -> tuple[float, bool, float] | None:
         """Return score, alert and threshold of a row; None where it takes a table."""

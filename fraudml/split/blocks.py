@@ -432,6 +432,20 @@ def too_few_to_tune(dataset: Dataset, folds: tuple[Fold, ...]) -> str | None:
     return None
 
 
+def _shorter_than_delay(dataset: Dataset, settings: SplitSettings) -> str | None:
+    """Say that no label can be known, the table being shorter than the delay."""
+    time, schema = row_moments(dataset), dataset.schema
+    span = timedelta(microseconds=int(time[-1] - time[0]))
+    if span >= settings.delay:
+        return None
+    unit = f", read as data.time_unit={schema.time_unit}" if schema.numeric_time else ""
+    step = "data.time_unit or " if schema.numeric_time else ""
+    return (
+        f"The table spans {span}{unit}, less than split.label_delay={settings.label_delay}. "
+        f"Correct {step}split.label_delay."
+    )
+
+
 def _next_step(
     dataset: Dataset,
     settings: SplitSettings,
@@ -447,9 +461,10 @@ def _next_step(
                 continue
             also = "" if settings.test_start is None else " and split.test_start=null"
             return f"Set split.test_share={share:.2f}{also}."
+    late = settings.delay and not data.labels_complete
+    complete = ", or, if every label has arrived, set data.labels_complete=true" if late else ""
+    if dataset.has_time and (first := _shorter_than_delay(dataset, settings)):
+        return f"{first} Bring more rows{complete}."
     if dataset.has_time and settings.delay and not data.labels_complete:
-        return (
-            "No other split.test_share helps. Bring more rows, or, if every label has arrived, set "
-            "data.labels_complete=true."
-        )
+        return f"No other split.test_share helps. Bring more rows{complete}."
     return "No other split.test_share helps. Bring more rows: about 30 frauds are the least."

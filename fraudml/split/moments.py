@@ -57,14 +57,18 @@ def entry_moments(dataset: Dataset, delay: timedelta) -> NDArray[np.int64] | Non
 def usable_rows(dataset: Dataset, known_at: NDArray[np.int64] | None, data: DataSettings) -> Rows:
     """Return the rows that may enter a block by the moment that the table was taken."""
     known = dataset.label >= 0
-    if known_at is not None and not data.labels_complete:
-        known &= known_at <= _as_of(dataset, data)
+    if known_at is None:
+        return np.flatnonzero(known)
+    as_of = _as_of(dataset, data)
+    known &= row_moments(dataset) <= as_of
+    if not data.labels_complete:
+        known &= known_at <= as_of
     return np.flatnonzero(known)
 
 
 def _as_of(dataset: Dataset, data: DataSettings) -> int:
-    if data.as_of is None:
-        return int(row_moments(dataset)[-1])
+    if data.as_of is None or not len(dataset):
+        return int(row_moments(dataset).max(initial=0))
     schema = dataset.schema
     moment = parse_moment(
         data.as_of, "data.as_of", unit=schema.time_unit, numeric=schema.numeric_time

@@ -35,7 +35,7 @@ from fraudml.audit.finding import (
     worst_first,
 )
 from fraudml.audit.keys import find_duplicate_rows, find_inconsistent_ids, find_key_variants
-from fraudml.audit.labels import find_early, find_odd_weeks, find_unknown
+from fraudml.audit.labels import find_odd_weeks, find_unknown
 from fraudml.audit.leaks import find_filled_for_frauds, find_leaks
 from fraudml.audit.shift import find_new_categories, find_shift
 from fraudml.config.settings import Settings
@@ -178,7 +178,6 @@ def _on_its_clock(
     yield from find_future(time_, name, schema, settings.data.as_of, now)
     yield from find_disorder(time_, name)
     if label_name is not None:
-        yield from find_early(time_, label_time, label_name)
         yield from find_future(label_time, label_name, schema, settings.data.as_of, now)
     yield from find_missing_by_month(frame, _described(inspection), time_, schema)
     yield from find_odd_weeks(facts["label"], time_, schema)

@@ -138,7 +138,6 @@ def cases(draw: st.DrawFn) -> Case:
 
     moments = start + pl.Series(np.sort(generator.integers(0, hours + 1, rows))) * HOUR
     late = [
-        -HOUR,
         timedelta(0),
         MICROSECOND,
         7 * HOUR,

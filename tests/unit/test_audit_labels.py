@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 
 from fraudml.audit.finding import Finding
-from fraudml.audit.labels import _two_sided, find_early, find_odd_weeks, find_unknown
+from fraudml.audit.labels import _two_sided, find_odd_weeks, find_unknown
 from fraudml.data.schema import Schema
 from fraudml.data.settings import ColumnRoles
 
@@ -116,12 +116,3 @@ def test_unknown_labels_are_counted() -> None:
     assert found.count == 2
     for values in ([0, 1], [None, None]):
         assert list(find_unknown(pl.Series(values, dtype=pl.Int8), "fraud")) == []
-
-
-def test_labels_from_before_their_rows_are_counted() -> None:
-    arrived = TIME[:5] + pl.Series([0, 1, -1, 2, None]) * timedelta(days=1)
-    [found] = find_early(TIME[:5], arrived, "known at")
-    assert (found.kind, found.column, found.severity) == ("early_label", "known at", "warning")
-    assert found.count == 1
-    assert "first at row 2" in found.message
-    assert list(find_early(TIME, TIME, "known at")) == []

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, get_args
 
@@ -280,7 +281,10 @@ def test_minus_zero_is_zero_in_any_order() -> None:
 def told(days: list[Any], known: list[Any], **columns: Any) -> Dataset:
     moments = pl.Series([None if day is None else START + day * DAY for day in known])
     known_at = moments.cast(pl.Datetime("us"))
-    return dataset(days, roles={"label_time": "known"}, known=known_at, **columns)
+    soonest = pl.Series([START + day * DAY for day in days])
+    valid = pl.select(pl.when(known_at.is_not_null()).then(soonest)).to_series()
+    table = dataset(days, roles={"label_time": "known"}, known=valid, **columns)
+    return replace(table, facts=table.facts.with_columns(label_time=known_at))
 
 
 def known_frauds(table: Dataset, delay: timedelta = DAY) -> list[Any]:
