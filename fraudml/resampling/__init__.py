@@ -1,4 +1,4 @@
-"""The boundary to samplers: on rows that are fitted on, and on no other."""
+"""The boundary to samplers, for the rows of a fit alone."""
 
 from fraudml.resampling.boundary import Counts, Resampled, resample
 from fraudml.resampling.frames import resample_frame

@@ -1,7 +1,6 @@
 """The boundary to samplers: a design matrix in, a design matrix with other rows out.
 
-Only rows that are fitted on come here, in each out-of-fold step and for the final fit; nothing that
-a number is reported on.
+Only the rows of a fit come here, out of fold and for the final model; none that is evaluated.
 """
 
 from __future__ import annotations
@@ -9,18 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fraudml.errors import DataError
 from fraudml.matrix import DesignMatrix
 from fraudml.progress import Deadline
-from fraudml.resampling.library import Change, Made, Rows, is_library
+from fraudml.resampling.library import Change, Rows, Synthetic, is_library
 from fraudml.resampling.routes import Job, change, class_weights
 from fraudml.resampling.steps import SamplerStep
 from fraudml.resampling.synthetic import write_synthetic
-from fraudml.resampling.view import ColumnFacts, column_facts
+from fraudml.resampling.view import ColumnStatistics, column_statistics
 from fraudml.seeds import child_seed
 
 _log = logging.getLogger(__name__)
@@ -28,13 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Counts:
-    """How many rows of each class there are.
-
-    Parameters
-    ----------
-    legitimate, frauds : int
-        Rows, not weights.
-    """
+    """The number of rows of each class, not their weights."""
 
     legitimate: int
     frauds: int
@@ -42,22 +36,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class Resampled:
-    """What came out of a resampling.
+    """The result of a resampling.
 
     Parameters
     ----------
     matrix : DesignMatrix
-        Kept rows in the order they had, then synthetic ones; with label, weight and amount.
+        Selected rows in their order, then synthetic ones; with labels, weights and costs.
     beta : float, optional
-        The realised share of legitimate weight kept for each unit of fraud weight, for the prior
+        The realised share of legitimate weight for each unit of fraud weight, for the prior
         correction p = β p_s / (β p_s − p_s + 1). None where a step changed more than the share of
         frauds (SMOTE, cleaning …): recalibrate on untouched rows instead.
     before, after : Counts
         Rows of each class.
     synthetic : int
-        How many of the last rows are synthetic.
+        The number of synthetic rows, which come last.
     parents : ndarray of int64, shape (n_rows,)
-        For each row the one of the given matrix that it is, or was first made of.
+        For each row its position in the given matrix, or that of its first parent.
     """
 
     matrix: DesignMatrix
@@ -86,37 +80,37 @@ def resample(
     threads: int = 1,
     deadline: Deadline | None = None,
 ) -> Resampled:
-    """Pass the rows that are fitted on through one sampler or several.
+    """Pass the rows of a fit through one sampler or several.
 
-    A sampler that looks for neighbours sees a float32 view: missing values filled with the median,
-    numbers of unit spread, codes as points. What it returns is told apart by row: kept rows are the
-    given rows bit for bit, with their weight and amount; synthetic rows have their first parent's
-    weight, amount, flags and missing values. Repeated rows become weights. Random over-sampling is
-    a weight alone, and copies nothing.
+    A sampler that searches neighbours gets a float32 view: missing values filled with the median,
+    numbers of unit deviation, codes as points. Selected rows are the given rows bit for bit, with
+    their weights and costs; synthetic rows have their first parent's weight, costs, flags and
+    missing values. Repeated rows become weights. Random over-sampling is a weight alone, and copies
+    nothing.
 
     Parameters
     ----------
     train : DesignMatrix
         With labels 0 and 1, without infinite values; it is not changed.
     steps : sequence of SamplerStep
-        One after the other; none returns `train` itself.
+        In order; without any, `train` itself is returned.
     seed : int
-        Seeds of the samplers derive from it by name; a `random_state` that is set stays.
+        Seeds of the samplers are derived from it by name; a `random_state` that is set stays.
     threads : int
-        How many threads to use.
+        The number of threads to use.
     deadline : Deadline, optional
-        When the work must be over; slow samplers are tried on a few rows first.
+        When the work must be finished; slow samplers are tried on a few rows first.
 
     Returns
     -------
     Resampled
-        At most one more copy of the matrix than the sampler itself makes is held at a time.
+        Holds at most one more copy of the matrix than the sampler itself.
 
     Raises
     ------
     DataError
-        One class alone, too few frauds, a share of frauds below the one there is, or rows that the
-        sampler cannot work on.
+        One class alone, too few frauds, a share of frauds below the present one, or rows that the
+        sampler cannot handle.
     ConfigError
         An argument outside of its range.
     BudgetError
@@ -129,26 +123,24 @@ def resample(
     >>> label = (np.arange(20) < 2).astype(np.int8)
     >>> train = DesignMatrix(values, ("a", "b"), label=label)
     >>> step = sampler_step("imblearn.under_sampling.RandomUnderSampler", fraud_share=0.5)
-    >>> done = resample(train, [step], seed=0)
-    >>> done.after, round(done.beta, 3)
+    >>> resampled = resample(train, [step], seed=0)
+    >>> resampled.after, round(resampled.beta, 3)
     (Counts(legitimate=2, frauds=2), 0.111)
     """
-    steps = [part for step in steps for part in _expanded(step)]
+    steps = [part for step in steps for part in _expand(step)]
     state = _State(train, np.arange(len(train), dtype=np.int64))
     if steps:
         _check_classes(train, steps[0].name)
-    known: dict[bool, ColumnFacts] = {}
 
-    def facts(scale: bool) -> ColumnFacts:
-        if scale not in known:
-            known[scale] = column_facts(train, scale=scale)
-        return known[scale]
+    @cache
+    def statistics(scale: bool) -> ColumnStatistics:
+        return column_statistics(train, scale=scale)
 
-    for step, child in zip(steps, _seeds(steps, seed), strict=True):
-        job = Job(step, state.matrix, child, threads, deadline or Deadline(), facts)
-        state = _applied(state, change(job), job)
-        _check_classes(state.matrix, step.name, left=True)
-        _say(job, state)
+    for step, child in zip(steps, _step_seeds(steps, seed), strict=True):
+        job = Job(step, state.matrix, child, threads, deadline or Deadline(), statistics)
+        state = _apply(state, change(job), job)
+        _check_classes(state.matrix, step.name, after=True)
+        _log_counts(job, state)
     return Resampled(
         matrix=state.matrix,
         beta=_beta(train, state.matrix) if state.prior_only else None,
@@ -159,8 +151,8 @@ def resample(
     )
 
 
-def _expanded(step: SamplerStep) -> Iterator[SamplerStep]:
-    """Take SMOTEENN and SMOTETomek apart into the two samplers that they are made of."""
+def _expand(step: SamplerStep) -> Iterator[SamplerStep]:
+    """Split SMOTEENN and SMOTETomek into their two samplers."""
     if step.sampler is None:
         return
     if not is_library(step.sampler, "SMOTEENN", "SMOTETomek"):
@@ -180,8 +172,8 @@ def _expanded(step: SamplerStep) -> Iterator[SamplerStep]:
     yield SamplerStep(clean, type(clean).__name__, scale=step.scale)
 
 
-def _seeds(steps: Sequence[SamplerStep], seed: int) -> list[int]:
-    """Derive one seed a step from its name, so that another step beside it does not move it."""
+def _step_seeds(steps: Sequence[SamplerStep], seed: int) -> list[int]:
+    """One seed a step, derived from its name, so that further steps do not change it."""
     names = [step.name for step in steps]
     return [
         child_seed(seed, f"resampling.{name}.{names[:position].count(name)}")
@@ -189,12 +181,12 @@ def _seeds(steps: Sequence[SamplerStep], seed: int) -> list[int]:
     ]
 
 
-def _check_classes(matrix: DesignMatrix, name: str, *, left: bool = False) -> None:
+def _check_classes(matrix: DesignMatrix, name: str, *, after: bool = False) -> None:
     count = _counts(matrix)
     if count.frauds and count.legitimate:
         return
     only = "no fraud" if not count.frauds else "no legitimate row"
-    if left:
+    if after:
         raise DataError(
             f"resampling by {name} left {only} among {len(matrix):,} rows. "
             "Loosen its arguments, or set resampling=none."
@@ -219,7 +211,7 @@ def _odds(matrix: DesignMatrix) -> float:
     return fraud / legitimate
 
 
-def _say(job: Job, state: _State) -> None:
+def _log_counts(job: Job, state: _State) -> None:
     before, after = _counts(job.matrix), _counts(state.matrix)
     legitimate, fraud = class_weights(state.matrix)
     _log.info(
@@ -230,43 +222,44 @@ def _say(job: Job, state: _State) -> None:
     )
 
 
-def _applied(state: _State, change: Change, job: Job) -> _State:
+def _apply(state: _State, change: Change, job: Job) -> _State:
     """Make the matrix that a change leads to, with one copy of its rows."""
-    kept, made = change.kept, change.made
+    synthetic = change.synthetic
     before = len(state.matrix)
-    rows = np.arange(before) if kept is None else kept
-    still = int(np.count_nonzero(rows >= before - state.synthetic))
-    base = state.matrix if kept is None else state.matrix.take(kept)
-    if change.times is not None:
+    rows = np.arange(before) if change.selected is None else change.selected
+    # Synthetic rows come last, so that those of earlier steps are found by their position.
+    earlier = int(np.count_nonzero(rows >= before - state.synthetic))
+    base = state.matrix if change.selected is None else state.matrix.take(change.selected)
+    if change.counts is not None:
         weight = np.ones(len(base)) if base.weight is None else base.weight
-        base = base.with_weight(weight * change.times)
-    first = np.empty(0, dtype=np.int64) if made is None else made.first
+        base = base.with_weight(weight * change.counts)
+    first = np.empty(0, dtype=np.int64) if synthetic is None else synthetic.first
     return _State(
-        matrix=base if made is None else _with_made(base, state.matrix, made, job),
+        matrix=base if synthetic is None else _with_synthetic(base, state.matrix, synthetic, job),
         parents=state.parents[np.concatenate([rows, first])],
-        synthetic=still + len(first),
+        synthetic=earlier + len(first),
         prior_only=state.prior_only and change.prior_only,
     )
 
 
-def _with_made(base: DesignMatrix, source: DesignMatrix, made: Made, job: Job) -> DesignMatrix:
-    values = np.empty((len(base) + len(made.first), len(base.names)), dtype=np.float32)
+def _with_synthetic(
+    base: DesignMatrix, source: DesignMatrix, synthetic: Synthetic, job: Job
+) -> DesignMatrix:
+    """Append synthetic rows, which have the weights and costs of their first parents."""
+    first = synthetic.first
+    values = np.empty((len(base) + len(first), len(base.names)), dtype=np.float32)
     values[: len(base)] = base.values
-    write_synthetic(values[len(base) :], source, job.columns, made)
+    write_synthetic(values[len(base) :], source, job.columns, synthetic)
+
+    def extended(name: str) -> Any:
+        column, parents = getattr(base, name), getattr(source, name)
+        if column is None:
+            return None
+        return np.concatenate([column, np.ones(len(first)) if parents is None else parents[first]])
+
     return replace(
         base,
         values=values,
-        label=np.concatenate([base.y, made.label.astype(np.int8)]),
-        weight=_extended(base.weight, source.weight, made),
-        miss_cost=_extended(base.miss_cost, source.miss_cost, made),
-        false_alert_cost=_extended(base.false_alert_cost, source.false_alert_cost, made),
+        label=np.concatenate([base.y, synthetic.label.astype(np.int8)]),
+        **{name: extended(name) for name in ("weight", "miss_cost", "false_alert_cost")},
     )
-
-
-def _extended(
-    kept: NDArray[np.float64] | None, source: NDArray[np.float64] | None, made: Made
-) -> NDArray[np.float64] | None:
-    if kept is None:
-        return None
-    given = np.ones(int(made.first.max()) + 1) if source is None else source
-    return np.concatenate([kept, given[made.first]])

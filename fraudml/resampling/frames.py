@@ -28,9 +28,9 @@ def resample_frame(
 ) -> pl.DataFrame:
     """Pass a table through one sampler or several.
 
-    Kept rows keep every value in its own type. A synthetic row is a copy of its first parent in
-    which numbers are moved and strings are voted on, as in `resample`; dates, lists and other
-    types are the parent's.
+    Selected rows keep every value in its own type. A synthetic row is a copy of its first parent
+    with numbers moved and strings voted on, as in `resample`; dates, lists and other types are the
+    parent's.
 
     Parameters
     ----------
@@ -41,20 +41,20 @@ def resample_frame(
     label : str
         The column with 1 or true for fraud; without nulls.
     weight : str
-        The column of weights; where there is none, one is added if the samplers give weights.
+        The column of weights; it is added if it is missing and the samplers give weights.
     seed, threads, deadline
         As in `resample`.
 
     Returns
     -------
     polars.DataFrame
-        The same columns and types; kept rows in the order they had, then synthetic ones. Costs one
-        float32 copy of the numbers beside it.
+        The same columns and types; selected rows in their order, then synthetic ones. Costs one
+        float32 copy of the numbers.
 
     Raises
     ------
     DataError
-        The label is not there, or not 0 and 1; a number is infinite; and as in `resample`.
+        The label is missing, or not 0 and 1; a number is infinite; and as in `resample`.
     ConfigError, BudgetError
         As in `resample`.
 
@@ -70,8 +70,8 @@ def resample_frame(
     """
     table = frame if isinstance(frame, pl.DataFrame) else pl.DataFrame(frame)
     features = table.drop(label, weight, strict=False)
-    names = [column.name for column in features if _is_seen(column.dtype)]
-    levels = {name: _levels(table[name]) for name in names if _is_named(table.schema[name])}
+    names = [column.name for column in features if _is_feature(column.dtype)]
+    levels = {name: _levels(table[name]) for name in names if _is_text(table.schema[name])}
     train = DesignMatrix(
         _values(table, names, levels),
         tuple(names),
@@ -79,16 +79,16 @@ def resample_frame(
         label=_labels(table, label),
         weight=table[weight].cast(pl.Float64).to_numpy() if weight in table.columns else None,
     )
-    done = resample(train, steps, seed=seed, threads=threads, deadline=deadline)
-    return _written(table, done, levels, weight)
+    resampled = resample(train, steps, seed=seed, threads=threads, deadline=deadline)
+    return _rebuild(table, resampled, levels, weight)
 
 
-def _is_named(dtype: pl.DataType) -> bool:
+def _is_text(dtype: pl.DataType) -> bool:
     return dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
 
 
-def _is_seen(dtype: pl.DataType) -> bool:
-    return dtype.is_numeric() or dtype == pl.Boolean or _is_named(dtype)
+def _is_feature(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Boolean or _is_text(dtype)
 
 
 def _levels(column: pl.Series) -> pl.Series:
@@ -131,28 +131,28 @@ def _values(
     return values
 
 
-def _written(
-    table: pl.DataFrame, done: Resampled, levels: dict[str, pl.Series], weight: str
+def _rebuild(
+    table: pl.DataFrame, resampled: Resampled, levels: dict[str, pl.Series], weight: str
 ) -> pl.DataFrame:
-    """Take each row's parent, and write what synthetic rows have of their own over it."""
-    out, matrix = table[done.parents], done.matrix
-    old = out.height - done.synthetic
-    if done.synthetic:
-        parents = out[old:]
+    """Take each row's parent, and overwrite what synthetic rows have of their own."""
+    out, matrix = table[resampled.parents], resampled.matrix
+    selected = out.height - resampled.synthetic
+    if resampled.synthetic:
+        parents = out[selected:]
         for position, name in enumerate(matrix.names):
-            new = matrix.values[old:, position]
+            new = matrix.values[selected:, position]
             if name in levels:
                 own = levels[name].gather(np.maximum(new.astype(np.int64) - FIRST_LEVEL_CODE, 0))
             else:
                 own = pl.Series(new)
-            tail = _over(parents[name], own.cast(table.schema[name], strict=False))
-            out = out.with_columns(pl.concat([out[name][:old], tail]))
+            tail = _with_parents(parents[name], own.cast(table.schema[name], strict=False))
+            out = out.with_columns(pl.concat([out[name][:selected], tail]))
     if matrix.weight is not None:
         out = out.with_columns(pl.Series(weight, matrix.weight))
     return out
 
 
-def _over(parents: pl.Series, own: pl.Series) -> pl.Series:
+def _with_parents(parents: pl.Series, own: pl.Series) -> pl.Series:
     """Keep the parent's nulls, and its value where the new one does not fit the type."""
     fits = parents.is_not_null() & own.is_not_null()
     return own.zip_with(fits, parents).alias(parents.name)

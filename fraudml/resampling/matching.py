@@ -1,4 +1,4 @@
-"""Finds rows again by their values."""
+"""Matches rows by their values."""
 
 from __future__ import annotations
 
@@ -7,30 +7,26 @@ from numpy.typing import NDArray
 
 
 def matching_rows(rows: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Find rows that are equal in every value: the position in `among` of each, or -1.
+    """Return the position in `among` of the row that is equal in every value, or -1, for each row.
 
-    The n-th copy of a row is given the n-th of its copies in `among`, from the first again where
-    they run out.
-
-    Parameters
-    ----------
-    rows, among : ndarray of float32, shapes (n, d) and (m, d)
-        What to find, and where. Costs a sort of each.
+    The n-th copy of a row gets the n-th of its copies in `among`, from the first again where they
+    run out. Costs a sort of each table.
     """
-    wanted, there = _fingerprints(rows), _fingerprints(among)
-    order = np.argsort(there, kind="stable")
-    left = np.searchsorted(there[order], wanted, "left")
-    copies = np.searchsorted(there[order], wanted, "right") - left
-    at = left + _occurrence(wanted) % np.maximum(copies, 1)
-    source = np.where(copies > 0, order[np.minimum(at, len(order) - 1)], -1)
-    found = np.flatnonzero(source >= 0)
-    same = (rows[found] == among[source[found]]).all(axis=1)
-    source[found[~same]] = -1
+    keys, among_keys = _fingerprints(rows), _fingerprints(among)
+    order = np.argsort(among_keys, kind="stable")
+    first = np.searchsorted(among_keys[order], keys, "left")
+    copies = np.searchsorted(among_keys[order], keys, "right") - first
+    position = first + _occurrence(keys) % np.maximum(copies, 1)
+    source = np.where(copies > 0, order[np.minimum(position, len(order) - 1)], -1)
+    # Equal fingerprints do not prove equal rows.
+    matched = np.flatnonzero(source >= 0)
+    same = (rows[matched] == among[source[matched]]).all(axis=1)
+    source[matched[~same]] = -1
     return source.astype(np.int64)
 
 
 def _occurrence(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Count how often each key was there before."""
+    """Count the earlier occurrences of each key."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     count = np.empty(len(keys), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""What a user says about resampling: which samplers, one after the other, and to what share.
+"""The settings of resampling: samplers in order, each with the share of frauds to reach.
 
-How a sampler is run is the business of `boundary`; nothing here sees a row.
+`boundary` runs them; nothing here sees a row.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from fraudml.errors import ConfigError, all_problems, listing, nearest
-from fraudml.resampling.library import changes
+from fraudml.resampling.library import changed_class
 
 OWN_KEYS = ("fraud_share", "scale")
-"""What fraudml adds to a sampler's own arguments, in the same place."""
+"""Keys of fraudml that stand beside a sampler's own arguments."""
 
 CHAIN = "fraudml.resampling.chain"
-"""The `_target_` of a chain, where one has to be named."""
+"""The `_target_` of a chain."""
 
 _PACKAGES = ("imblearn.over_sampling", "imblearn.under_sampling", "imblearn.combine")
 
 
 @dataclass(frozen=True)
 class SamplerStep:
-    """One sampler and what fraudml tells it.
+    """One sampler with fraudml's own settings for it.
 
     Parameters
     ----------
@@ -33,19 +33,19 @@ class SamplerStep:
         Anything with `fit_resample(X, y)`; it is copied, never changed. None leaves the rows as
         they are.
     name : str
-        What messages call it, and what its seed is derived from.
+        Its name in messages; its seed is derived from it.
     fraud_share : float, optional
-        The share of frauds, above 0 and below 1, that the sampler is to reach, each row counted
-        with its weight. None leaves the number of rows to the sampler's own arguments.
+        The share of frauds to reach, above 0 and below 1, each row counted with its weight. None
+        leaves the number of rows to the sampler's own arguments.
     scale : bool
-        Whether distances are measured on columns of unit spread. False measures them in the
-        columns' own units, which lets the column with the largest numbers decide.
+        Whether distances are measured on columns of unit deviation. False measures them in the
+        columns' own units, so that the column with the largest numbers decides.
 
     Raises
     ------
     ConfigError
-        A share outside of its range, or one for a sampler that decides it by itself; an object
-        without `fit_resample`.
+        A share outside of its range, or for a sampler that reaches none; an object without
+        `fit_resample`.
     """
 
     sampler: Any
@@ -61,8 +61,8 @@ class SamplerStep:
     def _sampler_problems(self) -> list[str]:
         if self.sampler is None or callable(getattr(self.sampler, "fit_resample", None)):
             return []
-        found = type(self.sampler).__name__
-        return [f"resampling: {found} has no method fit_resample(X, y). Give it a sampler."]
+        name = type(self.sampler).__name__
+        return [f"resampling: {name} has no method fit_resample(X, y). Name a sampler."]
 
     def _share_problems(self) -> list[str]:
         share = self.fraud_share
@@ -73,16 +73,15 @@ class SamplerStep:
                 f"resampling.fraud_share is {share!r}. It is the share of frauds after "
                 "resampling, above 0 and below 1; 0.5 makes the classes equal."
             ]
-        if changes(self.sampler) is None:
+        if changed_class(self.sampler) is None:
             return [
-                f"resampling.fraud_share is {share}, but {self.name} changes the rows that it "
-                "finds and reaches no set share. Leave the key out, or add a random_under step "
-                "after it."
+                f"resampling.fraud_share is {share}, but {self.name} cannot reach a given share. "
+                "Leave the key out, or add a random_under step after it."
             ]
         if getattr(self.sampler, "sampling_strategy", "auto") != "auto":
             return [
                 f"resampling sets fraud_share={share} and sampling_strategy="
-                f"{self.sampler.sampling_strategy!r}. Both say how many rows: leave one out."
+                f"{self.sampler.sampling_strategy!r}. Both set the number of rows: leave one out."
             ]
         return []
 
@@ -96,9 +95,9 @@ def sampler_step(
 ) -> SamplerStep:
     """Build one step from the dotted name of a sampler and its arguments.
 
-    `imblearn.over_sampling.SMOTENC` becomes SMOTE, logged: the boundary votes on categorical
-    columns for every sampler, in memory that does not grow with their levels. An argument that is
-    itself a mapping with `_target_` is built too.
+    `imblearn.over_sampling.SMOTENC` becomes SMOTE: the boundary votes on categorical columns for
+    every sampler, in memory that does not grow with their levels. An argument that is itself a
+    mapping with `_target_` is built too.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def sampler_step(
     ------
     ConfigError
         The sampler does not exist (with those that do), an argument is unknown, or a value of
-        `SamplerStep` is wrong.
+        `SamplerStep` is invalid.
 
     Examples
     --------
@@ -121,32 +120,19 @@ def sampler_step(
     >>> step.name, step.sampler.k_neighbors
     ('SMOTE', 3)
     """
-    given = dict(arguments or {})
+    own = dict(arguments or {})
     if target == "imblearn.over_sampling.SMOTENC":
         target = "imblearn.over_sampling.SMOTE"
-        for needless in ("categorical_features", "categorical_encoder"):
-            given.pop(needless, None)
-    sampler = _built(target, given)
+        for unused in ("categorical_features", "categorical_encoder"):
+            own.pop(unused, None)
+    sampler = _build(target, own)
     return SamplerStep(sampler, target.rpartition(".")[2], fraud_share, scale)
 
 
 def sampler_steps(
     target: str | None, arguments: Mapping[str, Any] | None = None
 ) -> tuple[SamplerStep, ...]:
-    """Build what a file of `conf/resampling` says: no step, one, or a chain.
-
-    Parameters
-    ----------
-    target : str, optional
-        `_target_`; None is no resampling, or a chain; `fraudml.resampling.chain` is a chain.
-    arguments : mapping, optional
-        What stands beside `_target_`: the sampler's arguments with `fraud_share` and `scale`
-        among them, or `steps`, a list of mappings with a `_target_` each.
-
-    Raises
-    ------
-    ConfigError
-        As in `sampler_step`; also a `steps` that is no list of such mappings.
+    """Build the steps of a component of the config: none, one, or a chain.
 
     Examples
     --------
@@ -156,13 +142,13 @@ def sampler_steps(
     >>> [step.name for step in sampler_steps(None, {"steps": [under]})]
     ['RandomUnderSampler']
     """
-    given = dict(arguments or {})
+    rest = dict(arguments or {})
     if target not in (None, CHAIN):
-        return (_one_step(target, given),)
-    steps = given.pop("steps", [])
-    if given:
+        return (_one_step(target, rest),)
+    steps = rest.pop("steps", [])
+    if rest:
         raise ConfigError(
-            f"resampling has {listing(given)} without a _target_. "
+            f"resampling has {listing(rest)} without a _target_. "
             "Name a sampler, or put them beside one in 'steps'."
         )
     return chain(steps)
@@ -174,17 +160,17 @@ def chain(steps: Sequence[Any]) -> tuple[SamplerStep, ...]:
     Parameters
     ----------
     steps : sequence of mapping
-        As `steps` of `sampler_steps`.
+        Each with the `_target_` of a sampler, its arguments, and `fraud_share` and `scale`.
 
     Raises
     ------
     ConfigError
-        As in `sampler_steps`.
+        A step is no such mapping; and as in `sampler_step`.
     """
-    return tuple(_chained(position, step) for position, step in enumerate(steps))
+    return tuple(_chain_step(position, step) for position, step in enumerate(steps))
 
 
-def _chained(position: int, step: object) -> SamplerStep:
+def _chain_step(position: int, step: object) -> SamplerStep:
     if isinstance(getattr(step, "target", None), str):
         step = {"_target_": step.target, **step.arguments}  # type: ignore[attr-defined]
     if not isinstance(step, Mapping) or not isinstance(step.get("_target_"), str):
@@ -192,19 +178,19 @@ def _chained(position: int, step: object) -> SamplerStep:
             f"resampling.steps[{position}] is {step!r}. A step is a mapping with the sampler's "
             "_target_ and its arguments beside it."
         )
-    given = dict(step)
-    return _one_step(given.pop("_target_"), given)
+    rest = dict(step)
+    return _one_step(rest.pop("_target_"), rest)
 
 
-def _one_step(target: str, given: dict[str, Any]) -> SamplerStep:
-    own = {key: given.pop(key) for key in OWN_KEYS if key in given}
-    return sampler_step(target, given, **own)
+def _one_step(target: str, arguments: dict[str, Any]) -> SamplerStep:
+    own = {key: arguments.pop(key) for key in OWN_KEYS if key in arguments}
+    return sampler_step(target, arguments, **own)
 
 
-def _built(target: str, given: Mapping[str, Any]) -> Any:
+def _build(target: str, plain: Mapping[str, Any]) -> Any:
     """Import the class and call it, with nested components built first."""
-    factory = _imported(target)
-    arguments = {key: _nested(value) for key, value in given.items()}
+    factory = _import(target)
+    arguments = {key: _build_nested(value) for key, value in plain.items()}
     signature = inspect.signature(factory)
     unknown = sorted(set(arguments) - set(signature.parameters))
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
@@ -218,21 +204,23 @@ def _built(target: str, given: Mapping[str, Any]) -> Any:
     try:
         return factory(**arguments)
     except TypeError as error:
-        raise ConfigError(f"{target} cannot be built: {error}. Give what it needs.") from error
+        raise ConfigError(
+            f"{target} cannot be built: {error}. Set the arguments that it needs."
+        ) from error
 
 
-def _nested(value: Any) -> Any:
-    """Build what has a target, in a mapping or an object that holds both; lists stay lists."""
+def _build_nested(value: Any) -> Any:
+    """Build mappings with `_target_`, and components; lists stay lists."""
     if isinstance(value, Mapping) and "_target_" in value:
-        return _built(value["_target_"], {k: v for k, v in value.items() if k != "_target_"})
+        return _build(value["_target_"], {k: v for k, v in value.items() if k != "_target_"})
     if isinstance(getattr(value, "target", None), str):
-        return _built(value.target, value.arguments)
+        return _build(value.target, value.arguments)
     if isinstance(value, list | tuple):
-        return [_nested(part) for part in value]
+        return [_build_nested(part) for part in value]
     return value
 
 
-def _imported(target: str) -> Any:
+def _import(target: str) -> Any:
     module_name, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module_name), name)

@@ -1,7 +1,8 @@
-"""Turns what a sampler made in its view into rows that could have come from the table.
+"""Rows that could have come from the table, from what a sampler generated in its view.
 
-Numbers are moved from the first parent as far as the sampler moved them; whole columns stay whole,
-ranges are kept, flags and missing values are the first parent's, and codes are voted on.
+Numbers are moved from the first parent as far as the sampler moved them; whole numbers stay whole
+and within the range of their column; flags and missing values are the first parent's; codes are
+voted on.
 """
 
 from __future__ import annotations
@@ -10,39 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraudml.matrix import MISSING_CODE, DesignMatrix
-from fraudml.resampling.library import Made
-from fraudml.resampling.view import ColumnFacts
+from fraudml.resampling.library import Synthetic
+from fraudml.resampling.view import ColumnStatistics
 
 _BLOCK_ROWS = 20_000
 
 
 def write_synthetic(
-    out: NDArray[np.float32], matrix: DesignMatrix, facts: ColumnFacts, made: Made
+    out: NDArray[np.float32], matrix: DesignMatrix, columns: ColumnStatistics, synthetic: Synthetic
 ) -> None:
     """Fill `out` with the synthetic rows, in the columns' own units.
 
     A number lies between its parents where the sampler puts it there; where the second parent has
-    no value, it is the first one's. A whole column is rounded. Nothing leaves the range that was
-    seen. A code is the one that most of the first parent and its neighbours have, the first
+    no value, it is the first one's. Whole numbers are rounded. Nothing leaves the range of the
+    column. A code is the most frequent one of the first parent and its neighbours, the first
     parent's at a tie; it is missing where the first parent's is.
-
-    Parameters
-    ----------
-    out : ndarray of float32, shape (n_new, n_features)
-        Is written; costs a few blocks of rows beside it.
-    matrix : DesignMatrix
-        The rows that `made` speaks of.
-    facts : ColumnFacts
-        As given to the view.
-    made : Made
-        Parents and shifts.
     """
-    moving = np.flatnonzero(~facts.flag[facts.numeric])
+    moving = np.flatnonzero(~columns.flag[columns.numeric])
     for start in range(0, len(out), _BLOCK_ROWS):
-        part = made.part(slice(start, start + _BLOCK_ROWS))
+        part = synthetic.part(slice(start, start + _BLOCK_ROWS))
         block = matrix.values[part.first]
         if part.shift is not None and len(moving):
-            _move(block, matrix.values, facts, part, moving)
+            _move(block, matrix.values, columns, part, moving)
         if part.neighbours is not None:
             voters = np.column_stack([part.first, part.neighbours])
             for column in matrix.categorical:
@@ -53,20 +43,21 @@ def write_synthetic(
 def _move(
     block: NDArray[np.float32],
     values: NDArray[np.float32],
-    facts: ColumnFacts,
-    made: Made,
+    columns: ColumnStatistics,
+    synthetic: Synthetic,
     moving: NDArray[np.int64],
 ) -> None:
     """Shift the numbers of first parents in place; `moving` are their columns in the view."""
-    assert made.shift is not None
-    columns = facts.numeric[moving]
-    shift = made.shift[:, moving] * facts.scale[columns]
-    if made.second is not None:
-        shift[np.isnan(values[np.ix_(made.second, columns)])] = 0.0
-    moved = block[:, columns] + shift
-    whole = np.flatnonzero(facts.whole[columns])
+    assert synthetic.shift is not None
+    positions = columns.numeric[moving]
+    # The view is (value − centre) / scale: a shift there is one of scale times as much here.
+    shift = synthetic.shift[:, moving] * columns.scale[positions]
+    if synthetic.second is not None:
+        shift[np.isnan(values[np.ix_(synthetic.second, positions)])] = 0.0
+    moved = block[:, positions] + shift
+    whole = np.flatnonzero(columns.whole[positions])
     moved[:, whole] = np.rint(moved[:, whole])
-    block[:, columns] = np.clip(moved, facts.low[columns], facts.high[columns], out=moved)
+    block[:, positions] = np.clip(moved, columns.low[positions], columns.high[positions], out=moved)
 
 
 def _voted(codes: NDArray[np.float32]) -> NDArray[np.float32]:

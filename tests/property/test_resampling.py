@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fraudml.errors import DataError
 from fraudml.matrix import DesignMatrix
 from fraudml.resampling import Resampled, SamplerStep, known_samplers, resample, sampler_step
-from fraudml.resampling.library import changes
+from fraudml.resampling.library import changed_class
 
 CHEAP = {
     "KMeansSMOTE": {"kmeans_estimator": 2, "k_neighbors": 2, "cluster_balance_threshold": 0.0},
@@ -52,7 +52,7 @@ def smoothed() -> SamplerStep:
 
 def step_of(target: str) -> SamplerStep:
     step = sampler_step(target, CHEAP.get(target.rpartition(".")[2]))
-    if changes(step.sampler):
+    if changed_class(step.sampler):
         step = SamplerStep(step.sampler, step.name, fraud_share=0.4)
     return step
 
@@ -95,7 +95,7 @@ def matrices(draw):
         categorical=(4, 5),
         label=label,
         weight=rng.uniform(0.5, 2.0, rows) if weighted else None,
-        amount=rng.exponential(50.0, rows) if draw(st.booleans()) else None,
+        miss_cost=rng.exponential(50.0, rows) if draw(st.booleans()) else None,
     )
 
 
@@ -127,8 +127,8 @@ def kept_rows_are_rows_that_were_given(name, train, done):
     still = slice(0, len(kept))
     assert bits(done.matrix.values[still]) == bits(given_rows.values)
     assert bits(done.matrix.y[still]) == bits(given_rows.y)
-    if train.amount is not None:
-        assert bits(done.matrix.amount[still]) == bits(given_rows.amount)
+    if train.miss_cost is not None:
+        assert bits(done.matrix.miss_cost[still]) == bits(given_rows.miss_cost)
     if name not in REPEATING:
         weight = None if done.matrix.weight is None else done.matrix.weight[still]
         assert bits(weight) == bits(given_rows.weight)
@@ -154,8 +154,8 @@ def synthetic_rows_have_the_label_weight_and_amount_of_their_parents(name, train
     new = slice(len(done.matrix) - done.synthetic, None)
     parents = done.parents[new]
     np.testing.assert_array_equal(done.matrix.y[new], train.y[parents])
-    if train.amount is not None:
-        np.testing.assert_array_equal(done.matrix.amount[new], train.amount[parents])
+    if train.miss_cost is not None:
+        np.testing.assert_array_equal(done.matrix.miss_cost[new], train.miss_cost[parents])
     if train.weight is not None:
         np.testing.assert_array_equal(done.matrix.weight[new], train.weight[parents])
 
@@ -164,14 +164,14 @@ def the_frame_around_the_values_stays(name, train, done):
     assert done.matrix.values.dtype == np.float32
     assert done.matrix.y.dtype == np.int8
     assert (done.matrix.names, done.matrix.categorical) == (train.names, train.categorical)
-    assert (done.matrix.amount is None) == (train.amount is None)
+    assert (done.matrix.miss_cost is None) == (train.miss_cost is None)
     assert done.before.frauds == train.frauds
     assert done.after.frauds == done.matrix.frauds
     assert done.after.frauds + done.after.legitimate == len(done.matrix) == len(done.parents)
 
 
 def only_what_over_samples_adds_and_it_loses_nothing(name, train, done):
-    kind = changes(STEPS[name].sampler)
+    kind = changed_class(STEPS[name].sampler)
     if kind == "frauds" and name not in COMBINED:
         assert len(done.matrix) - done.synthetic == len(train)
     elif name not in (*COMBINED, "Jitter", "ClusterCentroids"):

@@ -23,9 +23,9 @@ from fraudml.resampling import (
     sampler_step,
     sampler_steps,
 )
-from fraudml.resampling.library import changes
+from fraudml.resampling.library import changed_class
 from fraudml.resampling.matching import matching_rows
-from fraudml.resampling.view import column_facts, neighbour_view
+from fraudml.resampling.view import column_statistics, neighbour_view
 
 CONF = Path(__file__).parents[2] / "conf" / "resampling"
 OVER, UNDER, BOTH = "imblearn.over_sampling.", "imblearn.under_sampling.", "imblearn.combine."
@@ -273,7 +273,7 @@ def test_the_view_has_no_gap_and_a_spread_of_one():
     train.values[:, 0] *= 1e6
     train.values[::3, 1] = np.nan
     train.values[:, 3] = 2.5
-    view = neighbour_view(train.values, column_facts(train))
+    view = neighbour_view(train.values, column_statistics(train))
     assert view.dtype == np.float32
     assert view.shape == (2_000, 3)
     np.testing.assert_allclose(view.std(axis=0), 1, rtol=1e-3)
@@ -287,18 +287,18 @@ def test_codes_lie_one_apart_and_their_number_does_not_widen_the_view():
     train = matrix(rows=6_000)
     train.values[:, 2] = np.arange(6_000) % 3
     few = replace(train, categorical=(2,))
-    points = neighbour_view(few.values[:3], column_facts(few))[:, 2:]
+    points = neighbour_view(few.values[:3], column_statistics(few))[:, 2:]
     apart = np.linalg.norm(points[:, np.newaxis] - points, axis=2)
     np.testing.assert_allclose(apart[~np.eye(3, dtype=bool)], 1, rtol=1e-6)
     train.values[:, 2] = 2 + np.arange(6_000) % 5_000
     many = replace(train, categorical=(2,))
-    assert neighbour_view(many.values, column_facts(many)).shape == (6_000, 2 + 4)
+    assert neighbour_view(many.values, column_statistics(many)).shape == (6_000, 2 + 4)
 
 
 def test_a_rare_flag_outweighs_nothing():
     train = matrix(rows=5_000)
     train.values[:, 1] = np.arange(5_000) % 1_000 == 0
-    view = neighbour_view(train.values, column_facts(train))
+    view = neighbour_view(train.values, column_statistics(train))
     assert np.ptp(view[:, 1]) == pytest.approx(1)
 
 
@@ -331,7 +331,7 @@ def test_one_class_alone_is_refused(target, frauds, words):
 
 @pytest.mark.parametrize("name", ["SMOTE", "BorderlineSMOTE", "SVMSMOTE", "KMeansSMOTE", "ADASYN"])
 def test_one_fraud_is_too_few_for_neighbours(name):
-    with pytest.raises(DataError, match=rf"{name} found 1 fraud in 50 rows.*at least 2"):
+    with pytest.raises(DataError, match=rf"{name} got 1 fraud in 50 rows.*at least 2"):
         resample(labelled(50, 1), [sampler_step(OVER + name)], seed=0)
 
 
@@ -396,10 +396,10 @@ def test_a_sampler_that_does_not_exist_is_named_with_those_that_do():
         (lambda: sampler_step(SMOTE, {"k_neighbor": 3}), r"no 'k_neighbor'.*'k_neighbors'"),
         (lambda: sampler_step(SMOTE, fraud_share=1.5), r"fraud_share is 1\.5"),
         (lambda: sampler_step(SMOTE, fraud_share=True), "fraud_share is True"),
-        (lambda: sampler_step(UNDER + "TomekLinks", fraud_share=0.1), "reaches no set share"),
+        (lambda: sampler_step(UNDER + "TomekLinks", fraud_share=0.1), "cannot reach a given share"),
         (
             lambda: sampler_step(SMOTE, {"sampling_strategy": 0.5}, fraud_share=0.1),
-            "Both say how many rows",
+            "Both set the number of rows",
         ),
         (lambda: SamplerStep(object(), "x"), "no method fit_resample"),
         (lambda: sampler_steps(None, {"fraud_share": 0.1}), "without a _target_"),
@@ -606,7 +606,7 @@ def test_every_file_runs_on_transactions(path, simulated):
     done = resample(simulated, steps_of(path), seed=0)
     assert done.after.frauds >= 0.8 * simulated.frauds
     share = done.after.frauds / len(done.matrix)
-    if any(changes(step.sampler) for step in steps_of(path)) and path.stem != "random_over":
+    if any(changed_class(step.sampler) for step in steps_of(path)) and path.stem != "random_over":
         assert share > 0.04
     np.testing.assert_array_equal(
         np.isnan(done.matrix.values), np.isnan(simulated.values[done.parents])
