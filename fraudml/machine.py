@@ -21,6 +21,12 @@ _LIBRARIES = (
     "scikit-learn",
     "scipy",
 )
+_IMPORTED_AS = {"fraudml", "imblearn", "lightgbm", "sklearn"}
+"""Packages of `_LIBRARIES` that components are imported from."""
+
+_OPTIONAL = ("catboost", "xgboost")
+"""Libraries of learners that are extras of fraudml."""
+
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
@@ -72,12 +78,21 @@ def peak_memory_mb() -> float | None:
     return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+def versions(*targets: str | None) -> dict[str, str]:
+    """Return the versions of Python and of the libraries that numbers depend on.
+
+    Optional libraries, and those of `targets` (dotted paths), are named once they are imported.
+    """
+    packages = {*_OPTIONAL, *(target.partition(".")[0] for target in targets if target)}
+    imported = sorted(packages & set(sys.modules) - _IMPORTED_AS)
+    named = {name: _version(name) for name in (*_LIBRARIES, *imported)}
+    return {"python": platform.python_version(), **named}
+
+
+def _version(name: str) -> str:
+    """The version of a module where it has one: its distribution may have another name."""
+    of_module = getattr(sys.modules.get(name), "__version__", None)
+    try:
+        return str(of_module or version(name))
+    except PackageNotFoundError:
+        return "unknown" if name in sys.modules else "not installed"

@@ -38,7 +38,7 @@ def record_header(
             "peak_memory_mb": peak_memory_mb(),
             "threads": threads,
             "device": device,
-            "versions": versions(),
+            "versions": versions(settings.learner.target),
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
@@ -373,6 +374,8 @@ def test_train_and_score(name: str, tmp_path: Path) -> None:
         *("evaluation.replicates=100", "threads=1"),
     ]
     assert main(["train", f"learner={name}", *overrides, f"output_dir={folder}"]) == 0
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["run"]["versions"][name] == import_module(name).__version__
     settings = SimulateSettings(rows=12_000, prevalence=0.0165, cards=2000, terminals=60)
     scored = fraudml.load_bundle(folder / "bundle").score(simulate(settings))
     test = pl.read_parquet(folder / "test_scores.parquet")

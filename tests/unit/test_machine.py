@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -44,6 +46,22 @@ def test_versions_name_what_numbers_depend_on() -> None:
     found = machine.versions()
     assert {"python", "fraudml", "lightgbm", "numpy", "polars"} <= set(found)
     assert all(found.values())
+
+
+def test_versions_name_the_learners_library_once_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for library in ("xgboost", "catboost", "mine"):
+        monkeypatch.delitem(sys.modules, library, raising=False)
+    targets = ("mine.learners.Own", "fraudml.learners.lightgbm.LightGBM", None)
+    assert machine.versions(*targets) == machine.versions()
+    assert not {"xgboost", "catboost", "mine"} & set(machine.versions())
+    monkeypatch.setitem(sys.modules, "mine", ModuleType("mine"))
+    monkeypatch.setitem(sys.modules, "xgboost", ModuleType("xgboost"))
+    monkeypatch.setattr(sys.modules["xgboost"], "__version__", "3.2.1", raising=False)
+    added = dict(machine.versions(*targets).items() - machine.versions("fraudml.x").items())
+    assert added == {"mine": "unknown"}
+    assert machine.versions()["xgboost"] == "3.2.1"
 
 
 def test_memory_is_told_in_megabytes() -> None:
