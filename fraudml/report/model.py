@@ -16,38 +16,11 @@ Record = Mapping[str, Any]
 class ReportedModel:
     """A model on one test block.
 
-    Parameters
-    ----------
-    name : str
-        The run's name.
-    level : float
-        Confidence of the intervals.
-    data : mapping
-        Rows, frauds, prevalence, start, end, fingerprint of the table.
-    blocks : mapping
-        By name, `development` and `test`: rows, frauds, start, end.
-    test, policy, alerts, calibration, baselines, proof, fairness, guard : mapping
-        As `metrics.json` has them; `alerts` are the metrics of the policy's alerts. `proof` is None
-        where there is none to report.
-    by_threshold, over_time, outcomes : DataFrame
-        From `evaluation.curves`; periods with their `label`.
-    cost_never, cost_always : float
-        Of alerting no row, and every row.
-    drivers : DataFrame
-        From `evaluation.drivers`; empty where `no_drivers` says why.
-    explained : tuple of int
-        How many rows and alerts the drivers were computed on.
-    findings : sequence of (str, str)
-        Severity and message of the quick audit's findings; None where there was no audit.
-    texts : mapping
-        Sentences by name: `costs`, `calibration`, `clusters`, `cases`, `delay`, `period`, and where
-        there are any `constraint`, `fairness`, `no_drivers`.
-    verdicts : mapping
-        A sentence on each intervention's proof.
-    repeat : str
-        The commands that repeat the run.
-    versions : mapping
-        Libraries and their versions.
+    `data` to `guard` are as `metrics.json` has them; `alerts` are the metrics of the policy's
+    alerts, and `proof` and `findings` (severity and message) are None where there are none to
+    report. `explained` counts the rows and alerts that the drivers were computed on. `texts` are
+    sentences: `costs`, `calibration`, `clusters`, `cases`, `delay`, `period`, and where there are
+    any `constraint`, `fairness`, `no_drivers`; `verdicts` has one on each intervention.
     """
 
     name: str

@@ -271,7 +271,7 @@ def test_a_sweep_ends_in_time_with_a_model(tmp_path: Path) -> None:
         (("sweep.space=['learner.num_leaves=8']",), "nothing to search"),
         ((), "nothing to search"),
         (("sweep.space=['a=choice(1,2) if b=3']",), "no dimension before it offers"),
-        ((LEAVES, "sweep.sampler=grid"), "endlessly many"),
+        ((LEAVES, "sweep.sampler=grid"), "infinitely many"),
         ((LEAVES, "objective=accuracy"), "accuracy"),
         ((LEAVES, "objective=roc_auc"), "roc_auc"),
         ((LEAVES, "budget.max_money=3"), "price_per_hour"),
