@@ -14,19 +14,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from builders import CapSys, errors, read_json
+from builders import CapSys, cards, errors, read_json, simulated
 from fraudml.bundle import DecisionBundle, read_bundle
 from fraudml.cli import main
 from fraudml.data.check import conform_table
-from fraudml.data.settings import SimulateSettings
-from fraudml.data.simulate import simulate
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.export.graph import onnx_graph
 from fraudml.files import sha256
 from fraudml.matrix import DesignMatrix
 from fraudml.scoring import load_bundle
-
-SIMULATED = {"rows": 6000, "prevalence": 0.05, "cards": 400, "terminals": 60}
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="needs a C compiler; install gcc"
@@ -36,7 +32,7 @@ needs_compiler = pytest.mark.skipif(
 def trained(folder: Path, *more: str) -> Path:
     command = [
         *("train", f"output_dir={folder}", "threads=1", "proof=false", "evaluation.replicates=0"),
-        *(f"data.simulate.{key}={value}" for key, value in SIMULATED.items()),
+        *simulated(),
         *("rounds.choose=false", *more),
     ]
     assert main(command) == 0
@@ -52,15 +48,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def columns(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("columns") / "run"
-    return trained(folder, "features=columns", "learner.num_iterations=25")
-
-
-@pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("source") / "rows.parquet"
-    simulate(SimulateSettings(**SIMULATED)).write_parquet(path)  # type: ignore[arg-type]
+    cards().write_parquet(path)
     return path
 
 
@@ -90,7 +80,7 @@ def test_onnx_gives_the_test_blocks_scores(run: Path, tmp_path: Path) -> None:
     assert record["offset"] == read_bundle(run / "bundle").offset < 0
 
     bundle = load_bundle(run / "bundle").bundle
-    whole = simulate(SimulateSettings(**SIMULATED))  # type: ignore[arg-type]
+    whole = cards()
     table = conform_table(whole, bundle.schema, bundle.needed_columns, labelled=True)
     last = np.flatnonzero(whole["transaction_id"].is_in(expected["id"].implode()).to_numpy())
     X = bundle.features.matrix(table, last)
@@ -248,11 +238,11 @@ def score(bundle: Path, source: Path, output: Path, *more: str) -> int:
 
 
 def test_score_by_onnx_gives_the_same_bytes_and_says_so(
-    columns: Path, source: Path, tmp_path: Path
+    columns_run: Path, source: Path, tmp_path: Path
 ) -> None:
     native, graph = tmp_path / "native.parquet", tmp_path / "graph.parquet"
-    assert score(columns, source, native) == 0
-    assert score(columns, source, graph, "engine=onnx", "chunk_rows=1700") == 0
+    assert score(columns_run, source, native) == 0
+    assert score(columns_run, source, graph, "engine=onnx", "chunk_rows=1700") == 0
     assert native.read_bytes() == graph.read_bytes()
     record = record_of(tmp_path / "graph.parquet.json")
     assert record["engine"] == "onnx"
@@ -263,21 +253,21 @@ def test_score_by_onnx_gives_the_same_bytes_and_says_so(
 
 
 def test_score_refuses_a_graph_that_is_not_the_model(
-    columns: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
+    columns_run: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: CapSys
 ) -> None:
     def other(bundle: DecisionBundle) -> bytes:
         return onnx_graph(replace(bundle, offset=0.01))
 
     monkeypatch.setattr("fraudml.scoring.engine.onnx_graph", other)
     output = tmp_path / "scores.parquet"
-    assert score(columns, source, output, "engine=onnx") == 4
+    assert score(columns_run, source, output, "engine=onnx") == 4
     assert "engine=onnx is not the bundle's model: on 5,000 rows" in capsys.readouterr().err
     assert not output.exists()
-    assert score(columns, source, output, "engine=onnnx") == 2
+    assert score(columns_run, source, output, "engine=onnnx") == 2
 
 
 def test_a_job_of_one_engine_is_not_gone_on_with_by_another(
-    columns: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    columns_run: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fraudml.workflows import score as workflow
 
@@ -290,7 +280,7 @@ def test_a_job_of_one_engine_is_not_gone_on_with_by_another(
 
     monkeypatch.setattr(workflow, "job_key", kept)
     for engine in ("native", "onnx"):
-        assert score(columns, source, tmp_path / f"{engine}.parquet", f"engine={engine}") == 0
+        assert score(columns_run, source, tmp_path / f"{engine}.parquet", f"engine={engine}") == 0
     native, graph = keys
     assert native["settings"] != graph["settings"]
     assert "onnxruntime" in graph["versions"]
