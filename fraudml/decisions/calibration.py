@@ -22,16 +22,16 @@ Labels = NDArray[np.int8]
 Kind = Literal["identity", "sigmoid", "beta", "isotonic", "venn_abers"]
 
 KNOTS = frozenset({"isotonic", "venn_abers"})
-"""The kinds that are lines between knots."""
+"""The kinds that interpolate between knots."""
 
 MIN_SLOPE = 1e-3
-"""The least slope of a calibrator: it keeps the order even of a model that ranks backwards."""
+"""The smallest slope of a calibrator: it keeps the order even of a model that ranks backwards."""
 
 FEW_FRAUDS = 100
-"""Below this, `Auto` takes the sigmoid without looking."""
+"""Below this, `Auto` takes the sigmoid without comparing."""
 
 ENOUGH_FOR_STEPS = 1000
-"""From here on, `Auto` looks at isotonic regression too."""
+"""From here on, `Auto` compares isotonic regression too."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FittedCalibrator:
         if self.kind in KNOTS:
             return _interpolate(margin, *np.split(np.array(self.parameters), 2))
         *weights, intercept = self.parameters
-        # No matrix product: BLAS rounds a row by how many stand beside it.
+        # No matrix product: BLAS rounds a row differently depending on how many there are.
         columns = zip(weights, _columns(self.kind, margin), strict=True)
         return np.asarray(sum(weight * column for weight, column in columns) + intercept)
 
@@ -66,19 +66,19 @@ class FittedCalibrator:
         return np.asarray(expit(self.log_odds(margin)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; `from_dict` is the way back."""
+        """Return plain data for JSON, which `from_dict` reads."""
         return {"kind": self.kind, "parameters": list(self.parameters)}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> FittedCalibrator:
-        """Make a calibrator from what `to_dict` gave; a ValueError where it did not."""
+        """Read what `to_dict` returned; a ValueError where it is anything else."""
         kind, parameters = content["kind"], tuple(float(value) for value in content["parameters"])
         count = len(parameters)
         if kind in KNOTS:
-            right = count >= 4 and count % 2 == 0
+            fits = count >= 4 and count % 2 == 0
         else:
-            right = count == {"identity": 0, "sigmoid": 2, "beta": 3}.get(kind)
-        if not right:
+            fits = count == {"identity": 0, "sigmoid": 2, "beta": 3}.get(kind)
+        if not fits:
             raise ValueError(f"no calibrator is of the kind {kind!r} with {count} parameters")
         return cls(kind, parameters)
 
@@ -177,42 +177,36 @@ class VennAbers:
 
 @dataclass(frozen=True)
 class Auto:
-    """The simplest calibrator that no other beats on rows that it has not seen.
+    """The simplest calibrator that no other beats on held-out rows.
 
     With under `FEW_FRAUDS` frauds the sigmoid; otherwise beta, and from `ENOUGH_FOR_STEPS` frauds
     isotonic regression, are fitted without each step in turn and must lower the log loss there by
     more than its standard error.
 
-    `VennAbers` is not looked at, though its log loss is often below that of isotonic regression:
-    what it says of the highest scores would surprise whoever did not ask for it.
+    `VennAbers` is not among them, though its log loss is often below that of isotonic regression:
+    its probabilities of the highest scores would surprise a user who did not choose it.
     """
 
     def fit(self, margin: Floats, y_true: Labels, step: NDArray[np.int64]) -> FittedCalibrator:
         """Choose, then fit the choice on all rows."""
         frauds = int((y_true == 1).sum())
         chosen: Calibration = Sigmoid()
-        rivals: list[Calibration] = [Beta()] if frauds >= FEW_FRAUDS else []
-        rivals += [Isotonic()] if frauds >= ENOUGH_FOR_STEPS else []
-        best = _cross_fitted_loss(chosen, margin, y_true, step) if rivals else None
-        for rival in rivals:
-            loss = _cross_fitted_loss(rival, margin, y_true, step)
-            if best is not None and loss is not None and _surely_lower(loss, best):
-                chosen, best = rival, loss
+        candidates: list[Calibration] = [Beta()] if frauds >= FEW_FRAUDS else []
+        candidates += [Isotonic()] if frauds >= ENOUGH_FOR_STEPS else []
+        best = _cross_fitted_loss(chosen, margin, y_true, step) if candidates else None
+        for candidate in candidates:
+            loss = _cross_fitted_loss(candidate, margin, y_true, step)
+            if best is not None and loss is not None and _is_lower(loss, best):
+                chosen, best = candidate, loss
         return chosen.fit(margin, y_true, step)
 
 
 def prior_offset(beta: float | None) -> float:
-    """Return what to add to a margin whose model saw a share `beta` of the legitimate rows.
+    """Return the offset of a margin where the fit had a share `beta` of the legitimate rows.
 
-    Parameters
-    ----------
-    beta : float, optional
-        The realised share of negatives kept, or 1 / weight of the frauds; None where the sampler
-        changed more than the prior (SMOTE), which no offset undoes.
-
-    References
-    ----------
-    Dal Pozzolo et al. (2015), Calibrating probability with undersampling, equation 4.
+    `beta` may also be 1 / weight of the frauds; None where the sampler changed more than the prior
+    (SMOTE), which no offset undoes. Dal Pozzolo et al. (2015), Calibrating probability with
+    undersampling, equation 4.
 
     Examples
     --------
@@ -232,11 +226,11 @@ def _fit_linear(kind: Kind, margin: Floats, y_true: Labels) -> FittedCalibrator:
     weights = np.full(basis.shape[1], MIN_SLOPE)
     free = np.ones(basis.shape[1], dtype=bool)
     while True:
-        # The other weights are fitted anew beside those that stand at their bound.
-        found, intercept = _logistic(basis[:, free], y_true, basis[:, ~free] @ weights[~free])
-        low = found < MIN_SLOPE
+        # Weights below their bound are fixed there, and the others are fitted again.
+        fitted, intercept = _logistic(basis[:, free], y_true, basis[:, ~free] @ weights[~free])
+        low = fitted < MIN_SLOPE
         if not low.any():
-            weights[free] = found
+            weights[free] = fitted
             return FittedCalibrator(kind, (*map(float, weights), intercept))
         free[np.flatnonzero(free)[low]] = False
 
@@ -251,10 +245,10 @@ def _logistic(
     rate = np.clip(y_true.mean(), 1e-9, 1 - 1e-9)
     theta = np.append(np.zeros(basis.shape[1]), np.log(rate / (1 - rate)) - np.mean(offset))
 
-    def loss(at: Floats) -> float:
-        line = design @ at + offset
+    def loss(weights: Floats) -> float:
+        line = design @ weights + offset
         fit = -np.sum(np.where(y_true == 1, log_expit(line), log_expit(-line)))
-        return float(fit + 0.5 * np.sum(ridge * (at - centre) ** 2))
+        return float(fit + 0.5 * np.sum(ridge * (weights - centre) ** 2))
 
     current = loss(theta)
     for _ in range(steps):
@@ -282,7 +276,7 @@ def _fit_isotonic(margin: Floats, y_true: Labels) -> FittedCalibrator:
     rows_in, frauds_in = np.add.reduceat(rows, starts), np.add.reduceat(frauds, starts)
     middle = np.add.reduceat(scores * rows, starts) / rows_in
     rate = (frauds_in + 0.5) / (rows_in + 1.0)
-    # Half a fraud a step keeps log-odds finite and may turn neighbours round: make them rise again.
+    # Half a fraud a step keeps log-odds finite and may swap neighbours: make them rise again.
     height = np.maximum.accumulate(np.log(rate / (1 - rate)))
     return _fit_knots("isotonic", middle, height, margin, y_true)
 
@@ -296,7 +290,7 @@ def _fit_venn_abers(margin: Floats, y_true: Labels) -> FittedCalibrator:
 
 
 def _by_score(margin: Floats, y_true: Labels) -> tuple[Floats, Floats, Floats]:
-    """Return the distinct scores, and how many rows and frauds each has."""
+    """The distinct scores, and how many rows and frauds each has."""
     _need_both(y_true)
     scores, inverse, rows = np.unique(margin, return_inverse=True, return_counts=True)
     frauds = np.bincount(inverse, weights=y_true, minlength=len(scores))
@@ -306,7 +300,7 @@ def _by_score(margin: Floats, y_true: Labels) -> tuple[Floats, Floats, Floats]:
 def _fit_knots(
     kind: Kind, knots: Floats, height: Floats, margin: Floats, y_true: Labels
 ) -> FittedCalibrator:
-    """Join log-odds that do not fall by lines that rise, and put their mean onto the base rate."""
+    """Interpolate log-odds that do not fall by lines that rise, with the base rate as mean."""
     height = height + MIN_SLOPE * (knots - knots[0])
     knots, height = _to_the_ends(knots, height, margin.min(), margin.max())
     # Smoothing and lines between the steps move the mean.
@@ -343,8 +337,8 @@ def _cross_fitted_loss(
     calibration: Calibration, margin: Floats, y_true: Labels, step: NDArray[np.int64]
 ) -> Floats | None:
     loss = np.empty(len(margin))
-    for one in np.unique(step):
-        inside = step == one
+    for number in np.unique(step):
+        inside = step == number
         if not 0 < (y_true[~inside] == 1).sum() < (~inside).sum():
             return None
         fitted = calibration.fit(margin[~inside], y_true[~inside], step[~inside])
@@ -353,6 +347,7 @@ def _cross_fitted_loss(
     return loss
 
 
-def _surely_lower(loss: Floats, than: Floats) -> bool:
-    difference = loss - than
+def _is_lower(loss: Floats, other: Floats) -> bool:
+    """Whether the mean loss is lower by more than its standard error."""
+    difference = loss - other
     return bool(difference.mean() < -difference.std() / np.sqrt(len(difference)))

@@ -1,9 +1,9 @@
-"""Bounds that hold with confidence, and the order in which thresholds may be looked at.
+"""Confidence bounds on shares and rates, and the sizes at which thresholds are tested.
 
-The threshold whose sample value is just right is usually wrong, for it was picked from many. So a
-policy looks at thresholds in an order that is fixed beforehand, asks for a bound at each, and stops
-at the first failure: the chance of a wrong threshold is then that of a single look, however many
-there were (Angelopoulos et al. 2021, Learn then test, section 2.3).
+The threshold whose sample value is just right is usually wrong, because it was picked from many. So
+a policy tests thresholds in an order that is fixed beforehand, with a bound at each, and stops at
+the first failure: the chance of a wrong threshold is then that of a single test, however many there
+were (Angelopoulos et al. 2021, Learn then test, section 2.3).
 """
 
 from __future__ import annotations
@@ -18,30 +18,14 @@ Counts = NDArray[np.int64]
 Side = Literal["lower", "upper"]
 
 GROWTH = 1.1
-"""How much larger a look is than the one before."""
+"""How much larger each tested size is than the one before."""
 
 
 def share_bound(hits: float, rows: float, *, level: float, side: Side) -> float:
-    """Return the exact one-sided bound of a share of independent rows.
+    """Return the exact one-sided bound of a share of independent rows; of no rows 0 or 1.
 
-    Parameters
-    ----------
-    hits, rows : float
-        How many of how many; fractions where a count was divided by a design effect.
-    level : float
-        Confidence.
-    side : {'lower', 'upper'}
-        Which bound.
-
-    Returns
-    -------
-    float
-        In [0, 1]; of no rows 0 below and 1 above.
-
-    References
-    ----------
-    Clopper and Pearson (1934), The use of confidence or fiducial limits illustrated in the case of
-    the binomial.
+    Counts may be fractions, where they were divided by a design effect. Clopper and Pearson (1934),
+    The use of confidence or fiducial limits illustrated in the case of the binomial.
 
     Examples
     --------
@@ -57,26 +41,13 @@ def share_bound(hits: float, rows: float, *, level: float, side: Side) -> float:
 
 
 def clustered_share_bound(hits: Counts, rows: Counts, *, level: float, side: Side) -> float:
-    """Return a one-sided bound of a share whose rows come in clusters.
+    """Return a one-sided bound of a share, from the hits and rows of each cluster.
 
     The exact bound of as many independent rows as would be as certain: the count divided by the
-    design effect, at least 1, that the clusters show, and by what it costs to have measured it on
-    few of them. What the effect would be if the rows of a cluster were all alike counts as one more
-    cluster: it alone decides where all rows or none are hits.
-
-    Parameters
-    ----------
-    hits, rows : ndarray of int64, shape (n_clusters,)
-        Of each cluster; clusters without a row say nothing.
-    level : float
-        Confidence.
-    side : {'lower', 'upper'}
-        Which bound.
-
-    References
-    ----------
-    Korn and Graubard (1998), Confidence intervals for proportions with small expected number of
-    positive counts estimated from survey data.
+    design effect, at least 1, that the clusters show, and by a factor for measuring it on few of
+    them. The effect that rows which are all alike within a cluster would have counts as one more
+    cluster: it alone decides where all rows or none are hits. Korn and Graubard (1998), Confidence
+    intervals for proportions with small expected number of positive counts.
 
     Examples
     --------
@@ -98,13 +69,6 @@ def clustered_share_bound(hits: Counts, rows: Counts, *, level: float, side: Sid
 def rows_if_alike(rows: Counts) -> float:
     """Return how many independent rows clusters are worth whose rows are all alike.
 
-    Parameters
-    ----------
-    rows : ndarray of int64, shape (n_clusters,)
-        Of each cluster.
-
-    References
-    ----------
     Kish (1965), Survey sampling, section 8.2.
 
     Examples
@@ -121,51 +85,41 @@ def _effective_rows(hits: Counts, rows: Counts, share: float, level: float) -> f
     alike = rows_if_alike(rows)
     if clusters < 2 or not 0 < share < 1:
         return alike
-    spread = np.sum((hits - share * rows) ** 2) * clusters / (clusters - 1) / count**2
-    measured = max(float(spread) / (share * (1 - share)) * (count - 1), 1.0)
-    shown = min(np.count_nonzero(hits), np.count_nonzero(rows - hits))
-    effect = (shown * measured + count / alike) / (shown + 1)
+    # Variance of the share between clusters, over that of independent rows: the design effect.
+    variance = np.sum((hits - share * rows) ** 2) * clusters / (clusters - 1) / count**2
+    measured = max(float(variance) / (share * (1 - share)) * (count - 1), 1.0)
+    # Only clusters that hold both kinds of rows tell how alike their rows are.
+    informative = min(np.count_nonzero(hits), np.count_nonzero(rows - hits))
+    effect = (informative * measured + count / alike) / (informative + 1)
+    # Student's quantiles: an effect that was measured on few clusters is itself uncertain.
     few = float(stdtrit(count - 1, level) / stdtrit(clusters - 1, level)) ** 2
     return count / effect * few
 
 
 def rate_bound(by_day: Counts, *, days: float, level: float) -> float:
-    """Return an upper bound of the mean count a day.
+    """Return an upper bound of the mean count a day, from the counts of all days.
 
     The larger of two: that of a Poisson count whose variance is as many times its mean as the days
-    show, and Student's of the days' counts.
-
-    Parameters
-    ----------
-    by_day : ndarray of int64, shape (n_days,)
-        Counts, zeros included.
-    days : float
-        How many days they span; the first and the last may be parts.
-    level : float
-        Confidence.
-
-    References
-    ----------
-    Garwood (1936), Fiducial limits for the Poisson distribution.
+    show, and Student's of the counts. `days` is how many they span, the first and the last perhaps
+    in part. Garwood (1936), Fiducial limits for the Poisson distribution.
 
     Examples
     --------
     >>> round(rate_bound(np.zeros(10, dtype=np.int64), days=10, level=0.95), 3)
     0.3
     """
-    total, seen = float(by_day.sum()), len(by_day)
-    excess = 1.0
-    student = 0.0
-    if seen > 1 and total:
+    total, count = float(by_day.sum()), len(by_day)
+    dispersion, student = 1.0, 0.0
+    if count > 1 and total:
         variance = float(np.var(by_day, ddof=1))
-        excess = max(1.0, variance * seen / total)
-        student = total / days + float(stdtrit(seen - 1, level)) * np.sqrt(variance / seen)
-    poisson = excess * float(chdtri(2 * (total / excess + 1), 1 - level)) / 2 / days
+        dispersion = max(1.0, variance * count / total)
+        student = total / days + float(stdtrit(count - 1, level)) * np.sqrt(variance / count)
+    poisson = dispersion * float(chdtri(2 * (total / dispersion + 1), 1 - level)) / 2 / days
     return max(poisson, student)
 
 
 def look_sizes(first: int, last: int) -> Counts:
-    """Return the sizes of looks from the first to the last, each about a tenth larger.
+    """Return the sizes to test from the first to the last, each about a tenth larger.
 
     Examples
     --------
@@ -176,6 +130,6 @@ def look_sizes(first: int, last: int) -> Counts:
         return np.empty(0, dtype=np.int64)
     steps = int(np.log(last / first) / np.log(GROWTH)) + 1
     sizes = np.floor(first * GROWTH ** np.arange(steps + 1)).astype(np.int64)
-    # Below ten a tenth is less than one: every size is looked at.
+    # Below ten a tenth is less than one: every size is tested.
     sizes = np.union1d(np.arange(first, min(last, 10) + 1), sizes)
     return np.unique(np.minimum(sizes, last))

@@ -1,9 +1,9 @@
-"""Policies that promise something, and keep it with confidence.
+"""Policies with a constraint, which they meet with confidence.
 
-Each looks at thresholds from the safest on, in an order that no label decides, asks at each for a
-bound on the tuning rows, and keeps the last one before a failure. Rows of one entity are not
-independent: where the role is filled they are counted together. What no bound can promise is that
-tomorrow is like the tuning rows.
+Each tests thresholds from the safest on, in an order that no label decides, computes a bound on the
+tuning rows at each, and selects the last one before a failure. Rows of one entity are not
+independent: where the role is filled they are counted together. No bound covers that future rows
+may differ from the tuning rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,20 +44,20 @@ Flags = NDArray[np.bool_]
 class PrecisionFloor:
     """The lowest threshold whose precision is at least a floor, with confidence.
 
-    The first look is the smallest at which the bound holds with one false alert: eight alerts for a
+    The first test is the smallest at which the bound holds with one false alert: eight alerts for a
     floor of .5, or as many more as are worth eight where one entity has several. A fifth of the
-    error that may be made is kept for a second start at three times as many, for where the first
-    few alerts are unlucky. Costs a pass over the alerts a look, in all about eleven passes over the
+    allowed error is reserved for a second start at three times as many, in case the first few
+    alerts are unlucky. Costs a pass over the alerts a test, in all about eleven passes over the
     rows.
 
     Parameters
     ----------
     floor : float
-        Share of the alerts that shall be fraud, above 0 and below 1.
+        Share of the alerts that must be fraud, above 0 and below 1.
     confidence : float
         One-sided.
     unmet : {'refuse', 'closest'}
-        Where no threshold keeps it: refuse the model (exit 4), or take the threshold whose bound is
+        Where no threshold meets it: refuse the model (exit 4), or take the threshold whose bound is
         highest and say so.
     value_floor : float
         Rows of a lower amount are never alerted.
@@ -74,31 +74,32 @@ class PrecisionFloor:
         _check(self, "floor", self.floor)
 
     def tune(self, rows: TuningRows) -> TunedPolicy:
-        """Take more and more alerts for as long as the lower bound keeps the floor."""
+        """Take more and more alerts for as long as the lower bound meets the floor."""
         ranked = rows.take(_ranked(rows, self.value_floor))
         p_fraud, fraud, entity = ranked.p_fraud, ranked.y_true == 1, ranked.entity
 
-        def judge(threshold: float, level: float) -> _Found:
-            alerts = _at_least(p_fraud, threshold)
-            return _share(fraud[:alerts], _first(entity, alerts), level, "lower")
+        def test(threshold: float, level: float) -> _Result:
+            alerts = int(np.searchsorted(-p_fraud, -threshold, side="right"))
+            codes = None if entity is None else entity[:alerts]
+            return _share(fraud[:alerts], codes, level, "lower")
 
         sizes, error = self._sizes(p_fraud, entity), 1 - self.confidence
-        looks = dict.fromkeys(p_fraud[sizes - 1].tolist(), 0.0)
-        again = np.searchsorted(sizes, _AGAIN * sizes[:1])
-        for start, share in zip((*sizes[:1], *sizes[again]), _SHARES, strict=False):
-            looks[float(p_fraud[start - 1])] += share * error
-        return _walk(self, "precision", self.floor, looks, judge, rows=rows, otherwise=NEVER)
+        tests = dict.fromkeys(p_fraud[sizes - 1].tolist(), 0.0)
+        second = np.searchsorted(sizes, _SECOND_START * sizes[:1])
+        for start, share in zip((*sizes[:1], *sizes[second]), _ERROR_SHARES, strict=False):
+            tests[float(p_fraud[start - 1])] += share * error
+        return _walk(self, "precision", self.floor, tests, test, rows=rows, otherwise=NEVER)
 
     def _sizes(self, p_fraud: Floats, entity: Codes | None) -> NDArray[np.int64]:
-        """How many alerts are looked at: from where the bound could hold."""
-        first, level = 2, 1 - _SHARES[0] * (1 - self.confidence)
+        """Numbers of alerts to test: from where the bound could hold."""
+        first, level = 2, 1 - _ERROR_SHARES[0] * (1 - self.confidence)
         while share_bound(first - 1, first, level=level, side="lower") < self.floor:
             first += 1
         sizes = look_sizes(first, len(p_fraud))
         if entity is None:
             return sizes
         worth = (rows_if_alike(np.bincount(entity[:size])) for size in sizes)
-        skipped = next((at for at, one in enumerate(worth) if one >= first), len(sizes))
+        skipped = next((i for i, count in enumerate(worth) if count >= first), len(sizes))
         return sizes[skipped:]
 
 
@@ -109,8 +110,8 @@ class RecallFloor:
     Parameters
     ----------
     floor : float
-        Share of the frauds that shall be alerted, above 0 and below 1. Few frauds prove little:
-        with 28 not even all of them make .9 sure at 95 % confidence.
+        Share of the frauds that must be alerted, above 0 and below 1. Few frauds prove little: with
+        28, not even alerting all of them shows .9 at 95 % confidence.
     confidence, unmet, value_floor
         As for `PrecisionFloor`. Frauds below the value floor count as missed.
     """
@@ -126,10 +127,10 @@ class RecallFloor:
         _check(self, "floor", self.floor)
 
     def tune(self, rows: TuningRows) -> TunedPolicy:
-        """Miss more and more frauds for as long as the lower bound keeps the floor."""
+        """Miss more and more frauds for as long as the lower bound meets the floor."""
         score, entity = _of_class(rows, 1, self.value_floor)
 
-        def judge(threshold: float, level: float) -> _Found:
+        def test(threshold: float, level: float) -> _Result:
             return _share(score >= threshold, entity, level, "lower")
 
         rising, frauds = np.sort(score[score >= 0]), len(score)
@@ -140,8 +141,8 @@ class RecallFloor:
             share_bound(frauds - int(size) + 1, frauds, level=self.confidence, side="lower") >= half
             for size in sizes
         ]
-        looks = _starts(rising[sizes - 1], sum(easy), self.confidence, entity)
-        return _walk(self, "recall", self.floor, looks, judge, rows=rows, otherwise=NEVER)
+        tests = _starts(rising[sizes - 1], sum(easy), self.confidence, entity)
+        return _walk(self, "recall", self.floor, tests, test, rows=rows, otherwise=NEVER)
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ class FprCap:
         _check(self, "cap", self.cap)
 
     def tune(self, rows: TuningRows) -> TunedPolicy:
-        """Allow more and more false alerts for as long as the upper bound keeps the cap."""
+        """Allow more and more false alerts for as long as the upper bound meets the cap."""
         score, entity = _of_class(rows, 0, self.value_floor)
 
-        def judge(threshold: float, level: float) -> _Found:
+        def test(threshold: float, level: float) -> _Result:
             return _share(score >= threshold, entity, level, "upper")
 
         falling, legitimate = _falling(score[score >= 0]), len(score)
@@ -181,8 +182,8 @@ class FprCap:
             share_bound(count, legitimate, level=self.confidence, side="upper") <= self.cap / 2
             for count in alerts
         ]
-        looks = _starts(falling, sum(easy), self.confidence, entity)
-        return _walk(self, "false_positive_rate", self.cap, looks, judge, rows=rows, otherwise=0.0)
+        tests = _starts(falling, sum(easy), self.confidence, entity)
+        return _walk(self, "false_positive_rate", self.cap, tests, test, rows=rows, otherwise=0.0)
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class AlertBudget:
 
     Counted are the entities that are alerted on a day, in the mean over the days: an entity with
     several alerts on a day is one case. Without entities every row is one. A threshold cannot hold
-    every single day; the best of a whole day is `fraudml.decisions.top_k`.
+    on every single day; `fraudml.decisions.top_k` picks the best of a whole day.
 
     Parameters
     ----------
@@ -217,13 +218,7 @@ class AlertBudget:
         _check(self, "confidence", self.confidence)
 
     def tune(self, rows: TuningRows) -> TunedPolicy:
-        """Take more and more cases for as long as the upper bound keeps the budget.
-
-        Raises
-        ------
-        DataError
-            The rows have no time, or span less than a day.
-        """
+        """Take more and more cases for as long as the upper bound meets the budget."""
         if rows.day is None or rows.days is None:
             raise DataError(
                 "policy=alert_budget counts alerts a day, and no column has the role of the time. "
@@ -234,29 +229,29 @@ class AlertBudget:
                 f"The out-of-fold rows span {rows.days * 24:.1f} hours, and a budget of alerts a "
                 "day is tuned on at least one day. Bring more rows, or take policy=fpr_cap."
             )
-        seen, day = np.unique(rows.day, return_inverse=True)
+        distinct, day = np.unique(rows.day, return_inverse=True)
         score, day = _cases(rows, day, self.value_floor)
         days = rows.days
 
-        def judge(threshold: float, level: float) -> _Found:
-            by_day = np.bincount(day[score >= threshold], minlength=len(seen))
+        def test(threshold: float, level: float) -> _Result:
+            by_day = np.bincount(day[score >= threshold], minlength=len(distinct))
             bound = rate_bound(by_day, days=days, level=level)
-            return _Found(float(by_day.sum()) / days, bound)
+            return _Result(float(by_day.sum()) / days, bound)
 
-        looks = _starts(_falling(score), 0, self.confidence, None)
+        tests = _starts(_falling(score), 0, self.confidence, None)
         budget = self.alerts_per_day
-        return _walk(self, "alerts_per_day", budget, looks, judge, rows=rows, otherwise=NEVER)
+        return _walk(self, "alerts_per_day", budget, tests, test, rows=rows, otherwise=NEVER)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Result:
     """A value on the tuning rows, and its bound."""
 
     value: float
     bound: float
 
 
-class _Promise(Protocol):
+class _Policy(Protocol):
     @property
     def confidence(self) -> float: ...
 
@@ -267,11 +262,11 @@ class _Promise(Protocol):
     def value_floor(self) -> float: ...
 
 
-_AGAIN = 3
+_SECOND_START = 3
 """The second start of a precision floor is at so many times the alerts of the first."""
 
-_SHARES = (0.8, 0.2)
-"""How the error that may be made is shared between two starts."""
+_ERROR_SHARES = (0.8, 0.2)
+"""How the allowed error is shared between two starts."""
 
 _KINDS = {
     "precision": "precision_floor",
@@ -282,70 +277,63 @@ _KINDS = {
 
 
 def _walk(
-    promise: _Promise,
+    policy: _Policy,
     metric: str,
     limit: float,
-    looks: Mapping[float, float],
-    judge: Callable[[float, float], _Found],
+    tests: Mapping[float, float],
+    test: Callable[[float, float], _Result],
     *,
     rows: TuningRows,
     otherwise: float,
 ) -> TunedPolicy:
-    """Keep the riskiest threshold that holds; where none does, the one whose bound is closest.
+    """Select the riskiest threshold that holds; where none does, the one whose bound is closest.
 
-    Each look may err by what was set aside for it, and by what the look before it handed on because
-    it held (Wiens and Dmitrienko 2005, The fallback procedure).
+    `tests` has the thresholds in order, each with the error that is reserved for it; a test that
+    holds passes its error on to the next (Wiens and Dmitrienko 2005, The fallback procedure).
     """
-    sense: Literal["at least", "at most"] = (
-        "at least" if metric in ("precision", "recall") else "at most"
-    )
-    sign = 1 if sense == "at least" else -1
+    at_least = metric in ("precision", "recall")
+    sign = 1 if at_least else -1
     riskier = operator.gt if metric == "recall" else operator.lt
-    kept: tuple[float, _Found] | None = None
-    handed_on = 0.0
-    for threshold, set_aside in looks.items():
-        error = handed_on + set_aside
+    selected: tuple[float, _Result] | None = None
+    passed_on = 0.0
+    for threshold, reserved in tests.items():
+        error = passed_on + reserved
         if not error:
             continue
-        found = judge(threshold, 1 - error)
-        holds = sign * found.bound >= sign * limit
-        if holds and (kept is None or riskier(threshold, kept[0])):
-            kept = threshold, found
-        handed_on = error if holds else 0.0
-    met = kept is not None
-    if kept is None and looks:
-        every = [(one, judge(one, promise.confidence)) for one in looks]
-        kept = max(every, key=lambda one: sign * one[1].bound)
-    threshold = min(kept[0], NEVER) if kept else otherwise
-    alerts = (rows.p_fraud >= threshold) & rows.reviewable(promise.value_floor)
+        result = test(threshold, 1 - error)
+        holds = sign * result.bound >= sign * limit
+        if holds and (selected is None or riskier(threshold, selected[0])):
+            selected = threshold, result
+        passed_on = error if holds else 0.0
+    met = selected is not None
+    if selected is None and tests:
+        results = [(threshold, test(threshold, policy.confidence)) for threshold in tests]
+        selected = max(results, key=lambda pair: sign * pair[1].bound)
+    threshold = min(selected[0], NEVER) if selected else otherwise
+    alerts = (rows.p_fraud >= threshold) & rows.reviewable(policy.value_floor)
+    unit = "row" if rows.entity is None else "entity"
     constraint = Constraint(
         metric=metric,
-        sense=sense,
+        sense="at least" if at_least else "at most",
         limit=limit,
-        confidence=promise.confidence,
+        confidence=policy.confidence,
         met=met,
-        bound=kept[1].bound if kept else None,
-        value=kept[1].value if kept else None,
+        bound=selected[1].bound if selected else None,
+        value=selected[1].value if selected else None,
         alerts=int(alerts.sum()),
-        drawn=_drawn(metric, rows),
-        unmet=promise.unmet,
+        drawn="day" if metric == "alerts_per_day" else unit,
+        unmet=policy.unmet,
     )
-    return TunedPolicy(_KINDS[metric], threshold, constraint, promise.value_floor)
+    return TunedPolicy(_KINDS[metric], threshold, constraint, policy.value_floor)
 
 
-def _drawn(metric: str, rows: TuningRows) -> str:
-    if metric == "alerts_per_day":
-        return "day"
-    return "row" if rows.entity is None else "entity"
-
-
-def _share(hit: Flags, entity: Codes | None, level: float, side: Side) -> _Found:
+def _share(hit: Flags, entity: Codes | None, level: float, side: Side) -> _Result:
     share = float(hit.mean()) if len(hit) else 0.0
     if entity is None:
-        return _Found(share, share_bound(int(hit.sum()), len(hit), level=level, side=side))
+        return _Result(share, share_bound(int(hit.sum()), len(hit), level=level, side=side))
     of_entity = np.bincount(entity)
     hits = np.bincount(entity[hit], minlength=len(of_entity))
-    return _Found(share, clustered_share_bound(hits, of_entity, level=level, side=side))
+    return _Result(share, clustered_share_bound(hits, of_entity, level=level, side=side))
 
 
 def _starts(
@@ -353,32 +341,24 @@ def _starts(
 ) -> Mapping[float, float]:
     """Start from the safest threshold; among entities from a middle one, and then from the safest.
 
-    The safest thresholds have hits, or misses, of so few entities that nobody can tell how alike
-    the rows of one are: a bound there may fail where the bounds after it hold.
+    The safest thresholds have hits, or misses, of so few entities that how alike their rows are
+    cannot be measured: a bound there may fail where the bounds after it hold.
     """
     if entity is None or middle < 1:
-        looks = dict.fromkeys(thresholds.tolist(), 0.0)
-        return looks | dict.fromkeys(list(looks)[:1], 1 - confidence)
+        tests = dict.fromkeys(thresholds.tolist(), 0.0)
+        return tests | dict.fromkeys(list(tests)[:1], 1 - confidence)
     middle = min(middle, len(thresholds) - 1)
-    looks = dict.fromkeys(np.roll(thresholds, -middle).tolist(), 0.0)
+    tests = dict.fromkeys(np.roll(thresholds, -middle).tolist(), 0.0)
     starts = (float(thresholds[middle]), float(thresholds[0]))
-    for start, share in zip(starts, _SHARES, strict=True):
-        looks[start] += share * (1 - confidence)
-    return looks
+    for start, share in zip(starts, _ERROR_SHARES, strict=True):
+        tests[start] += share * (1 - confidence)
+    return tests
 
 
 def _ranked(rows: TuningRows, value_floor: float) -> NDArray[np.int64]:
     """Positions of the rows that may be alerted, the most suspicious first."""
     here = np.flatnonzero(rows.reviewable(value_floor))
     return here[np.argsort(-rows.p_fraud[here], kind="stable")]
-
-
-def _at_least(falling: Floats, threshold: float) -> int:
-    return int(np.searchsorted(-falling, -threshold, side="right"))
-
-
-def _first(codes: Codes | None, count: int) -> Codes | None:
-    return None if codes is None else codes[:count]
 
 
 def _of_class(rows: TuningRows, label: int, value_floor: float) -> tuple[Floats, Codes | None]:
@@ -393,8 +373,8 @@ def _falling(score: Floats) -> Floats:
     falling = -np.sort(-score)
     if not len(falling):
         return np.array([NEVER])
-    looks = falling[look_sizes(1, len(falling)) - 1]
-    return np.concatenate([[np.nextafter(falling[0], inf)], looks])
+    tested = falling[look_sizes(1, len(falling)) - 1]
+    return np.concatenate([[np.nextafter(falling[0], inf)], tested])
 
 
 def _cases(rows: TuningRows, day: Codes, value_floor: float) -> tuple[Floats, Codes]:
@@ -407,13 +387,13 @@ def _cases(rows: TuningRows, day: Codes, value_floor: float) -> tuple[Floats, Co
     return rows.p_fraud[here][first], day[here][first]
 
 
-def _check(promise: _Promise, name: str, value: float) -> None:
+def _check(policy: _Policy, name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ConfigError(f"policy.{name} is {value}. It lies between 0 and 1, neither included.")
-    if not 0.5 <= promise.confidence < 1:
-        raise ConfigError(f"policy.confidence is {promise.confidence}. It lies in [0.5, 1).")
-    if promise.unmet not in get_args(Unmet):
+    if not 0.5 <= policy.confidence < 1:
+        raise ConfigError(f"policy.confidence is {policy.confidence}. It lies in [0.5, 1).")
+    if policy.unmet not in get_args(Unmet):
         raise ConfigError(
-            f"policy.unmet is '{promise.unmet}'. Choose one of {', '.join(get_args(Unmet))}."
+            f"policy.unmet is '{policy.unmet}'. Choose one of {', '.join(get_args(Unmet))}."
         )
-    check_value_floor(promise.value_floor)
+    check_value_floor(policy.value_floor)

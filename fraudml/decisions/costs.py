@@ -1,7 +1,7 @@
-"""What each outcome of a decision costs on each row.
+"""The cost of each outcome of a decision on each row.
 
-Positive is a loss, negative a gain; all in the money of the amount. What is computed from these
-costs lives in `fraudml.metrics.money`.
+Positive is a loss, negative a gain; all in the currency of the amount. `fraudml.metrics.money`
+computes with these costs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fraudml.errors import ConfigError, DataError
 Floats = NDArray[np.float64]
 
 DEFAULT_REVIEW_COST = 10.0
-"""What reviewing one alert costs where the user names nothing."""
+"""The cost of reviewing an alert where the user sets none."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,10 @@ class CostModel(Protocol):
 
     @property
     def is_default(self) -> bool:
-        """Whether the user left the costs as they come."""
+        """Whether the user left the costs at their defaults."""
 
     def costs(self, frame: pl.DataFrame, amount: Floats | None) -> CostMatrix:
-        """Return the costs of each row of a table, in its order.
-
-        Parameters
-        ----------
-        frame : DataFrame
-            The table's own columns.
-        amount : ndarray of float64, optional
-            At least 0; NaN where not known.
-        """
+        """Return the costs of each row of a table; amounts are at least 0, NaN where not known."""
 
 
 def _refuse_endless(where: str, costs: Fixed | Line) -> None:
@@ -100,7 +92,7 @@ class Card:
     Parameters
     ----------
     review_cost : float, optional
-        Cost of reviewing one alert; `DEFAULT_REVIEW_COST` where it is not named.
+        Cost of reviewing an alert; `DEFAULT_REVIEW_COST` where it is not set.
     """
 
     review_cost: float | None = None
@@ -117,7 +109,7 @@ class Card:
 
     @property
     def is_default(self) -> bool:
-        """Whether the review cost is the built-in one."""
+        """Whether the review cost is the default."""
         return self.review_cost is None
 
     def costs(self, frame: pl.DataFrame, amount: Floats | None) -> CostMatrix:
@@ -157,23 +149,19 @@ class Fixed:
 
     @property
     def is_default(self) -> bool:
-        """Whether all four are the built-in ones."""
+        """Whether all four are the defaults."""
         return self == Fixed()
 
     def costs(self, frame: pl.DataFrame, amount: Floats | None) -> CostMatrix:
         """Return the four numbers on every row."""
         del amount
-        return CostMatrix(
-            *(
-                np.full(frame.height, float(value))
-                for value in (self.tp_cost, self.fp_cost, self.fn_cost, self.tn_cost)
-            )
-        )
+        values = (self.tp_cost, self.fp_cost, self.fn_cost, self.tn_cost)
+        return CostMatrix(*(np.full(frame.height, float(value)) for value in values))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Costs that stand in the table.
+    """Costs in columns of the table.
 
     Parameters
     ----------
@@ -250,11 +238,11 @@ class Affine:
 
     @property
     def is_default(self) -> bool:
-        """Whether all four are the built-in ones."""
+        """Whether all four are the defaults."""
         return self == Affine()
 
     def costs(self, frame: pl.DataFrame, amount: Floats | None) -> CostMatrix:
-        """Return the four lines at each row's amount."""
+        """Return the four costs at each row's amount."""
         assert amount is not None, "affine costs need an amount"
         del frame
         lines = (self.tp, self.fp, self.fn, self.tn)
@@ -293,21 +281,7 @@ def _coherent(costs: CostMatrix) -> CostMatrix:
 def check_amounts(amount: Floats | None, name: str | None, rows: NDArray[np.int64]) -> None:
     """Refuse rows without an amount where costs or a policy need one.
 
-    Parameters
-    ----------
-    amount : ndarray of float64, optional
-        NaN where not known.
-    name : str, optional
-        The amount's column, for the error.
-    rows : ndarray of int64
-        Each row's number in the input, for the error.
-
-    Raises
-    ------
-    ConfigError
-        There is no amount column.
-    DataError
-        It is null somewhere.
+    `name` is the amount's column and `rows` the numbers of the rows in the input, for the error.
     """
     if amount is None:
         raise ConfigError(

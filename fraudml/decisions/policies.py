@@ -1,7 +1,7 @@
 """Policies: the rule that turns a probability, and what the row would cost, into an alert.
 
 A policy is tuned on out-of-fold scores and then decides each row by itself: the same for one row as
-for a million. Those that promise something stand in `fraudml.decisions.constraints`.
+for a million. Those with a constraint are in `fraudml.decisions.constraints`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEVER = 2.0
 
 @dataclass(frozen=True)
 class TuningRows:
-    """What a policy is tuned on: out-of-fold scores, and what is known of their rows.
+    """Rows that a policy is tuned on: out-of-fold scores with labels, costs and roles.
 
     Parameters
     ----------
@@ -75,36 +75,24 @@ class TuningRows:
                 "split.oof_folds."
             )
 
-    def take(self, at: NDArray[np.int64]) -> TuningRows:
+    def take(self, rows: NDArray[np.int64]) -> TuningRows:
         """Select rows by position."""
-
-        def of(column: NDArray[Any] | None) -> Any:
-            return None if column is None else column[at]
-
-        return replace(
-            self,
-            p_fraud=self.p_fraud[at],
-            y_true=self.y_true[at],
-            costs=self.costs.take(at),
-            amount=of(self.amount),
-            entity=of(self.entity),
-            day=of(self.day),
-        )
+        names = ("p_fraud", "y_true", "amount", "entity", "day")
+        columns = {name: getattr(self, name) for name in names}
+        taken: dict[str, Any] = {
+            name: None if column is None else column[rows] for name, column in columns.items()
+        }
+        return replace(self, costs=self.costs.take(rows), **taken)
 
     def reviewable(self, value_floor: float) -> NDArray[np.bool_]:
         """Return which rows a policy may alert at all: those from the floor on."""
-        if not value_floor:
-            return np.ones(len(self.p_fraud), dtype=bool)
         return may_review(self.amount, value_floor, len(self.p_fraud))
 
 
 def may_review(amount: Floats | None, value_floor: float, count: int) -> NDArray[np.bool_]:
-    """Return which rows have an amount of at least the floor; one that is not known has not.
+    """Return which rows have an amount of at least the floor; an unknown amount has not.
 
-    Raises
-    ------
-    ConfigError
-        There is a floor, and no column of amounts.
+    A `ConfigError` where there is a floor and no column of amounts.
     """
     if not value_floor:
         return np.ones(count, dtype=bool)
@@ -118,23 +106,23 @@ def may_review(amount: Floats | None, value_floor: float, count: int) -> NDArray
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a policy promised, and what its tuning rows say of it.
+    """The constraint of a policy, and whether its tuning rows meet it.
 
     Parameters
     ----------
     metric : str
         `precision`, `recall`, `false_positive_rate` or `alerts_per_day`.
     sense : {'at least', 'at most'}
-        Which way it is limited.
+        Whether the limit is a floor or a cap.
     limit : float
-        By what.
+        The floor or the cap.
     confidence : float
         One-sided, that the bound holds.
     met : bool
-        Whether the bound keeps the limit.
+        Whether the bound meets the limit.
     bound, value : float, optional
-        The bound, and the value itself, on the tuning rows at the threshold that was kept; None
-        where no threshold could be looked at.
+        The bound, and the value itself, on the tuning rows at the selected threshold; None where
+        no threshold could be tested.
     alerts : int
         Tuning rows at or above that threshold.
     drawn : str
@@ -160,21 +148,21 @@ class Constraint:
         return not self.met and self.unmet == "refuse"
 
     def sentence(self) -> str:
-        """Say in words whether it is met."""
+        """Say whether it is met."""
         name = self.metric.replace("_", " ")
-        asked = f"{name} {self.sense} {self.limit:g} with {self.confidence:.0%} confidence"
+        constraint = f"{name} {self.sense} {self.limit:g} with {self.confidence:.0%} confidence"
         if self.bound is None:
-            return f"{asked} is not met: there is nothing to alert in the rows it is tuned on"
-        found = (
+            return f"{constraint} is not met: there is nothing to alert in the rows it is tuned on"
+        result = (
             f"{self.sense} {self.bound:.4g} ({self.value:.4g} as counted, by {self.drawn}) at the "
             f"{'chosen' if self.met else 'closest'} threshold, with {self.alerts:,} alerts out of "
             "fold"
         )
         if self.met:
-            return f"{asked} is met: {found}"
+            return f"{constraint} is met: {result}"
         lucky = (self.bound >= self.limit) == (self.sense == "at least")
         why = "; safer thresholds fall short, so it may be luck" if lucky else ""
-        return f"{asked} is not met: {found}{why}"
+        return f"{constraint} is not met: {result}{why}"
 
 
 @dataclass(frozen=True)
@@ -189,7 +177,7 @@ class TunedPolicy:
         Alert where the probability is at least this; None where each row has its own threshold,
         which follows from its costs.
     constraint : Constraint, optional
-        What was promised, and whether it is kept.
+        The constraint, and whether it is met.
     value_floor : float
         Rows of a lower amount are never alerted.
     """
@@ -207,12 +195,12 @@ class TunedPolicy:
     def thresholds(self, costs: CostMatrix, amount: Floats | None = None) -> Floats:
         """Return the threshold of each row; infinite where an alert cannot pay or may not be."""
         if self.threshold is not None:
-            found = np.full(len(costs), self.threshold)
+            thresholds = np.full(len(costs), self.threshold)
         elif len(costs):
-            found = minimum_risk_threshold(**costs.as_mapping()).threshold
+            thresholds = minimum_risk_threshold(**costs.as_mapping()).threshold
         else:
-            found = np.empty(0)
-        return np.where(may_review(amount, self.value_floor, len(costs)), found, inf)
+            thresholds = np.empty(0)
+        return np.where(may_review(amount, self.value_floor, len(costs)), thresholds, inf)
 
     def alerts(
         self, p_fraud: Floats, costs: CostMatrix, amount: Floats | None = None
@@ -221,12 +209,12 @@ class TunedPolicy:
         return np.asarray(p_fraud >= self.thresholds(costs, amount))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; `from_dict` is the way back."""
+        """Return plain data for JSON, which `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TunedPolicy:
-        """Make a policy from what `to_dict` gave; a ValueError where it did not."""
+        """Read what `to_dict` returned; a ValueError where it is anything else."""
         threshold, constraint = content["threshold"], content["constraint"]
         try:
             return cls(
@@ -244,7 +232,7 @@ class Policy(Protocol):
 
     @property
     def uses_costs(self) -> bool:
-        """Whether the guard should ask for a cost below that of never and of always alerting."""
+        """Whether the guard requires a cost below that of never and of always alerting."""
 
     @property
     def value_floor(self) -> float:
@@ -291,21 +279,22 @@ class MinimumCost:
         """Choose the threshold, or leave it to each row."""
         if self.per_amount and rows.costs.differ:
             return TunedPolicy("minimum_cost", value_floor=self.value_floor)
-        may = rows.reviewable(self.value_floor)
-        found = inf
-        if may.any():
-            here = np.flatnonzero(may)
-            costs = rows.costs.take(here).as_mapping()
-            found = best_threshold(rows.y_true[here], rows.p_fraud[here], **costs).threshold
-        return TunedPolicy("minimum_cost", float(min(found, NEVER)), value_floor=self.value_floor)
+        reviewable = np.flatnonzero(rows.reviewable(self.value_floor))
+        threshold = inf
+        if len(reviewable):
+            y_true, p_fraud = rows.y_true[reviewable], rows.p_fraud[reviewable]
+            costs = rows.costs.take(reviewable).as_mapping()
+            threshold = best_threshold(y_true, p_fraud, **costs).threshold
+        threshold = float(min(threshold, NEVER))
+        return TunedPolicy("minimum_cost", threshold, value_floor=self.value_floor)
 
 
 @dataclass(frozen=True)
 class FBeta:
     """The threshold with the highest F-beta on the tuning scores; of equals the highest.
 
-    F-beta weighs recall beta times as much as precision. It knows no money and no team's hours, and
-    promises nothing.
+    F-beta weighs recall beta times as much as precision. It considers neither money nor the hours
+    of a team, and has no constraint.
 
     Parameters
     ----------
@@ -330,18 +319,18 @@ class FBeta:
         check_value_floor(self.value_floor)
 
     def tune(self, rows: TuningRows) -> TunedPolicy:
-        """Look at every probability as a threshold."""
-        here = np.flatnonzero(rows.reviewable(self.value_floor))
-        here = here[np.argsort(-rows.p_fraud[here], kind="stable")]
-        p_fraud, fraud = rows.p_fraud[here], rows.y_true[here] == 1
-        if not len(here):
+        """Try every probability as a threshold."""
+        ranked = np.flatnonzero(rows.reviewable(self.value_floor))
+        ranked = ranked[np.argsort(-rows.p_fraud[ranked], kind="stable")]
+        p_fraud, fraud = rows.p_fraud[ranked], rows.y_true[ranked] == 1
+        if not len(ranked):
             return TunedPolicy("f_beta", NEVER, value_floor=self.value_floor)
-        last = np.append(p_fraud[1:] < p_fraud[:-1], True)
+        last = np.append(p_fraud[1:] < p_fraud[:-1], True)  # of each run of equal probabilities
         caught, alerts = np.cumsum(fraud)[last], np.flatnonzero(last) + 1
         frauds = np.count_nonzero(rows.y_true == 1)
         square = self.beta**2
-        worth = (1 + square) * caught / (alerts + square * frauds)
-        best = int(np.argmax(worth))
+        f_beta = (1 + square) * caught / (alerts + square * frauds)
+        best = int(np.argmax(f_beta))
         return TunedPolicy("f_beta", float(p_fraud[last][best]), value_floor=self.value_floor)
 
 

@@ -20,27 +20,9 @@ def daily_top_k(
 
     An entity is as suspicious as its highest score of the day, and that row is alerted. Ties go to
     the row that comes first, between the rows of an entity and between entities. Unlike a policy
-    this depends on which rows stand together: a day's file must be whole. Costs a sort of the rows.
-
-    Parameters
-    ----------
-    score : ndarray of float64, shape (n_rows,)
-        Any score that rises with suspicion; none is NaN.
-    day : ndarray of int64, shape (n_rows,)
-        The day of each row, as a code.
-    k : int
-        Alerts a day, at least 1; fewer where a day has fewer entities.
-    entity : ndarray of int64, optional
-        The card or customer of each row, as a code. Without it every row is a case.
-    reviewable : ndarray of bool, optional
-        Which rows may be alerted at all; see `fraudml.decisions.policies.may_review`.
-
-    Raises
-    ------
-    ConfigError
-        `k` is below 1.
-    DataError
-        A score is NaN.
+    this depends on which rows stand together: a day's file must be whole. Without entities every
+    row is a case; `reviewable` says which rows may be alerted at all (`policies.may_review`). Costs
+    a sort of the rows.
 
     Examples
     --------
@@ -59,6 +41,6 @@ def daily_top_k(
         rows = rows[np.sort(np.unique(pairs, axis=1, return_index=True)[1])]
     chosen = np.zeros(len(score), dtype=bool)
     days = day[rows]
-    place = np.arange(len(rows)) - np.searchsorted(days, days)
-    chosen[rows[place < k]] = True
+    rank = np.arange(len(rows)) - np.searchsorted(days, days)  # within the day
+    chosen[rows[rank < k]] = True
     return chosen

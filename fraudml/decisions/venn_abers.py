@@ -3,7 +3,7 @@
 Adding a row of the score s with the label 1 to the fitted rows moves everything below s by one row
 and one fraud in the cumulative sum diagram of isotonic regression. Its value at s is the slope of
 the tangent from below that touches both what lies below s and what does not; with the label 0
-likewise. So nothing is fitted anew for a score, and points that are no corner of the lower hull
+likewise. So no score needs a fit of its own, and points that are no corner of the lower hull
 between two chosen scores can be left out.
 """
 
@@ -14,31 +14,19 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 
-MOST_SCORES = 1000
-"""About how many scores are evaluated; between them a calibrator draws lines."""
+MAX_SCORES = 1000
+"""About how many scores are evaluated; between them a calibrator interpolates."""
 _ROUNDS = 200
 _CELLS = 1 << 20
 
 
-def pairs(rows: Floats, frauds: Floats, chosen: Places) -> tuple[Floats, Floats]:
-    """Return the value at each chosen score of the fit that has it added with label 0, and 1.
+def pairs(rows: Floats, frauds: Floats, chosen: Positions) -> tuple[Floats, Floats]:
+    """Return the value at each chosen score of the fits that have it added with label 0, and 1.
 
-    Parameters
-    ----------
-    rows, frauds : ndarray of float64, shape (n_scores,)
-        How many rows and frauds each distinct score has, lowest score first.
-    chosen : ndarray of int64, shape (n_chosen,)
-        Which scores to evaluate, ascending; the first and the last are among them.
-
-    Returns
-    -------
-    tuple of ndarray of float64
-        Both rise with the score; the first is below the second.
-
-    Notes
-    -----
+    `rows` and `frauds` count those of each distinct score, lowest first; `chosen` ascends and has
+    the first and the last. Both values rise with the score, and the first is below the second.
     O(n_scores) and the chosen scores times the corners between them. Vovk, Petej and Fedorova
     (2015), Large-scale probabilistic predictors with and without guarantees of validity, section 3.
 
@@ -62,7 +50,7 @@ def pairs(rows: Floats, frauds: Floats, chosen: Places) -> tuple[Floats, Floats]
     return np.maximum.accumulate(low), np.maximum.accumulate(high)
 
 
-def choose(rows: Floats, frauds: Floats, most: int = MOST_SCORES) -> Places:
+def choose(rows: Floats, frauds: Floats, most: int = MAX_SCORES) -> Positions:
     """Choose scores to evaluate: all where they are few, else dense where frauds and alerts are.
 
     Half of them are evenly spaced over the frauds, half on a logarithmic scale over the rows from
@@ -82,7 +70,7 @@ def choose(rows: Floats, frauds: Floats, most: int = MOST_SCORES) -> Places:
     return np.unique(np.clip(picked, 0, count - 1)).astype(np.int64)
 
 
-def _lower_hull(x: Floats, y: Floats, start: int, stop: int) -> Places:
+def _lower_hull(x: Floats, y: Floats, start: int, stop: int) -> Positions:
     """The corners of the points' lower hull: where steps of an isotonic regression meet."""
     if stop - start <= 2:
         return np.arange(start, stop)
@@ -91,23 +79,23 @@ def _lower_hull(x: Floats, y: Floats, start: int, stop: int) -> Places:
     return np.asarray(start + steps.blocks, dtype=np.int64)
 
 
-def _bridges(x: Floats, y: Floats, below: Places, fraud: float) -> Floats:
+def _bridges(x: Floats, y: Floats, below: Positions, fraud: float) -> Floats:
     """The slope that touches the first `below` points, moved by one row, and all others.
 
     Newton steps on the difference of the two sides' heights, inside a bracket that is halved where
     a step would leave it.
     """
     left = np.arange(len(x)) < below[:, None]
-    each = np.arange(len(below))
+    each = np.arange(len(below))  # a row a chosen score, a column a point
     low, high = np.zeros(len(below)), np.ones(len(below))
     slope = np.full(len(below), y[-1] / x[-1])
     for turn in range(_ROUNDS):
         height = y - slope[:, None] * x
-        one = np.where(left, height, np.inf).argmin(axis=1)
-        other = np.where(left, np.inf, height).argmin(axis=1)
-        gap = height[each, other] - height[each, one] + fraud - slope
+        before = np.where(left, height, np.inf).argmin(axis=1)
+        after = np.where(left, np.inf, height).argmin(axis=1)
+        gap = height[each, after] - height[each, before] + fraud - slope
         low, high = np.where(gap > 0, slope, low), np.where(gap < 0, slope, high)
-        step = (y[other] - y[one] + fraud) / (x[other] - x[one] + 1)
+        step = (y[after] - y[before] + fraud) / (x[after] - x[before] + 1)
         inside = (step >= low) & (step <= high) & (turn % 4 != 3)
         moved = np.where(inside, step, (low + high) / 2)
         # The same two points again: their slope is the tangent's.
