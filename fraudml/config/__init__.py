@@ -82,8 +82,13 @@ def _samplers(component: Component) -> Iterable[object]:
     return [step.sampler for step in steps]
 
 
-def _learner(component: Component) -> Iterable[object]:
+def _learner(component: Component) -> Iterable[object] | None:
+    from fraudml.config.targets import find_target
+    from fraudml.learners import is_learner
     from fraudml.learners.sklearn import SklearnLearner
 
+    assert component.target is not None
+    if is_learner(find_target(component.target, "learner", (component.target.partition(".")[0],))):
+        return None
     SklearnLearner(component.target, **component.plain_arguments())
     return ()

@@ -27,7 +27,7 @@ from fraudml.config.shape import shape_of
 from fraudml.config.targets import ALLOWED, TARGET, find_target
 
 T = TypeVar("T")
-Builder = Callable[[Component], Iterable[Any]]
+Builder = Callable[[Component], Iterable[Any] | None]
 
 
 def check(
@@ -89,7 +89,8 @@ def check_tree(
     """Check every component in a tree of settings, and write out the defaults of fraudml's own.
 
     `builders` is for sections that `build` does not build, by dotted path: a function that makes
-    their objects from the component. All problems are raised at once, as a `ConfigError`.
+    their objects from the component, or None for one that `build` does. All problems are raised at
+    once, as a `ConfigError`.
     """
     problems = Collector()
     checked: T = _Walker(allowed, builders or {}, problems).check(settings, "")
@@ -129,6 +130,9 @@ class _Walker:
                 find_target(inner.target, inner_path, self.allowed)
 
         map_inner(component.arguments, Component, find_inner, path)
-        for part in self.builders[path](component):
+        parts = self.builders[path](component)
+        if parts is None:
+            return check(component, where=path, allowed=self.allowed)
+        for part in parts:
             validate(part, path)
         return component

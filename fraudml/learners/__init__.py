@@ -7,12 +7,14 @@ bundle writes down, so that a bundle never names a path to import.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from fraudml.errors import BundleError, nearest
+from fraudml.errors import BundleError, ConfigError, nearest
 from fraudml.learners.protocol import FittedLearner, Learner
+from fraudml.parts import parts
 
 
 def learner_kinds() -> tuple[str, ...]:
@@ -48,14 +50,45 @@ def load_learner(
     BundleError
         The kind is not known, a file or an entry is missing, or a file is not what it should be.
     """
-    kinds = learner_kinds()
-    if kind not in kinds:
+    known = (*learner_kinds(), *parts("learner"))
+    if kind not in known:
         raise BundleError(
             f"The bundle's learner is of the kind '{kind}', which this fraudml does not know. "
-            f"{nearest(str(kind), kinds)} Score it with the fraudml that wrote it."
+            f"{nearest(str(kind), known)} Install the package that has it, or score it with the "
+            "fraudml that wrote it."
         )
     model: FittedLearner = learner_module(kind).load(files, metadata, threads)
     return model
+
+
+def is_learner(target: Any) -> bool:
+    """Whether a class follows the protocol `Learner`, by its methods."""
+    return isinstance(target, type) and all(
+        callable(getattr(target, method, None)) for method in ("fit", "on", "to_dict")
+    )
+
+
+def check_readable(target: str) -> None:
+    """Refuse a learner of another package whose models could not be read from a bundle.
+
+    Raises
+    ------
+    ConfigError
+        No entry point of the group `fraudml.parts` names the learner, or its module has no `load`.
+    """
+    registered = [part for part in parts("learner").values() if part.target == target]
+    if registered and hasattr(importlib.import_module(registered[0].module), "load"):
+        return
+    problem = (
+        "whose module has no load(folder, metadata, threads)"
+        if registered
+        else ("which no installed package registers")
+    )
+    raise ConfigError(
+        f"learner._target_ is '{target}', {problem}, so a bundle with it could not be read. "
+        "Register it as the entry point 'learner.NAME' of the group 'fraudml.parts' in a module "
+        "with load: docs/extending.md shows how."
+    )
 
 
 def as_learner(part: Any) -> Learner:
@@ -71,6 +104,7 @@ def as_learner(part: Any) -> Learner:
     return wrapped
 
 
-def learner_module(name: str) -> Any:
-    """Import a module of this package by its name."""
-    return importlib.import_module(f"{__name__}.{name}")
+def learner_module(kind: str) -> Any:
+    """Import the module of a kind of learner, of fraudml or of an installed package."""
+    own = importlib.util.find_spec(f"{__name__}.{kind}") is not None
+    return importlib.import_module(f"{__name__}.{kind}" if own else parts("learner")[kind].module)

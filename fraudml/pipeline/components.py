@@ -8,9 +8,11 @@ from typing import Any
 
 from fraudml.config.components import build
 from fraudml.config.settings import Settings
+from fraudml.config.targets import find_target
 from fraudml.decisions.calibration import Calibration
 from fraudml.decisions.costs import DEFAULT_REVIEW_COST, Card, CostModel, Fixed
 from fraudml.decisions.policies import Policy
+from fraudml.learners import check_readable, is_learner
 from fraudml.learners.protocol import Learner
 from fraudml.recipe import Recipe
 from fraudml.resampling import sampler_steps
@@ -48,7 +50,9 @@ def _build(settings: Settings, key: str) -> Any:
 
 def _learner(settings: Settings) -> Learner:
     target = settings.learner.target
-    if target is None or target.startswith("fraudml."):
+    if target is None or is_learner(find_target(target, "learner", settings.components.allowed)):
+        if target is not None and not target.startswith("fraudml."):
+            check_readable(target)
         learner: Learner = _build(settings, "learner")
         return learner
     from fraudml.learners.sklearn import SklearnLearner
