@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 
 from fraudml.errors import ConfigError, listing
@@ -45,21 +46,25 @@ class Part:
         """The dotted path of the class, function or object."""
         return f"{self.module}.{self.attribute}"
 
-    def load(self) -> Any:
-        """Import what the entry point names.
-
-        Raises
-        ------
-        ConfigError
-            It cannot be imported.
-        """
+    def load_module(self) -> ModuleType:
+        """Import the module; a `ConfigError` where that fails."""
         try:
-            return getattr(importlib.import_module(self.module), self.attribute)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                f"{self.kind} '{self.name}' of {self.package} cannot be loaded from {self.target}: "
-                f"{error}. Install a version of {self.package} that has it."
-            ) from error
+            return importlib.import_module(self.module)
+        except ImportError as error:
+            raise self._missing(error) from error
+
+    def load(self) -> Any:
+        """Import what the entry point names; a `ConfigError` where that fails."""
+        try:
+            return getattr(self.load_module(), self.attribute)
+        except AttributeError as error:
+            raise self._missing(error) from error
+
+    def _missing(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"{self.kind} '{self.name}' of {self.package} cannot be loaded from {self.target}: "
+            f"{error}. Install a version of {self.package} that has it."
+        )
 
 
 def parts(kind: str) -> Mapping[str, Part]:

@@ -22,10 +22,10 @@ from fraudml.data.schema import Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import COST_KINDS, CostModel, Line, describe
 from fraudml.decisions.policies import TunedPolicy
-from fraudml.errors import BundleError, FraudmlError, listing, nearest
+from fraudml.errors import BundleError, ConfigError, FraudmlError, listing, nearest
 from fraudml.features.plan import FittedFeatures
 from fraudml.files import sha256, write_json
-from fraudml.learners import load_learner
+from fraudml.learners import is_known, known_kinds, load_learner
 from fraudml.shift import ReferenceDistribution
 from fraudml.version import __version__
 
@@ -39,6 +39,12 @@ _MAX_MANIFEST = 256 * 2**20
 
 def write_bundle(bundle: DecisionBundle, folder: Path) -> None:
     """Write a bundle into a new folder; `atomic_folder` of the caller makes it whole or nothing."""
+    if not is_known(bundle.learner.kind):
+        raise ConfigError(
+            f"The kind of the learner is '{bundle.learner.kind}', which no bundle could be read "
+            f"by. Expected one of {listing(known_kinds(), 20)}: of a learner of another package "
+            "it is the name of its entry point."
+        )
     folder.mkdir(parents=True)
     (folder / _LEARNER).mkdir()
     metadata = bundle.learner.save(folder / _LEARNER)

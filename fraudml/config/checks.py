@@ -1,7 +1,7 @@
 """Problems of the components of a config, before any work is done.
 
-The target is imported and the arguments are bound to its signature. fraudml's own parts, and the
-plain arguments of what follows scikit-learn, are made to have their values checked.
+The target is imported and the arguments are bound to its signature, which calls nothing. fraudml's
+own parts, and what follows scikit-learn from its plain arguments, are made to check their values.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from fraudml.config.components import (
     bind,
     contains,
     is_own,
+    is_typed,
     map_inner,
     required,
     validate,
@@ -42,7 +43,7 @@ def check(
     `context` are names that `build` will be given, so that they may be missing here.
     """
     target = component.target and find_target(component.target, where, allowed)
-    if target and is_own(target):
+    if target and is_typed(target):
         lacking = required(target) - set(component.arguments)
         if lacking and lacking <= set(context):
             return component
@@ -50,7 +51,7 @@ def check(
     if call is None:
         return component
     part = _checked_part(call)
-    return _completed(component, call, part) if call.own else component
+    return _completed(component, call, part) if is_typed(call.target) else component
 
 
 def _checked_part(call: Call) -> Any:
@@ -66,7 +67,7 @@ def _checked_part(call: Call) -> Any:
 
 
 def _completed(component: Component, call: Call, part: Any) -> Component:
-    """Write out the defaults of fraudml's own part, as far as they are plain data."""
+    """Write out the defaults of a part with type hints, as far as they are plain data."""
     given = component.arguments
     if shape_of(call.target).open:
         every = part.to_dict() if hasattr(part, "to_dict") else {TARGET: None}
@@ -77,8 +78,15 @@ def _completed(component: Component, call: Call, part: Any) -> Component:
     plain = {
         name: given[name] if contains(given.get(name), Component) else dump(value)
         for name, value in every.items()
+        if name in given or _is_plain(dump(value))
     }
     return Component(component.target, plain)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (Mapping, list)):
+        return all(map(_is_plain, value.values() if isinstance(value, Mapping) else value))
+    return value is None or isinstance(value, (str, int, float))
 
 
 def check_tree(

@@ -6,12 +6,13 @@ a call that nobody makes before `Call.make`. `fraudml.config.checks` finds probl
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fraudml.config.parse import KeyPath, dump, read_arguments, unknown_key
+from fraudml.config.parse import KeyPath, dump, is_readable, read_arguments, unknown_key
 from fraudml.config.problems import Collector
 from fraudml.config.renamed import current_arguments, current_target
 from fraudml.config.shape import MISSING, shape_of
@@ -188,7 +189,8 @@ def bind(
 ) -> Call | None:
     """Bind a component's arguments to the signature of its target, and call nothing.
 
-    Types are checked for fraudml's own targets; elsewhere they are the library's business.
+    Types are checked for fraudml's own targets and for dataclasses; elsewhere they are the
+    library's business.
     """
     if component.target is None:
         if component.arguments:
@@ -209,7 +211,7 @@ def bind(
             arguments[name] = map_inner(value, Component, bind_inner, f"{path}.{name}", list)
     problems.raise_all()
     place = KeyPath(path, target, f"is no argument of {component.target}")
-    if is_own(target):
+    if is_typed(target):
         arguments = read_arguments(target, arguments, place, problems) or {}
     else:
         _check_names(target, arguments, place, problems)
@@ -286,6 +288,13 @@ def validate(part: Any, path: str) -> None:
 def is_own(target: Any) -> bool:
     """Whether a class or function is fraudml's own."""
     return str(getattr(target, "__module__", "")).startswith("fraudml.")
+
+
+def is_typed(target: Any) -> bool:
+    """Whether the arguments of a target are read by its type hints, with its defaults."""
+    if is_own(target) or not isinstance(target, type) or not dataclasses.is_dataclass(target):
+        return is_own(target)
+    return all(is_readable(part.hint) for part in shape_of(target).parameters.values())
 
 
 def _accepts(target: Any, name: str) -> bool:

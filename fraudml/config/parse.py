@@ -173,6 +173,13 @@ def _members(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in UNIONS else (hint,)
 
 
+def is_readable(hint: Any) -> bool:
+    """Whether values of a type hint can be read, those inside of it too."""
+    if _is_open(hint) or get_origin(hint) is Literal or hint is Ellipsis:
+        return True
+    return any(fits(hint) for fits, _ in _READERS) and all(map(is_readable, get_args(hint)))
+
+
 def read(hint: Any, value: Any, path: KeyPath, base: Any = None) -> Any:
     """Read one value by its type hint."""
     for fits, reader in _READERS:

@@ -39,10 +39,12 @@ class Shape:
 def shape_of(target: Any) -> Shape:
     """Read the fields of a dataclass, or the signature of anything else that can be called."""
     if dataclasses.is_dataclass(target) and getattr(target, "__dataclass_params__").init:  # noqa: B009
-        hints = typing.get_type_hints(target)
+        hints = _hints(target)
         return Shape(
             {
-                field.name: Parameter(hints[field.name], field.default, field.default_factory)
+                field.name: Parameter(
+                    hints.get(field.name, Any), field.default, field.default_factory
+                )
                 for field in dataclasses.fields(target)
                 if field.init
             }

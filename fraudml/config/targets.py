@@ -97,6 +97,11 @@ def _missing(name: str, lacking: str) -> str:
     parent, _, module = lacking.rpartition(".")
     if not parent or not f"{name}.".startswith(f"{lacking}."):
         library = lacking.partition(".")[0]
+        if library == name.partition(".")[0] and f"{library}." not in ALLOWED:
+            return (
+                f"and there is no module {library}. Put the folder that has it on PYTHONPATH, or "
+                "install its package."
+            )
         install = f"fraudml[{EXTRAS[library]}]" if library in EXTRAS else library
         return (
             f"which needs the library {library}, and it is not installed. "

@@ -7,7 +7,6 @@ bundle writes down, so that a bundle never names a path to import.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
@@ -50,15 +49,26 @@ def load_learner(
     BundleError
         The kind is not known, a file or an entry is missing, or a file is not what it should be.
     """
-    known = (*learner_kinds(), *parts("learner"))
-    if kind not in known:
+    if not is_known(kind):
         raise BundleError(
             f"The bundle's learner is of the kind '{kind}', which this fraudml does not know. "
-            f"{nearest(str(kind), known)} Install the package that has it, or score it with the "
-            "fraudml that wrote it."
+            f"{nearest(str(kind), known_kinds())} Install the package that has it, or score it "
+            "with the fraudml that wrote it."
         )
-    model: FittedLearner = learner_module(kind).load(files, metadata, threads)
+    own = kind in learner_kinds()
+    module = learner_module(kind) if own else parts("learner")[kind].load_module()
+    model: FittedLearner = module.load(files, metadata, threads)
     return model
+
+
+def is_known(kind: str) -> bool:
+    """Whether bundles with a kind of learner can be read; packages are asked last."""
+    return kind in learner_kinds() or kind in parts("learner")
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Return the kinds of learners that bundles can be read with, those of packages last."""
+    return (*learner_kinds(), *parts("learner"))
 
 
 def is_learner(target: Any) -> bool:
@@ -77,10 +87,10 @@ def check_readable(target: str) -> None:
         No entry point of the group `fraudml.parts` names the learner, or its module has no `load`.
     """
     registered = [part for part in parts("learner").values() if part.target == target]
-    if registered and hasattr(importlib.import_module(registered[0].module), "load"):
+    if registered and hasattr(registered[0].load_module(), "load"):
         return
     problem = (
-        "whose module has no load(folder, metadata, threads)"
+        "whose module has no load(files, metadata, threads)"
         if registered
         else ("which no installed package registers")
     )
@@ -104,7 +114,6 @@ def as_learner(part: Any) -> Learner:
     return wrapped
 
 
-def learner_module(kind: str) -> Any:
-    """Import the module of a kind of learner, of fraudml or of an installed package."""
-    own = importlib.util.find_spec(f"{__name__}.{kind}") is not None
-    return importlib.import_module(f"{__name__}.{kind}" if own else parts("learner")[kind].module)
+def learner_module(name: str) -> Any:
+    """Import a module of this package by its name."""
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,1 @@
+"""A package outside of fraudml that adds one part of each kind by entry points."""

@@ -1,0 +1,3 @@
+"""A module that must not be imported before one of its parts is chosen."""
+
+raise ImportError("it was imported")
