@@ -21,8 +21,9 @@ import yaml
 from fraudml import errors, metrics
 from fraudml.cli.commands import COMMANDS, Command
 from fraudml.cli.main import INTERRUPTED
-from fraudml.config.components import Component
+from fraudml.config.components import Component, is_typed
 from fraudml.config.describe import parameter_texts
+from fraudml.config.metrics import chosen_metrics
 from fraudml.config.parse import dump
 from fraudml.config.settings import Settings
 from fraudml.config.shape import MISSING, shape_of
@@ -30,6 +31,7 @@ from fraudml.config.sources import EXPERIMENT, groups, packaged_conf
 from fraudml.config.targets import TARGET, find_target
 from fraudml.config.text import kind_of, word
 from fraudml.metrics.registry import all_metrics
+from fraudml.parts import parts as installed_parts
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 NOTICE = "% Written by scripts/write_reference.py from the code: change it there.\n\n"
@@ -165,8 +167,13 @@ def group_page(group: str, names: Sequence[str]) -> str:
     plus = "+" if group in ADDED else ""
     parts = [f"# `{plus}{group}=…`"]
     for name in names:
-        text = (packaged_conf() / group / f"{name}.yaml").read_text(encoding="utf-8")
-        parts.append(f"## `{plus}{group}={name}`\n\n{option_part(text)}")
+        path = packaged_conf() / group / f"{name}.yaml"
+        if path.is_file():
+            part = option_part(path.read_text(encoding="utf-8"))
+        else:
+            installed = installed_parts(group)[name]
+            part = f"Of {installed.package}.\n\n{component_part({TARGET: installed.target})}"
+        parts.append(f"## `{plus}{group}={name}`\n\n{part}")
     return "\n\n".join(parts)
 
 
@@ -205,8 +212,7 @@ def component_part(content: Mapping[str, Any]) -> str:
         return "Does nothing."
     found = find_target(target, TARGET)
     said = {name: value for name, value in content.items() if name != TARGET}
-    own = target.startswith("fraudml.")
-    if not own:
+    if not is_typed(found):
         more = (
             ""
             if not said
@@ -246,7 +252,7 @@ def metrics_page() -> str:
             ", ".join(map(code, metric.needs)),
             plain(first_line(getattr(metrics, metric.name, metric.function))),
         )
-        for metric in all_metrics()
+        for metric in (*all_metrics(), *chosen_metrics(installed_parts("metric"), ()))
     ]
     return (
         "# Metrics\n\nEvery metric that a run reports, with what it needs to have a value. The "

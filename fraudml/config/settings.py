@@ -12,6 +12,7 @@ from typing import Literal
 from fraudml.addresses import refuse_password
 from fraudml.audit.settings import AuditSettings
 from fraudml.config.components import Component, ComponentSettings
+from fraudml.config.metrics import chosen_metrics
 from fraudml.config.sweep import SweepSettings
 from fraudml.data.settings import DataSettings
 from fraudml.errors import ConfigError
@@ -21,7 +22,7 @@ from fraudml.evaluation.out_of_fold import RoundsSettings
 from fraudml.export.settings import TOLERANCE
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.devices import DeviceSettings
-from fraudml.metrics.registry import names_in
+from fraudml.metrics import registry
 from fraudml.split import BacktestSettings, SplitSettings
 
 _REFUSED_OBJECTIVES = {
@@ -116,6 +117,8 @@ class Settings:
         Packages that components may come from.
     objective : str
         Metric optimised on the development window.
+    metrics : tuple of str
+        More metrics to report: names that installed packages register, or dotted paths.
     proof : bool
         Whether a model with a sampler or weighting is compared with one without.
     seed : int
@@ -193,6 +196,7 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     components: ComponentSettings = field(default_factory=ComponentSettings)
     objective: str = "average_precision"
+    metrics: tuple[str, ...] = ()
     proof: bool = True
     seed: int = 0
     threads: int | None = None
@@ -222,7 +226,9 @@ class Settings:
     refit: Literal["latest"] | None = None
 
     def __post_init__(self) -> None:
-        objectives = names_in("objective")
+        for metric in chosen_metrics(self.metrics, self.components.allowed):
+            registry.add(metric)
+        objectives = registry.names_in("objective")
         choices = ", ".join(objectives)
         if self.objective not in objectives:
             reason = _REFUSED_OBJECTIVES.get(self.objective)

@@ -33,11 +33,10 @@ EXTRAS = {
 
 
 def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
-    """Import what a dotted path names: a module, a dot, and a name in it.
+    """Import the class or function of a component; `where` is its dotted path in the config.
 
-    `where` is the component's dotted path in the config. The path is registered by an installed
-    package, or both the path and the home of what it names begin with one of `allowed`. An old name
-    of the table in `renamed` is understood.
+    The path is registered by an installed package, or both the path and the home of what it names
+    begin with one of `allowed`. An old name of the table in `renamed` is understood.
 
     Raises
     ------
@@ -51,10 +50,21 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
     if not isinstance(path, str):
         raise ConfigError(f"{key} is {path!r}. It is a dotted path, or null.")
     path = current_target(path)
-    roots = tuple(prefix.rstrip(".") + "." for prefix in allowed)
-    registered = path in targets()
-    if not registered and not path.startswith(roots):
-        begins = ", ".join(f"'{root}'" for root in roots)
+    target = find_object(path, key, allowed)
+    module = path.rpartition(".")[0]
+    home = f"{getattr(target, '__module__', module)}."
+    if not callable(target) or not (path in targets() or home.startswith(_roots(allowed))):
+        raise ConfigError(
+            f"{key} is '{path}', which is no class or function of its library. "
+            f"{_near_name('', importlib.import_module(module))}"
+        )
+    return target
+
+
+def find_object(path: str, key: str, allowed: Collection[str]) -> Any:
+    """Import what a dotted path names: a module, a dot, and a name in it; errors as above."""
+    if path not in targets() and not path.startswith(_roots(allowed)):
+        begins = ", ".join(f"'{root}'" for root in _roots(allowed))
         raise ConfigError(
             f"{key} is '{path}'. It begins with one of {begins}; add to them by "
             f"components.allow=[{path.partition('.')[0]}]."
@@ -66,13 +76,11 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
         raise ConfigError(
             f"{key} is '{path}', but {module_name} has no '{name}'. {_near_name(name, module)}"
         )
-    home = f"{getattr(target, '__module__', module_name)}."
-    if not callable(target) or not (registered or home.startswith(roots)):
-        raise ConfigError(
-            f"{key} is '{path}', which is no class or function of its library. "
-            f"{_near_name('', module)}"
-        )
     return target
+
+
+def _roots(allowed: Collection[str]) -> tuple[str, ...]:
+    return tuple(prefix.rstrip(".") + "." for prefix in allowed)
 
 
 _MISSING = object()

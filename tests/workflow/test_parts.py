@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,13 @@ SMALL = (
     *("data.simulate.rows=12000", "data.simulate.prevalence=0.03", "data.simulate.cards=1500"),
     *("evaluation.replicates=0", "proof=false", "threads=1"),
 )
+
+REFERENCE = """
+import sys
+sys.path.insert(0, "scripts")
+from write_reference import group_page, metrics_page
+print(metrics_page(), group_page("policy", ["top_share"]))
+"""
 
 
 def python(*arguments: str, installed: bool = True) -> subprocess.CompletedProcess[str]:
@@ -46,31 +54,76 @@ def error_of(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
     return done.stderr
 
 
+@dataclass(frozen=True)
+class Trained:
+    folder: Path
+    terminal: str
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A run with a learner, a sampler, a policy and a metric of the package."""
     folder = tmp_path_factory.mktemp("parts") / "run"
     parts = ("learner=centroid", "resampling=halved", "policy=top_share", "policy.share=0.02")
-    output_of(fraudml("train", *SMALL, *parts, f"output_dir={folder}"))
-    return folder
+    run = ("train", *SMALL, *parts, "metrics=[top_decile]", f"output_dir={folder}")
+    return Trained(folder, output_of(fraudml(*run)))
 
 
-def test_a_run_is_made_of_parts_of_the_package(trained: Path) -> None:
-    config = yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))
+def test_a_run_is_made_of_parts_of_the_package(trained: Trained) -> None:
+    config = yaml.safe_load((trained.folder / "config.yaml").read_text(encoding="utf-8"))
     assert config["learner"] == {"_target_": "house.learner.Centroid", "scale": 1.0}
     assert config["resampling"] == {"_target_": "house.sampler.Halved"}
     assert config["policy"]["_target_"] == "house.policy.TopShare"
     assert config["policy"]["share"] == 0.02
-    metrics = json.loads((trained / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((trained.folder / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["policy"]["kind"] == "top_share"
     assert metrics["test"]["average_precision"]["value"] > 0.05
 
 
-def test_its_bundle_is_read_where_the_package_is_installed(trained: Path, tmp_path: Path) -> None:
+def test_a_metric_of_the_package_is_in_every_result(trained: Trained) -> None:
+    metrics = json.loads((trained.folder / "metrics.json").read_text(encoding="utf-8"))
+    value = metrics["test"]["top_decile"]["value"]
+    assert 0 < value < 1
+    assert f"{value:.3f}" in next(
+        line for line in trained.terminal.splitlines() if "top decile" in line
+    )
+    assert "top decile" in (trained.folder / "report.html").read_text(encoding="utf-8")
+    row = "`top_decile` | the higher the better | 0 to 1 | `y_true`, `y_score` | Return the share"
+    reference = output_of(python("-c", REFERENCE))
+    assert row in reference
+    assert "Of house-rules 1.0.\n\n`house.policy.TopShare`" in reference
+    assert "| `share` | `float` | `0.01` | Of all rows, above 0. |" in reference
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ("top_decil", "no installed package registers. Did you mean 'top_decile'?"),
+        ("house.policy.TopShare", "which is of the type type. Expected a fraudml.metrics.Metric"),
+        ("os.sep", "metrics is 'os.sep'. It begins with one of 'fraudml.'"),
+        ("house.metric.TOP_DECIL", "but house.metric has no 'TOP_DECIL'. Did you mean"),
+        ("other.METRIC", "components.allow=[other]"),
+    ],
+)
+def test_a_metric_that_is_none_is_refused(metrics: str, message: str) -> None:
+    job = ("train", f"metrics=[{metrics}]", "components.allow=[house]", "--cfg", "job")
+    assert message in error_of(fraudml(*job))
+
+
+def test_a_metric_by_its_path_and_as_the_objective() -> None:
+    job = ("train", "metrics=[house.metric.TOP_DECILE]", "components.allow=[house]", "--cfg", "job")
+    assert "house.metric.TOP_DECILE" in output_of(fraudml(*job))
+    message = error_of(fraudml(*job, "objective=top_decile"))
+    assert "objective is 'top_decile'. Choose one of average_precision" in message
+
+
+def test_its_bundle_is_read_where_the_package_is_installed(
+    trained: Trained, tmp_path: Path
+) -> None:
     table = tmp_path / "new.parquet"
     output_of(fraudml("simulate", "data.simulate.rows=2000", f"output={table}"))
     scores = tmp_path / "scores.parquet"
-    job = ("score", f"bundle={trained / 'bundle'}", f"input={table}", f"output={scores}")
+    job = ("score", f"bundle={trained.folder / 'bundle'}", f"input={table}", f"output={scores}")
     output_of(fraudml(*job, "reasons=2"))
     assert pl.read_parquet(scores).height == 2000
     message = error_of(fraudml(*job, "overwrite=true", installed=False), 6)
@@ -78,10 +131,18 @@ def test_its_bundle_is_read_where_the_package_is_installed(trained: Path, tmp_pa
     assert "Install the package that has it" in message
 
 
-def test_a_run_is_repeated_only_where_the_package_is_installed(trained: Path) -> None:
-    again = ("train", "--config-dir", str(trained), "--config-name", "config", "--cfg", "job")
+def test_a_run_is_repeated_only_where_the_package_is_installed(trained: Trained) -> None:
+    again = (
+        "train",
+        "--config-dir",
+        str(trained.folder),
+        "--config-name",
+        "config",
+        "--cfg",
+        "job",
+    )
     assert "house.learner.Centroid" in output_of(fraudml(*again))
-    message = error_of(fraudml(*again, installed=False))
+    message = error_of(fraudml(*again, "metrics=[]", installed=False))
     assert "learner._target_ is 'house.learner.Centroid'. It begins with one of" in message
 
 
