@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -116,9 +117,10 @@ def _chunk(rows: pl.DataFrame, number: int, bundle: DecisionBundle, past: Past |
     valid = rows.filter(pl.col(REASON).is_null())
     refused = rows.filter(pl.col(REASON).is_not_null())
     labelled = bundle.features.history.uses_labels and bundle.schema.roles.label in rows.columns
-    table = conform_table(
-        valid.drop(ROW, MOMENT, REASON), bundle.schema, bundle.needed_columns, labelled=labelled
-    )
+    with _errors_of("input"):
+        table = conform_table(
+            valid.drop(ROW, MOMENT, REASON), bundle.schema, bundle.needed_columns, labelled=labelled
+        )
     table = replace(table, facts=table.facts.with_columns(row=valid[ROW]))
     if past is None:
         return Chunk(number, rows.height, table, refused)
@@ -126,6 +128,15 @@ def _chunk(rows: pl.DataFrame, number: int, bundle: DecisionBundle, past: Past |
     history = past.rows
     past.extend(table)
     return Chunk(number, rows.height, table, refused, history)
+
+
+@contextmanager
+def _errors_of(key: str) -> Iterator[None]:
+    """Begin the errors of a table with the config key that names it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{key}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -163,12 +174,13 @@ def read_past(source: Source | None, bundle: DecisionBundle, span: Span) -> Know
             "row of the input.",
             f"{late:,}",
         )
-    past = conform_table(
-        rows.drop(ROW, MOMENT, REASON),
-        bundle.schema,
-        bundle.needed_history,
-        labelled=bundle.features.history.uses_labels,
-    )
+    with _errors_of("history"):
+        past = conform_table(
+            rows.drop(ROW, MOMENT, REASON),
+            bundle.schema,
+            bundle.needed_history,
+            labelled=bundle.features.history.uses_labels,
+        )
     return KnownPast(past, first, last, without_time)
 
 

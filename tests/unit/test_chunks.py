@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -195,3 +195,29 @@ def test_a_row_without_a_key_is_nobodys_in_any_batch(
         np.testing.assert_array_equal(values(later, made), expected[cut:])
     others = values(chunks(rows.filter(~guest), size, 13, made), made)
     np.testing.assert_array_equal(others, expected[~guest.to_numpy()])
+
+
+SPELLINGS: dict[str, Callable[[pl.Series], pl.Series]] = {
+    "float": lambda cards: cards.cast(pl.Float64),
+    "decimal": lambda cards: cards.cast(pl.Decimal(9, 2)),
+    "unsigned": lambda cards: cards.cast(pl.UInt8),
+    "text": lambda cards: cards.cast(pl.String),
+    "fraction": lambda cards: cards.cast(pl.String) + ".00",
+    "blanks": lambda cards: " " + cards.cast(pl.String) + "\t",
+    "category": lambda cards: cards.cast(pl.String).cast(pl.Categorical),
+}
+
+
+@pytest.mark.parametrize("earlier", SPELLINGS)
+@pytest.mark.parametrize("later", SPELLINGS)
+def test_a_key_is_the_same_however_input_and_history_spell_it(earlier: str, later: str) -> None:
+    def spelt(rows: pl.DataFrame, spelling: str) -> pl.DataFrame:
+        return rows.with_columns(SPELLINGS[spelling](rows["card"]).alias("card"))
+
+    made, rows = bundle(), table(120, seed=1)
+    cut = next(i for i in range(60, 120) if rows["at"][i - 1] < rows["at"][i])
+    expected = values(chunks(rows, 1 << 62, 500, made), made)[cut:]
+    spelt_rows, history = spelt(rows[cut:], later), spelt(rows[:cut], earlier)
+    np.testing.assert_array_equal(
+        values(chunks(spelt_rows, 20, 7, made, history=history), made), expected
+    )

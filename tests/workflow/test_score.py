@@ -660,3 +660,32 @@ def test_a_link_that_leads_nowhere_is_refused(
     assert f"'{folder / 'b.parquet'}', a link to '{tmp_path / 'gone.parquet'}'" in message
     assert "error: input: '" in message
     assert "run the same command again" in message
+
+
+@pytest.mark.parametrize("dtype", [pl.Boolean, pl.Float64, pl.String, pl.Decimal(4, 1)])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_labels_of_a_history_mean_the_same_however_they_are_written(
+    looking_back: Path, dtype: Any, ending: str, tmp_path: Path
+) -> None:
+    expected, raw, earlier = blocks(looking_back)
+    history = write(earlier.cast({"label": dtype}), tmp_path / f"before.{ending}")
+    source, output = write(raw, tmp_path / "in.parquet"), tmp_path / "out.parquet"
+    assert score(looking_back, source, output, f"history={history}") == 0
+    same_bits(read(output), expected)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_other_words_in_the_labels_of_a_history_are_refused(
+    looking_back: Path, ending: str, tmp_path: Path, capsys: CapSys
+) -> None:
+    _, raw, earlier = blocks(looking_back)
+    words = earlier.with_columns(pl.col("label").replace_strict({0: "n", 1: "fraud!"}))
+    history = write(words, tmp_path / f"before.{ending}")
+    source = write(raw, tmp_path / "in.parquet")
+    assert score(looking_back, source, tmp_path / "out.csv", f"history={history}") == 3
+    message = capsys.readouterr().err
+    frauds = words["label"].eq("fraud!").sum()
+    assert "history: column 'label'" in message
+    assert f"'n' in {len(words) - frauds:,} rows, 'fraud!' in {frauds:,} rows" in message
+    assert "Expected '1' for fraud, '0' for legitimate" in message
+    assert not (tmp_path / "out.csv").exists()
