@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ import polars.selectors as cs
 from fraudml.data.clock import MOMENT, is_written, read_moments
 from fraudml.data.labels import find_words, read_labels
 from fraudml.data.names import Spelling, comparable
+from fraudml.data.numbers import Style, find_money, misfits, read_money, without_markers
 from fraudml.data.schema import Dataset, Schema
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.data.times import (
@@ -161,8 +162,15 @@ def inspect_table(frame: pl.DataFrame, settings: DataSettings) -> Inspection:
         schema = _with_words(schema, settings, frame)
     except DataError as error:
         problems.append(Problem("label", schema.roles.label, str(error)))
+    frame, money, misread = _read_all_money(frame, schema, settings.csv.decimal_comma)
+    schema = replace(schema, money=money)
+    problems += misread
     facts, unread = _facts(
-        frame, schema, labelled=schema.label_words is not None, guessed=settings.time_unit is None
+        frame,
+        schema,
+        labelled=schema.label_words is not None,
+        guessed=settings.time_unit is None,
+        unreadable={problem.column for problem in misread},
     )
     schema = replace(schema, dated=schema.numeric_time and are_dates(facts["time"]))
     schema, facts = _known_when_the_day_is_over(schema, facts)
@@ -193,6 +201,42 @@ def _with_words(schema: Schema, settings: DataSettings, frame: pl.DataFrame) -> 
         return schema
     words = find_words(frame[schema.roles.label], settings, schema.spelling)
     return replace(schema, label_words=words)
+
+
+def _read_all_money(
+    frame: pl.DataFrame, schema: Schema, comma: bool | None
+) -> tuple[pl.DataFrame, dict[str, Style], list[Problem]]:
+    """Read the amount, and what else is money as text, as numbers."""
+    amount, styles, problems = schema.roles.amount, dict[str, Style](), list[Problem]()
+    names = schema.never_features | set(schema.roles.categorical)
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
+    for name in texts:
+        if name in names and name != amount:
+            continue
+        money = find_money(frame[name], is_amount=name == amount, comma=comma)
+        if money is not None and money.style is not None:
+            styles[name] = money.style
+        elif money is not None:
+            kind = "amount" if name == amount else "money"
+            without = "amount=null" if name == amount else f"categorical=['{name}']"
+            step = "" if money.ambiguous else f" Correct it, or set data.columns.{without}."
+            problems.append(Problem(kind, name, f"{money.problem}{step}", money.rows))
+    frame, _ = _read_known_money(frame, styles)
+    return frame, styles, problems
+
+
+def _read_known_money(
+    frame: pl.DataFrame, styles: Mapping[str, Style]
+) -> tuple[pl.DataFrame, list[Problem]]:
+    """Read what was money as text in training, by the way in which it was written then."""
+    texts = [name for name in styles if name in frame.columns and frame[name].dtype == pl.String]
+    read = {name: read_money(frame[name], styles[name]) for name in texts}
+    problems = [
+        Problem("money", name, text.problem, text.rows)
+        for name, values in read.items()
+        if (text := misfits(frame[name], without_markers(frame[name]), values)) is not None
+    ]
+    return frame.with_columns(read.values()), problems
 
 
 def _known_when_the_day_is_over(schema: Schema, facts: _Facts) -> tuple[Schema, _Facts]:
@@ -269,8 +313,9 @@ def conform_table(
     for name in ("label_time", "label_delay"):
         kept[name] = getattr(roles, name) if labelled else None
     conformed = replace(schema, roles=replace(roles, **kept))
+    frame, misread = _read_known_money(frame, schema.money)
     facts, problems = _facts(frame, conformed, labelled=labelled)
-    problems += list(_endless(frame, needed))
+    problems += [*misread, *_endless(frame, needed)]
     if problems:
         texts = [problem.text for problem in problems]
         raise DataError(all_problems(f"{len(texts)} problems in the table.", texts))
@@ -295,7 +340,12 @@ _Facts = dict[str, pl.Series]
 
 
 def _facts(
-    frame: pl.DataFrame, schema: Schema, *, labelled: bool, guessed: bool = False
+    frame: pl.DataFrame,
+    schema: Schema,
+    *,
+    labelled: bool,
+    guessed: bool = False,
+    unreadable: Collection[str | None] = (),
 ) -> tuple[_Facts, list[Problem]]:
     """Read the roles; a `guessed` unit of time is refused where the numbers look like another."""
     roles, problems = schema.roles, list[Problem]()
@@ -305,6 +355,7 @@ def _facts(
     def time(column: pl.Series) -> pl.Series:
         if guessed and schema.numeric_time and (text := check_unit(column)):
             raise DataError(text)
+        column = without_markers(column) if column.dtype == pl.String else column
         return read_moments(column, schema.time_unit, schema.time_format)
 
     def arrival(column: pl.Series) -> pl.Series:
@@ -319,8 +370,8 @@ def _facts(
     }
     for fact, (column, dtype, read) in readers.items():
         facts[fact] = nothing.cast(dtype).alias(fact)
-        unread = fact == "label_time" and any(problem.kind == "time" for problem in problems)
-        if column is not None and not unread:
+        timeless = fact == "label_time" and any(problem.kind == "time" for problem in problems)
+        if column is not None and not timeless and column not in unreadable:
             try:
                 facts[fact] = read(frame[column]).alias(fact)
             except DataError as error:

@@ -20,9 +20,12 @@ import polars as pl
 
 from fraudml.data.delimited import TextFile, scan_typed
 from fraudml.data.fingerprint import fingerprint
+from fraudml.data.names import Spelling, names_of
+from fraudml.data.numbers import find_marked
 from fraudml.data.query import asked
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.data.simulate import simulate
+from fraudml.data.snapshot import Snapshot
 from fraudml.errors import (
     ConfigError,
     DataError,
@@ -118,15 +121,38 @@ def read_table(
     if settings.uri is not None:
         frame = _read_query(settings.uri, settings, needed)
     else:
-        table = scan_table(settings, needed, names)
-        with reading(settings):
-            frame = table.collect(engine="streaming")
+        frame = _read_files(settings, needed, names)
     if frame.height == 0:
         raise DataError(
             f"'{settings.place}' has a header of {frame.width} columns and no rows. "
             "Check how it was written."
         )
     return frame
+
+
+def _read_files(
+    settings: DataSettings, needed: Collection[str] | None, names: Collection[str]
+) -> pl.DataFrame:
+    snapshot = Snapshot.of("data.path", table_files(settings))
+    with snapshot.reading():
+        table = scan_table(settings, needed, names)
+        with reading(settings):
+            frame = table.collect(engine="streaming")
+    if not holds_text(snapshot.files):
+        return frame
+    text = _text_columns(settings, names)
+    marked = list(find_marked(frame, [name for name in frame.columns if name not in text]))
+    for column in marked:
+        _log.warning("%s", column.message)
+    return frame.with_columns(column.values for column in marked if column.values is not None)
+
+
+def _text_columns(settings: DataSettings, names: Collection[str]) -> set[str | None]:
+    """The columns of delimited text that stay text."""
+    roles = settings.columns
+    text = {roles.id, roles.entity, *roles.categorical, *names}
+    times = settings.csv.time_format is not None
+    return text | {roles.time, roles.label_time} if times else text
 
 
 def _read_query(uri: str, settings: DataSettings, needed: Collection[str] | None) -> pl.DataFrame:
@@ -158,7 +184,8 @@ def scan_table(
     needed : collection of str, optional
         The columns that must be there; by default every column that has a role.
     names : collection of str
-        Further columns of delimited text that stay text, as keys do.
+        Further columns that name things: they stay text where they are, and their type may differ
+        between files.
     as_text : bool
         Whether the columns of delimited text all stay text, for one who knows what they should be.
     used : collection of str, optional
@@ -187,7 +214,7 @@ def scan_table(
             raise DataError(all_problems(f"{len(refusals)} files cannot be read.", refusals))
         if _format(files[0]) == _TEXT:
             return _scan_text(files, settings, needed, None if as_text else names, used)
-        return _scan_binary(files, settings, needed, used)
+        return _scan_binary(files, settings, needed, names, used)
 
 
 @contextlib.contextmanager
@@ -397,31 +424,51 @@ def _scan_text(
 ) -> pl.LazyFrame:
     opened = [TextFile.open(path, settings.csv) for path in files]
     kept = _kept_columns({file.path: file.columns for file in opened}, settings, needed, used)
-    roles = settings.columns
-    text = {roles.id, roles.entity, *roles.categorical, *(names or ())}
-    if settings.csv.time_format is not None:
-        text |= {roles.time, roles.label_time}
-    stay = kept if names is None else {name for name in text if name is not None}
-    return scan_typed(opened, kept, set(stay))
+    stay = kept if names is None else _text_columns(settings, names)
+    return scan_typed(opened, kept, {name for name in stay if name is not None})
 
 
 def _scan_binary(
     files: Sequence[Path],
     settings: DataSettings,
     needed: Collection[str] | None,
+    names: Collection[str],
     used: Collection[str] | None,
 ) -> pl.LazyFrame:
     scans = {path: _scan_file(path) for path in files}
     schemas = {path: scan.collect_schema() for path, scan in scans.items()}
     headers = {path: tuple(schema) for path, schema in schemas.items()}
     kept = _kept_columns(headers, settings, needed, used)
-    differing = _type_problems(schemas, kept)
+    as_names = {*_text_columns(settings, names), settings.columns.label}
+    differing = [
+        (name, text) for name, text in _type_problems(schemas, kept) if name not in as_names
+    ]
     problems = [text for name, text in differing if used is None or name in used]
     if problems:
         raise DataError(all_problems(f"{len(problems)} columns differ in type.", problems))
     kept = [name for name in kept if name not in {name for name, _ in differing}]
-    columns = [_as_text(schemas.values(), name) for name in kept]
+    spelling = Spelling(missing=settings.csv.null_values)
+    columns = [
+        _as_names(name, spelling)
+        if name in as_names and len({_sort(schema[name]) for schema in schemas.values()}) > 1
+        else _as_text(schemas.values(), name)
+        for name in kept
+    ]
     return pl.concat([scan.select(columns) for scan in scans.values()], how="vertical_relaxed")
+
+
+def _sort(dtype: pl.DataType) -> str:
+    """What a type holds: integers of any width are the same, and so are floats."""
+    if dtype.is_integer() or dtype.is_float():
+        return "integer" if dtype.is_integer() else "float"
+    return str(dtype)
+
+
+def _as_names(name: str, spelling: Spelling) -> pl.Expr:
+    """A column whose type differs between files as what it names, which does not."""
+    return pl.col(name).map_batches(
+        lambda column: names_of(column, spelling), return_dtype=pl.String, is_elementwise=True
+    )
 
 
 def _as_text(schemas: Iterable[pl.Schema], name: str) -> pl.Expr:
@@ -450,7 +497,9 @@ def _kept_columns(
     used: Collection[str] | None = None,
 ) -> list[str]:
     present = next(iter(headers.values()))
-    ignored = set(settings.columns.exclude) if used is None else _faulty(headers) - set(used)
+    excluded = set(settings.columns.exclude)
+    roles = {name for _, name in _wanted(settings.columns)} if needed is None else set(needed)
+    ignored = excluded | _left_out(headers, roles) if used is None else _faulty(headers) - set(used)
     headers = {
         path: [name for name in names if name not in ignored] for path, names in headers.items()
     }
@@ -460,7 +509,31 @@ def _kept_columns(
         problems += _missing(present, settings, needed)
     if problems:
         raise DataError(all_problems(f"{len(problems)} problems with the columns.", problems))
-    return [name for name in present if name not in ignored | set(settings.columns.exclude)]
+    return [name for name in present if name not in ignored | excluded]
+
+
+def _left_out(headers: Mapping[Any, Sequence[str]], roles: Collection[str]) -> set[str]:
+    """Columns without a name, and those that some files lack; unless they have a role."""
+    counts = Counter(name for names in headers.values() for name in dict.fromkeys(names))
+    nameless = {name for name in counts if not name.strip()}
+    partial = {
+        name: count
+        for name, count in counts.items()
+        if count < len(headers) and name not in {*nameless, *roles}
+    }
+    for path, names in headers.items():
+        if places := [str(place) for place, name in enumerate(names, 1) if name in nameless]:
+            _log.warning(
+                "'%s' has %d columns without a name (at %s), which are left out. An index that "
+                "pandas wrote is none with to_csv(index=False).",
+                path,
+                len(places),
+                listing(places),
+            )
+    if partial:
+        shown = (f"{name} (in {count} of {len(headers)})" for name, count in partial.items())
+        _log.warning("Columns that some files lack are left out: %s.", listing(shown))
+    return nameless | partial.keys()
 
 
 def _faulty(headers: Mapping[Any, Sequence[str]]) -> set[str]:

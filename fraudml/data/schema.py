@@ -6,6 +6,7 @@ in `check`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fraudml.data.names import Spelling, names_of, ordered_codes
+from fraudml.data.numbers import Style
 from fraudml.data.settings import ColumnRoles, NullLabel, TimeUnit
 
 
@@ -48,6 +50,8 @@ class Schema:
         time is none.
     label_time_unknown : tuple of str
         Values of `label_time` that mean 'not known'.
+    money : mapping
+        Columns that are money as text, and how each is written: see `data.numbers`.
     label_days : bool
         Whether `label_time` is a day, on a clock with hours: the label is known when it is over.
     """
@@ -64,6 +68,7 @@ class Schema:
     label_unit: TimeUnit | None = None
     label_time_unknown: tuple[str, ...] = ()
     label_days: bool = False
+    money: Mapping[str, Style] = field(default_factory=dict)
 
     @property
     def calendar(self) -> bool:

@@ -92,8 +92,8 @@ class CsvSettings:
         One character, or `tab`; by default a tab in `.tsv` files and a comma in all others.
     quote : str
         One character; empty where nothing is quoted.
-    decimal_comma : bool
-        Whether 3,14 is a number.
+    decimal_comma : bool, optional
+        Whether 3,14 is a number; null where values that have one reading alone may tell.
     null_values : tuple of str
         Besides the empty field.
     encoding : str
@@ -104,7 +104,7 @@ class CsvSettings:
 
     separator: str | None = None
     quote: str = '"'
-    decimal_comma: bool = False
+    decimal_comma: bool | None = None
     null_values: tuple[str, ...] = ("NA", "NaN", "nan", "NULL", "null", "None")
     encoding: str = "utf8"
     time_format: str | None = None

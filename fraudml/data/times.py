@@ -21,6 +21,7 @@ from fraudml.data.clock import (
     read_moments,
     to_moment,
 )
+from fraudml.data.numbers import without_markers
 from fraudml.data.schema import Schema
 from fraudml.data.settings import TimeUnit
 from fraudml.errors import DataError
@@ -274,6 +275,7 @@ def are_days(moments: pl.Series) -> bool:
 def _moments(column: pl.Series, schema: Schema) -> pl.Series:
     numeric = column.dtype.is_numeric() and not is_written(column, schema.time_format)
     if numeric == schema.numeric_time or column.dtype == pl.Null:
+        column = without_markers(column) if column.dtype == pl.String else column
         return read_moments(column, schema.time_unit, schema.time_format)
     if not numeric:
         raise DataError(

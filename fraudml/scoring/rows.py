@@ -12,9 +12,11 @@ import numpy as np
 import polars as pl
 
 from fraudml.data.clock import try_moments
+from fraudml.data.names import names_of
+from fraudml.data.numbers import read_money, without_markers
 from fraudml.data.schema import Schema
 from fraudml.data.settings import CsvSettings
-from fraudml.scoring.columns import RequiredColumn
+from fraudml.scoring.columns import Kind, RequiredColumn
 
 ROW, REASON, MOMENT = "\x00row", "\x00reason", "\x00moment"
 """Columns that are added: the position in the input, why a row cannot be scored, its time."""
@@ -52,7 +54,7 @@ class RowValidator:
             given = frame[column.name]
             value, understood = self._value(column, given)
             columns.append(value.alias(column.name))
-            reasons += _reasons(column, given, understood)
+            reasons += self._reasons(column, given, understood)
             if column.name == self.schema.roles.time and column.kind == "date":
                 moment = understood
         number = pl.int_range(first, first + frame.height, eager=True)
@@ -85,6 +87,8 @@ class RowValidator:
     def _number(self, given: pl.Series) -> pl.Series:
         if given.dtype != pl.String:
             return given
+        if given.name in self.schema.money:
+            return read_money(self._known(given), self.schema.money[given.name])
         text = given.str.strip_chars()
         if self.csv is not None and self.csv.decimal_comma:
             text = text.str.replace(",", ".", literal=True)
@@ -99,27 +103,36 @@ class RowValidator:
             number = pl.select(pl.coalesce(number, truth)).to_series()
         return number
 
+    def _reasons(
+        self, column: RequiredColumn, given: pl.Series, read: pl.Series
+    ) -> Iterator[pl.Series]:
+        """Why rows cannot be scored by their value in a column; null where they can."""
+        may_fail = column.kind == "date" or (column.kind == "number" and given.dtype == pl.String)
+        # Most columns are complete: only the others are looked at row by row.
+        if (may_fail and read.null_count()) or column.missing is not None:
+            empty = self._empty(given, column.kind)
+            if may_fail:
+                kind = "number" if column.kind == "number" else "time"
+                yield _reason(read.is_null() & ~empty, f"'{column.name}' is not a {kind}")
+            if column.missing is not None:
+                yield _reason(empty, column.missing)
+        if column.kind == "number" and column.finite and read.dtype.is_float() and _is_beyond(read):
+            endless = read.is_not_nan() & (read.abs() > _LARGEST)
+            yield _reason(endless, f"'{column.name}' is infinite or beyond 3.4e38")
 
-def _reasons(column: RequiredColumn, given: pl.Series, read: pl.Series) -> Iterator[pl.Series]:
-    """Why rows cannot be scored by their value in a column; null where they can."""
-    may_fail = column.kind == "date" or (column.kind == "number" and given.dtype == pl.String)
-    if may_fail or column.missing is not None:
-        empty = _empty(given)
-        if may_fail:
-            kind = "number" if column.kind == "number" else "time"
-            yield _reason(read.is_null() & ~empty, f"'{column.name}' is not a {kind}")
-        if column.missing is not None:
-            yield _reason(empty, column.missing)
-    if column.kind == "number" and column.finite and read.dtype.is_float() and _is_beyond(read):
-        endless = read.is_not_nan() & (read.abs() > _LARGEST)
-        yield _reason(endless, f"'{column.name}' is infinite or beyond 3.4e38")
+    def _empty(self, given: pl.Series, kind: Kind) -> pl.Series:
+        if kind in ("name", "category", "label"):
+            return names_of(given, self.schema.spelling).is_null()
+        if given.dtype == pl.String:
+            return self._known(given).is_null()
+        empty = given.is_null()
+        return empty | given.is_nan().fill_null(True) if given.dtype.is_float() else empty
 
-
-def _empty(given: pl.Series) -> pl.Series:
-    empty = given.is_null()
-    if given.dtype == pl.String:
-        return empty | (given.str.strip_chars() == "").fill_null(True)
-    return empty | given.is_nan().fill_null(True) if given.dtype.is_float() else empty
+    def _known(self, given: pl.Series) -> pl.Series:
+        """Turn what means 'missing' in text into null; bundles of format 1 know blanks alone."""
+        if self.schema.spelling.rule == 2:
+            return without_markers(given, self.schema.spelling.missing)
+        return given.str.strip_chars().replace("", None)
 
 
 def _is_beyond(numbers: pl.Series) -> bool:

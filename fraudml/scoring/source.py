@@ -116,7 +116,9 @@ def open_source(
         with snapshot.reading():
             text = holds_text(snapshot.files)
             used = {column.name for column in required}
-            scan = scan_table(settings, (), as_text=True, used=used)
+            words = ("name", "category", "label")
+            names = {column.name for column in required if column.kind in words}
+            scan = scan_table(settings, (), names, as_text=True, used=used)
             with reading(settings):
                 types = scan.collect_schema()
             present = check_columns(required, types, schema, f"{key} '{path}'", text=text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from fraudml.data.check import check_table
 from fraudml.data.delimited import TextFile, _looks_ragged, read_text, scan_typed
 from fraudml.data.fingerprint import fingerprint
 from fraudml.data.read import load_table, read_table, reading, scan_table
@@ -158,10 +159,23 @@ class TestFolders:
         put("a", FRAME)
         put("b", FRAME.drop("shop"))
         put("c", FRAME.rename({"when": "at"}))
-        said = refusal(settings(tmp_path))
+        roles = ColumnRoles(entity="shop", time="when")
+        said = refusal(settings(tmp_path, columns=roles))
         assert "2 problems" in said
         assert f"b.{ending}' lacks 'shop', compared" in said
-        assert f"c.{ending}' lacks 'when' and has 'at' besides" in said
+        assert f"c.{ending}' lacks 'when'" in said
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet"])
+    def test_columns_without_a_role_that_some_files_lack_are_left_out(
+        self, tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name, frame in (("a", FRAME), ("b", FRAME.drop("shop")), ("c", FRAME.drop("when"))):
+            write = {"csv": frame.write_csv, "parquet": frame.write_parquet}[ending]
+            write(tmp_path / f"{name}.{ending}")
+        table = read_table(settings(tmp_path))
+        assert table.columns == ["label", "amount"]
+        assert table.height == 3 * len(FRAME)
+        assert "Columns that some files lack are left out: 'shop (in 2 of 3)'" in caplog.text
 
     def test_types_that_differ_are_listed_and_numbers_widened(self, tmp_path: Path) -> None:
         FRAME.write_parquet(tmp_path / "a.parquet")
@@ -375,11 +389,15 @@ class TestText:
         pieces = (raw[start : start + size] for start in range(0, len(raw), size))
         assert not _looks_ragged(pieces, ",", '"', 2)
 
-    def test_names_that_are_missing_or_stand_twice(self, tmp_path: Path) -> None:
+    def test_names_that_are_missing_or_stand_twice(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         said = refusal(settings(write(tmp_path / "t.csv", ",label,a,a, \n0,1,2,3,4\n")))
-        assert "2 columns without a name (at '1', '5')" in said
-        assert "index=False" in said
+        assert "2 columns without a name (at '1', '5')" in caplog.text
+        assert "index=False" in caplog.text
         assert "several columns of the name 'a'" in said
+        table = read_table(settings(write(tmp_path / "i.csv", ",label,a\n0,1,2\n1,0,2\n")))
+        assert table.rows() == [(1, 2), (0, 2)]
         said = refusal(settings(write(tmp_path / "u.csv", "label,*,^a$\n0,1,2\n")))
         assert "patterns: '*', '^a$'" in said
 
@@ -751,7 +769,7 @@ class TestUsedColumns:
         FRAME.write_parquet(tmp_path / "a.parquet")
         FRAME.with_columns(new=1).write_parquet(tmp_path / "b.parquet")
         roles = ColumnRoles(exclude=("shop",))
-        assert "'new'" in refusal(settings(tmp_path, columns=roles))
+        assert "new" not in read_table(settings(tmp_path, columns=roles)).columns
         FRAME.drop("shop").write_parquet(tmp_path / "b.parquet")
         table = read_table(settings(tmp_path, columns=roles))
         assert table.columns == [name for name in FRAME.columns if name != "shop"]
@@ -766,3 +784,52 @@ class TestUsedColumns:
             FRAME.with_columns(words.cast(dtype)).write_parquet(tmp_path / f"{name}.parquet")
         table = read_table(settings(tmp_path))
         assert table["shop"].to_list() == 3 * words.to_list()
+
+    def test_keys_of_other_types_are_one_column(self, tmp_path: Path) -> None:
+        frame = pl.DataFrame({"label": [0, 1], "card": [7, 8], "mcc": [1, 2]})
+        later = frame.with_columns(
+            pl.col("label").cast(pl.Boolean), pl.col("card").cast(pl.Float64), mcc=pl.lit(" 2.0")
+        )
+        frame.write_parquet(tmp_path / "a.parquet")
+        later.write_parquet(tmp_path / "b.parquet")
+        roles = ColumnRoles(entity="card", categorical=("mcc",))
+        table = read_table(settings(tmp_path, columns=roles))
+        assert table["card"].to_list() == ["7", "8", "7", "8"]
+        assert table["mcc"].to_list() == ["1", "2", "2", "2"]
+        assert check_table(table, settings(tmp_path, columns=roles)).label.tolist() == [0, 1, 0, 1]
+
+
+class TestMarkers:
+    """Words for 'missing' among numbers and dates."""
+
+    @pytest.mark.parametrize("word", ["\\N", "N/A", "?", "-", "<NA>", "(null)", "NaT"])
+    def test_usual_words_are_missing_and_said(
+        self, tmp_path: Path, word: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        body = "".join(f"{i % 2},{i},{i / 4},2026-01-{i + 10}\n" for i in range(20))
+        text = f"label,a,b,day\n{body}0,{word},{word},{word}\n"
+        table = read_table(settings(write(tmp_path / "t.csv", text)))
+        assert [table[name].dtype for name in ("a", "b")] == [pl.Int64, pl.Float64]
+        assert table["day"].dtype == pl.Datetime("us")
+        assert table.row(-1) == (0, None, None, None)
+        told = f"holds numbers in all but 1 of 21 rows that are filled ('{word}' in 1 rows; first"
+        assert caplog.text.count(told) == 2
+        assert "column 'day' holds dates in all but 1" in caplog.text
+
+    def test_other_words_name_the_key_that_reads_them(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        body = "".join(f"{i % 2},{i}\n" for i in range(40))
+        path = write(tmp_path / "t.csv", f"label,a\n{body}0,keine\n1,absent\n1,absent\n")
+        assert read_table(settings(path))["a"].dtype == pl.String
+        assert "set data.csv.null_values=['absent','keine']" in caplog.text
+        table = read_table(settings(path, null_values=("absent", "keine")))
+        assert table["a"].to_list() == [*range(40), None, None, None]
+
+    @pytest.mark.parametrize(
+        "values", [["007", "-"], ["A1", "-"], ["12345678901234567890", "-"], ["1", "x", "y", "2"]]
+    )
+    def test_codes_and_words_stay_text(self, tmp_path: Path, values: list[str]) -> None:
+        body = "".join(f"{i % 2},{value}\n" for i, value in enumerate(values * 12))
+        table = read_table(settings(write(tmp_path / "t.csv", f"label,a\n{body}")))
+        assert table["a"].dtype == pl.String

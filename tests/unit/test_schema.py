@@ -244,7 +244,7 @@ def test_endless_values_in_an_excluded_column_do_no_harm() -> None:
 
 
 def test_an_amount_that_is_text_names_its_type_and_the_decimal_comma() -> None:
-    told = refusal(table(amount=["3,14", "1,0", "2", "3"]), amount="amount")
+    told = refusal(table(amount=["3,145", "1,000", "2", "3"]), amount="amount")
     assert "column 'amount'" in told
     assert "String" in told
     assert "data.csv.decimal_comma" in told
