@@ -114,5 +114,5 @@ def all_problems(heading: str, problems: Iterable[str]) -> str:
       - a is wrong.
       - b is wrong.
     """
-    found = list(problems)
-    return found[0] if len(found) == 1 else "\n  - ".join([heading, *found])
+    texts = list(problems)
+    return texts[0] if len(texts) == 1 else "\n  - ".join([heading, *texts])

@@ -53,10 +53,10 @@ def _cgroup_cores() -> int:
 
 def granted_memory_mb() -> float:
     """Return how much memory this process may use: the machine's, or the container's share."""
-    found = [machine_memory_mb() or float("inf")]
+    limits = [machine_memory_mb() or float("inf")]
     with contextlib.suppress(OSError, ValueError):  # no container, or no limit ('max')
-        found.append(int(_CGROUP_MEMORY.read_text(encoding="ascii")) / 1024**2)
-    least = min(found)
+        limits.append(int(_CGROUP_MEMORY.read_text(encoding="ascii")) / 1024**2)
+    least = min(limits)
     return least if least < float("inf") else 4096.0
 
 

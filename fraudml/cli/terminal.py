@@ -238,16 +238,16 @@ def _bars(console: Console, live: _LiveRows) -> Iterator[Progress]:
 @contextmanager
 def _lines() -> Iterator[Progress]:
     """Write a line when a stage is first heard of, and then now and again."""
-    said: dict[str, str] = {}
+    shown: dict[str, str] = {}
     last = time.monotonic()
 
     def show(stage: str, share: float) -> None:
         nonlocal last
-        now, done = time.monotonic(), f" {share:.0%}" if stage in said else ""
-        if stage in said and (now - last < SECONDS_BETWEEN_LINES or said[stage] == done):
+        now, done = time.monotonic(), f" {share:.0%}" if stage in shown else ""
+        if stage in shown and (now - last < SECONDS_BETWEEN_LINES or shown[stage] == done):
             return
         write(f"{time.strftime('%H:%M:%S')} {stage}{done}", error=True)
-        said[stage] = done
+        shown[stage] = done
         last = now
 
     yield show

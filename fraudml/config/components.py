@@ -299,4 +299,4 @@ def is_typed(target: Any) -> bool:
 
 def _accepts(target: Any, name: str) -> bool:
     classes = inspect.getmro(target)[:-1] if isinstance(target, type) else (target,)
-    return any(name in shape_of(one).parameters for one in classes)
+    return any(name in shape_of(base).parameters for base in classes)

@@ -102,7 +102,9 @@ def compare_baselines(
         For the bootstrap.
     """
     metrics = names_in("baselines")
-    scores = {name: one.score for name, one in baselines.items() if one.score is not None}
+    scores = {
+        name: baseline.score for name, baseline in baselines.items() if baseline.score is not None
+    }
     models = {name: [ScoredRows(model.y_true, y_score=score)] for name, score in scores.items()}
     paired = compare_paired({"model": [model], **models}, [clusters], metrics, options)
     record: dict[str, Any] = {}

@@ -302,7 +302,7 @@ def _spelt_out(look: Aggregate, settings: FeatureSettings) -> Iterator[HistoryFe
     """Every combination of what a look names, one feature each."""
     windows = _windows(look, settings)
     lasts = look.lasts if look.kind == "recent_labels" else (None,)
-    measures = tuple(_said(look))
+    measures = tuple(_statistics(look))
     for key, window, partner, last in product(look.keys, windows, look.partners or (None,), lasts):
         for statistic, column in measures:
             smoothed = look.kind == "fraud_rate" and statistic == "rate"
@@ -328,7 +328,7 @@ def _windows(look: Aggregate, settings: FeatureSettings) -> tuple[str, ...]:
     return look.windows or (settings.horizon,)
 
 
-def _said(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
+def _statistics(look: Aggregate) -> Iterator[tuple[str | None, str | None]]:
     """The statistics of a look, each with its column; a count has none."""
     usual: dict[str, tuple[str, ...]] = {
         "aggregate": ("mean",) if look.columns else ("count",),

@@ -197,7 +197,9 @@ def _document_init(cls: type[Booster]) -> None:
         Booster.__init__(self, **parameters)
 
     init.__name__ = "__init__"
-    init.__annotations__ = {name: one.accepts.hint for name, one in cls.parameters.items()}
+    init.__annotations__ = {
+        name: parameter.accepts.hint for name, parameter in cls.parameters.items()
+    }
     vars(init)["__signature__"] = signature_of(cls.parameters)
     cls.__init__ = init  # type: ignore[method-assign]
 

@@ -117,8 +117,10 @@ def signature_of(parameters: Mapping[str, Parameter]) -> inspect.Signature:
     """Return the signature of an `__init__` that takes these by keyword, and any other."""
     kinds = inspect.Parameter
     named = [
-        kinds(name, kinds.KEYWORD_ONLY, default=one.default, annotation=one.accepts.hint)
-        for name, one in parameters.items()
+        kinds(
+            name, kinds.KEYWORD_ONLY, default=parameter.default, annotation=parameter.accepts.hint
+        )
+        for name, parameter in parameters.items()
     ]
     instance, more = kinds("self", kinds.POSITIONAL_ONLY), kinds("more", kinds.VAR_KEYWORD)
     return inspect.Signature([instance, *named, more])
@@ -127,8 +129,8 @@ def signature_of(parameters: Mapping[str, Parameter]) -> inspect.Signature:
 def with_parameters(doc: str | None, parameters: Mapping[str, Parameter]) -> str:
     """Insert the section of the parameters into a docstring, before the section that follows."""
     lines = [
-        f"{name} : {one.accepts}, default {one.default!r}\n    {one.text}"
-        for name, one in parameters.items()
+        f"{name} : {parameter.accepts}, default {parameter.default!r}\n    {parameter.text}"
+        for name, parameter in parameters.items()
     ]
     section = "\n".join(["Parameters", "----------", *lines])
     head, mark, tail = inspect.cleandoc(doc or "").partition("\n\nExamples\n")
@@ -144,7 +146,7 @@ def validate_and_set(learner: Any, given: Mapping[str, Any]) -> None:
         Names that are unknown, refused or given twice, and values that are wrong: all at once.
     """
     cls = type(learner)
-    defaults = {name: one.default for name, one in cls.parameters.items()}
+    defaults = {name: parameter.default for name, parameter in cls.parameters.items()}
     named = {name: given.get(name, default) for name, default in defaults.items()}
     monotone, unclear = read_monotone(named.pop("monotone"))
     more = dict(named.pop("other"))

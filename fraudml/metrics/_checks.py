@@ -68,8 +68,8 @@ def _length_problems(arrays: dict[str, Any]) -> list[str]:
         return ["The input has no rows. At least one row was expected."]
     if len(set(lengths.values())) <= 1:
         return []
-    found = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
-    return [f"The columns differ in length: {found}. One value a row was expected in each."]
+    sizes = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
+    return [f"The columns differ in length: {sizes}. One value a row was expected in each."]
 
 
 def _column(name: str, values: Any) -> NDArray[Any]:

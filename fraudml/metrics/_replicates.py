@@ -184,7 +184,7 @@ class Cut:
 
     def sums(self) -> Float:
         """Return the sums on the sample, shape (cells, columns)."""
-        each = [np.bincount(self.cell, one, minlength=self.cells) for one in self.columns]
+        each = [np.bincount(self.cell, column, minlength=self.cells) for column in self.columns]
         return np.column_stack(each).astype(np.float64)
 
 

@@ -85,8 +85,8 @@ def slope_of(sums: Float) -> Float:
             determinant = aa * bb - ab**2
             step = ratio(aa * along - ab * down, determinant)
             a, b = a - ratio(bb * down - ab * along, determinant), b - step
-    found = (np.abs(step) < _FAR) & (frauds > 0) & (frauds < rows)
-    return np.where(found, slope + b, np.nan)
+    converged = (np.abs(step) < _FAR) & (frauds > 0) & (frauds < rows)
+    return np.where(converged, slope + b, np.nan)
 
 
 def _derivatives(p: Float, fraud: Flags) -> Iterator[Float]:

@@ -38,8 +38,8 @@ class CardDays:
     @cached_property
     def suspects(self) -> Codes:
         """Cards that are compromised on any day; no other card ever leaves."""
-        found = [day.card[day.compromised] for day in self.days]
-        return np.unique(np.concatenate(found))
+        compromised = [day.card[day.compromised] for day in self.days]
+        return np.unique(np.concatenate(compromised))
 
 
 def card_precision_at_k(
@@ -170,12 +170,12 @@ def mean_card_precision(days: CardDays, mass: NDArray[Any], k: int) -> Float:
     slot = np.full(days.count, -1)
     slot[days.suspects] = np.arange(len(days.suspects))
     left = np.ones((len(replicates), len(days.suspects)))
-    found, seen = np.zeros((2, len(replicates)))
+    caught, seen = np.zeros((2, len(replicates)))
     for day in days.days:
         taken, any_card = _check_day(day, replicates, slot, left, k)
-        found += taken
+        caught += taken
         seen += any_card
-    return ratio(found, k * seen).reshape(mass.shape[:-1])
+    return ratio(caught, k * seen).reshape(mass.shape[:-1])
 
 
 def _check_day(

@@ -409,5 +409,5 @@ def _check(rows: ScoredRows | Codes, clusters: Clusters, seed: int) -> None:
         raise DataError("There is one cluster only. At least two were expected to draw from.")
 
 
-def _difference(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
+def _difference(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first - second

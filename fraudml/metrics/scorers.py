@@ -74,28 +74,28 @@ def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
     import sklearn
     from sklearn import metrics
 
-    found = find_metric(metric) if isinstance(metric, str) else metric
-    if found.direction == "none":
+    entry = find_metric(metric) if isinstance(metric, str) else metric
+    if entry.direction == "none":
         raise ConfigError(
-            f"{found.name} is better neither when higher nor when lower, so no model can be chosen "
+            f"{entry.name} is better neither when higher nor when lower, so no model can be chosen "
             "by it. 'average_precision' or 'cost' was expected."
         )
-    filled = next((name for name in _RESPONSES if name in found.needs), None)
+    filled = next((name for name in _RESPONSES if name in entry.needs), None)
     if filled is None:
-        raise ConfigError(f"{found.name} asks nothing of a model, so none can be chosen by it.")
-    _refuse_others(found, columns)
-    routed = [name for name in _columns_of(found) if name not in columns]
+        raise ConfigError(f"{entry.name} asks nothing of a model, so none can be chosen by it.")
+    _refuse_others(entry, columns)
+    routed = [name for name in _columns_of(entry) if name not in columns]
     if routed and not sklearn.get_config()["enable_metadata_routing"]:
         raise ConfigError(
-            f"{found.name} needs {' and '.join(routed)} row by row, which scikit-learn passes on "
+            f"{entry.name} needs {' and '.join(routed)} row by row, which scikit-learn passes on "
             "only after sklearn.set_config(enable_metadata_routing=True). Set it first"
-            + (", or name what is the same on every row." if "cost" in found.name else ".")
+            + (", or name what is the same on every row." if "cost" in entry.name else ".")
         )
     responses = _RESPONSES[filled]
     scorer = metrics.make_scorer(
         _Score(metric, filled),
         response_method=responses if len(responses) > 1 else responses[0],
-        greater_is_better=found.direction == "higher",
+        greater_is_better=entry.direction == "higher",
         **columns,
     )
     return scorer.set_score_request(**dict.fromkeys(routed, True)) if routed else scorer
@@ -121,8 +121,8 @@ class _Score:
         **columns: ArrayLike,
     ) -> float:
         rows = ScoredRows(y_true, **cast(dict[str, Any], columns | {self.filled: response}))
-        found = find_metric(self.metric) if isinstance(self.metric, str) else self.metric
-        return found.value(rows, checked(weight=sample_weight)[0])
+        entry = find_metric(self.metric) if isinstance(self.metric, str) else self.metric
+        return entry.value(rows, checked(weight=sample_weight)[0])
 
 
 def _columns_of(metric: Metric) -> list[str]:

@@ -166,7 +166,7 @@ def _row(outcome: Outcome, first: Outcome, paired: PairedComparison) -> dict[str
     }
     if outcome is not first and paired.options.replicates:
         differences = paired.differences(key, first.variant.key)
-        row["difference"] = {name: one.to_dict() for name, one in differences.items()}
+        row["difference"] = {name: difference.to_dict() for name, difference in differences.items()}
     return row
 
 
