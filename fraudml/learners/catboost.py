@@ -113,7 +113,7 @@ class CatBoost(Booster):
 
     Examples
     --------
-    >>> CatBoost(max_depth=4).depth  # doctest: +SKIP
+    >>> CatBoost(max_depth=4).depth
     4
     """
 

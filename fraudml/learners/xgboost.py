@@ -107,7 +107,7 @@ class XGBoost(Booster):
 
     Examples
     --------
-    >>> XGBoost(max_depth=4).max_depth  # doctest: +SKIP
+    >>> XGBoost(max_depth=4).max_depth
     4
     """
 
