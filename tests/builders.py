@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from fraudml.bundle import DecisionBundle
 from fraudml.cli import main
+from fraudml.data.schema import Dataset
 from fraudml.data.settings import SimulateSettings
 from fraudml.data.simulate import simulate
+from fraudml.decisions.calibration import FittedCalibrator
+from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line
+from fraudml.decisions.policies import TunedPolicy
+from fraudml.features.plan import FittedFeatures
+from fraudml.learners.protocol import FitContext, Learner
 
 CapSys = pytest.CaptureFixture[str]
 
@@ -71,6 +79,42 @@ def metrics_of(run: Path) -> dict[str, Any]:
 def without_run(record: dict[str, Any]) -> dict[str, Any]:
     """Leave out of a record what differs from run to run."""
     return {name: part for name, part in record.items() if name != "run"}
+
+
+def make_bundle(
+    data: Dataset,
+    features: FittedFeatures,
+    learner: Learner | None,
+    *,
+    rows: int | None = None,
+    **parts: Any,
+) -> DecisionBundle:
+    """Fit a learner on the first rows, all by default, and put it into a bundle of plain parts."""
+    fitted: Any = None
+    if learner is not None:
+        matrix = replace(features.matrix(data), label=data.label)
+        fitted = learner.fit(matrix.take(np.arange(rows or len(data))), FitContext())
+    plain = {"offset": 0.0, "calibrator": FittedCalibrator("identity"), "costs": Fixed()}
+    policy = {"policy": TunedPolicy("fixed", 0.5)}
+    return DecisionBundle(data.schema, features, fitted, **{**plain, **policy, **parts})
+
+
+COSTS: dict[str, CostModel] = {
+    "card": Card(4.0),
+    "fixed": Fixed(fn_cost=60.5),
+    "columns": Columns("fee", "loss"),
+    "affine": Affine(tp=Line(3, 0.01)),
+}
+
+CALIBRATORS = {
+    "identity": FittedCalibrator("identity"),
+    "sigmoid": FittedCalibrator("sigmoid", (0.7, -0.1234567890123456)),
+    "beta": FittedCalibrator("beta", (0.9, 0.1, -0.3)),
+    "venn_abers": FittedCalibrator("venn_abers", (-3.0, 0.5, -5.0, -2.0)),
+    "isotonic": FittedCalibrator(
+        "isotonic", (-3.0, -1.0, 0.5, 0.75, 2.0, -5.0, -4.0, -2.0, -1.9, 1.0)
+    ),
+}
 
 
 def printed(capsys: CapSys) -> str:

@@ -17,33 +17,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import CALIBRATORS, COSTS, make_bundle
 from fraudml.bundle import FORMAT_VERSION, DecisionBundle, read_bundle, write_bundle
 from fraudml.data.check import check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
 from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line
+from fraudml.decisions.costs import CostModel
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import BundleError, DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.lightgbm import LightGBM
-from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.scoring import Scorer, load_bundle
 
-COSTS: dict[str, CostModel] = {
-    "card": Card(4.0),
-    "fixed": Fixed(fn_cost=60.5),
-    "columns": Columns("fee", "loss"),
-    "affine": Affine(tp=Line(3, 0.01)),
-}
-CALIBRATORS = {
-    "identity": FittedCalibrator("identity"),
-    "sigmoid": FittedCalibrator("sigmoid", (0.7, -0.1234567890123456)),
-    "beta": FittedCalibrator("beta", (0.9, 0.1, -0.3)),
-    "venn_abers": FittedCalibrator("venn_abers", (-3.0, 0.5, -5.0, -2.0)),
-    "isotonic": FittedCalibrator("isotonic", (-3.0, 0.5, 2.0, -5.0, -2.0, 1.0)),
-}
 ROLES = ColumnRoles(time="time", id="ref", entity="card", amount="amount")
 
 
@@ -74,13 +61,13 @@ def made(
 ) -> DecisionBundle:
     data = check_table(table(), DataSettings(columns=ROLES))
     fitted = fit_features(data, np.arange(600), FeatureSettings(), never=frozenset({"fee", "loss"}))
-    matrix = replace(fitted.matrix(data), label=data.label)
     if learner is None:
         learner = LightGBM(num_iterations=8, learning_rate=0.3, boost_from_average=True)
-    return DecisionBundle(
-        schema=data.schema,
-        features=fitted,
-        learner=learner.fit(matrix.take(np.arange(600)), FitContext()),
+    return make_bundle(
+        data,
+        fitted,
+        learner,
+        rows=600,
         offset=-0.1234567890123456,
         calibrator=calibrator,
         costs=costs,

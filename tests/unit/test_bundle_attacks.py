@@ -10,7 +10,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import make_bundle
 from fraudml.bundle import DecisionBundle, read_bundle, write_bundle
 from fraudml.cli import main
 from fraudml.data.check import check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.costs import Fixed
-from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import BundleError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.catboost import CatBoost
 from fraudml.learners.lightgbm import LightGBM
-from fraudml.learners.protocol import FitContext
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.learners.xgboost import XGBoost
 
@@ -52,16 +48,8 @@ def made(learner: Any) -> DecisionBundle:
     frame = frame.with_columns(label=(pl.col("x") > 1).cast(pl.Int8), shop=shop)
     data = check_table(frame, DataSettings(columns=ColumnRoles(amount="amount")))
     fitted = fit_features(data, np.arange(300), FeatureSettings(texts={"x": "x, {value}, is odd"}))
-    return DecisionBundle(
-        schema=data.schema,
-        features=fitted,
-        learner=learner.fit(replace(fitted.matrix(data), label=data.label), FitContext()),
-        offset=-0.5,
-        calibrator=FittedCalibrator("sigmoid", (0.7, -0.1)),
-        costs=Fixed(fn_cost=60.0),
-        policy=TunedPolicy("minimum_cost", 0.2),
-        record={"test": {"average_precision": {"value": 0.5}}},
-    )
+    record = {"test": {"average_precision": {"value": 0.5}}}
+    return make_bundle(data, fitted, learner, offset=-0.5, record=record)
 
 
 @pytest.fixture(scope="module", params=LEARNERS)

@@ -14,12 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import make_bundle
 from fraudml.bundle import DecisionBundle
 from fraudml.data.check import check_table, conform_table
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.costs import Fixed
-from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
@@ -54,15 +52,7 @@ def bundle(roles: ColumnRoles = ROLES) -> DecisionBundle:
     data = check_table(table(), DataSettings(columns=roles, labels_complete=True))
     settings = FeatureSettings(windows=("6h", "1d"), horizon="2d", history=None)
     features = fit_features(data, np.arange(len(data)), settings, label_delay=timedelta(days=1))
-    return DecisionBundle(
-        schema=data.schema,
-        features=features,
-        learner=None,  # type: ignore[arg-type]
-        offset=0.0,
-        calibrator=FittedCalibrator("identity"),
-        costs=Fixed(),
-        policy=TunedPolicy("fixed", 0.5),
-    )
+    return make_bundle(data, features, None)
 
 
 def frames(rows: pl.DataFrame, size: int, made: DecisionBundle) -> Iterator[pl.DataFrame]:

@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import CALIBRATORS, make_bundle
 from fraudml.bundle import DecisionBundle
 from fraudml.bundle.decision import Decisions
 from fraudml.data.check import check_table
 from fraudml.data.schema import Dataset
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import Card
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError, MachineError, RefusedError
@@ -43,15 +43,6 @@ from fraudml.learners.sklearn import SklearnLearner
 from fraudml.learners.xgboost import XGBoost
 from fraudml.matrix import DesignMatrix
 
-CALIBRATORS = {
-    "identity": FittedCalibrator("identity"),
-    "sigmoid": FittedCalibrator("sigmoid", (0.7, -0.1234567890123456)),
-    "beta": FittedCalibrator("beta", (0.9, 0.1, -0.3)),
-    "venn_abers": FittedCalibrator("venn_abers", (-3.0, 0.5, -5.0, -2.0)),
-    "isotonic": FittedCalibrator(
-        "isotonic", (-3.0, -1.0, 0.5, 0.75, 2.0, -5.0, -4.0, -2.0, -1.9, 1.0)
-    ),
-}
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
 LEARNERS: dict[str, Callable[[], Learner]] = {
     "lightgbm": lambda: LightGBM(num_iterations=15, learning_rate=0.3, num_leaves=12),
@@ -110,17 +101,10 @@ def bundle_of(
     plain = name in NUMBERS_ALONE
     data = checked(table().drop("shop") if plain else table())
     fitted = fit_features(data, np.arange(len(data)), FeatureSettings(), never=frozenset())
-    matrix = replace(fitted.matrix(data), label=data.label)
     learner = (NUMBERS_ALONE if plain else LEARNERS)[name]()
-    return DecisionBundle(
-        schema=data.schema,
-        features=fitted,
-        learner=learner.fit(matrix, FitContext()),
-        offset=offset,
-        calibrator=CALIBRATORS[calibrator],
-        costs=Card(4.0),
-        policy=TunedPolicy("minimum_cost" if threshold is None else "fixed", threshold),
-    )
+    policy = TunedPolicy("minimum_cost" if threshold is None else "fixed", threshold)
+    parts = {"offset": offset, "calibrator": CALIBRATORS[calibrator], "policy": policy}
+    return make_bundle(data, fitted, learner, costs=Card(4.0), **parts)
 
 
 def new_rows(bundle: DecisionBundle) -> tuple[DesignMatrix, Decisions]:

@@ -15,11 +15,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import make_bundle
 from fraudml.bundle import DecisionBundle, read_bundle, write_bundle
 from fraudml.data.check import check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.costs import Fixed
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError, DataError
 from fraudml.features.plan import fit_features
@@ -76,16 +75,8 @@ def table(size: int = 700) -> pl.DataFrame:
 def made(learner: Any, settings: FeatureSettings = SETTINGS) -> DecisionBundle:
     data = check_table(table(), DataSettings(columns=ROLES))
     fitted = fit_features(data, np.arange(500), settings, label_delay=timedelta(days=1))
-    matrix = replace(fitted.matrix(data), label=data.label)
-    return DecisionBundle(
-        schema=data.schema,
-        features=fitted,
-        learner=learner.fit(matrix.take(np.arange(500)), FitContext()),
-        offset=-0.1,
-        calibrator=FittedCalibrator("identity"),
-        costs=Fixed(fn_cost=60.0),
-        policy=TunedPolicy("minimum_cost", 0.2),
-    )
+    policy = TunedPolicy("minimum_cost", 0.2)
+    return make_bundle(data, fitted, learner, rows=500, offset=-0.1, policy=policy)
 
 
 @pytest.fixture(scope="module", params=LEARNERS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,29 +12,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fraudml.bundle import DecisionBundle
+from builders import CALIBRATORS, COSTS, make_bundle
 from fraudml.data.check import check_table
 from fraudml.data.settings import ColumnRoles, DataSettings
-from fraudml.decisions.calibration import FittedCalibrator
-from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Line
+from fraudml.decisions.costs import CostModel
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import DataError
 from fraudml.features.plan import fit_features
 from fraudml.features.settings import FeatureSettings
 from fraudml.learners.lightgbm import LightGBM
-from fraudml.learners.protocol import FitContext
 from fraudml.scoring import Scorer
 
 PARTS = (
     *("hour", "weekday", "day_of_month", "weekend", "night"),
     *("hour_sin", "hour_cos", "weekday_sin", "weekday_cos"),
 )
-COSTS: dict[str, CostModel] = {
-    "card": Card(4.0),
-    "fixed": Fixed(fn_cost=60.5),
-    "columns": Columns("fee", "loss"),
-    "affine": Affine(tp=Line(3, 0.01)),
-}
 
 
 def table(size: int = 600, seed: int = 0) -> pl.DataFrame:
@@ -66,18 +57,10 @@ def made(
     settings = FeatureSettings(time_parts=PARTS)  # type: ignore[arg-type]
     rows = np.arange(len(data))
     fitted = fit_features(data, rows, settings, never=frozenset({"fee", "loss"}))
-    matrix = replace(fitted.matrix(data), label=data.label)
     learner = LightGBM(num_iterations=30, learning_rate=0.3, boost_from_average=True)
-    bundle = DecisionBundle(
-        schema=data.schema,
-        features=fitted,
-        learner=learner.fit(matrix, FitContext()),
-        offset=-0.123,
-        calibrator=FittedCalibrator("sigmoid", (0.7, -0.12)),
-        costs=costs,
-        policy=TunedPolicy("minimum_cost") if policy is None else policy,
-    )
-    return Scorer(bundle)
+    policy = TunedPolicy("minimum_cost") if policy is None else policy
+    parts = {"offset": -0.123, "calibrator": CALIBRATORS["sigmoid"]}
+    return Scorer(make_bundle(data, fitted, learner, costs=costs, policy=policy, **parts))
 
 
 @pytest.fixture(scope="module")
