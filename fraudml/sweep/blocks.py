@@ -1,4 +1,4 @@
-"""What trials are scored on: read, made and cut once, then shared by all of them as files.
+"""The rows that trials are scored on: prepared once, then shared by all of them as files.
 
 Arrays are mapped into memory, so that several workers hold them once.
 """
@@ -23,20 +23,10 @@ COSTS = ("tp_cost", "fp_cost", "fn_cost", "tn_cost")
 
 @dataclass(frozen=True)
 class SweepRows:
-    """Rows with everything that a trial needs of them, and the blocks that it is scored on.
+    """Rows of one feature plan, and their blocks: rows to fit on and rows to score.
 
-    Parameters
-    ----------
-    matrix : DesignMatrix
-        Features, labels, amounts.
-    costs : CostMatrix
-        Of the same rows.
-    amount, day, entity : ndarray, optional
-        What money and cards need; None where the role is not filled.
-    blocks : tuple of Fold
-        Rows that a model is fitted on, and rows that it is scored on.
-    days : tuple of float
-        How many days the scored rows of each block span.
+    `costs`, `amount`, `day` and `entity` are of the same rows, None where the role is not filled;
+    `days` is the number of days that the scored rows of each block span.
     """
 
     matrix: DesignMatrix
@@ -49,23 +39,15 @@ class SweepRows:
 
 
 def write_rows(parts: Sequence[SweepRows], folder: Path) -> None:
-    """Write rows into a new folder, one part for each feature plan that was fitted.
-
-    Parameters
-    ----------
-    parts : sequence of SweepRows
-        One part with all blocks, or one a fold.
-    folder : Path
-        Is made; it must not exist.
-    """
+    """Write rows into a new folder: one part with all blocks, or one a fold."""
     folder.mkdir(parents=True)
     for number, part in enumerate(parts):
         _write_part(part, folder / str(number))
 
 
 def read_rows(folder: Path) -> Iterator[SweepRows]:
-    """Map what `write_rows` wrote into memory, part for part."""
-    for path in sorted(folder.iterdir(), key=lambda one: int(one.name)):
+    """Map the rows of `write_rows` into memory, part for part."""
+    for path in sorted(folder.iterdir(), key=lambda path: int(path.name)):
         yield _read_part(path)
 
 
@@ -87,16 +69,16 @@ def _write_part(part: SweepRows, folder: Path) -> None:
     for name, array in arrays.items():
         if array is not None:
             np.save(folder / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
-    facts = {
+    metadata = {
         "names": list(matrix.names),
         "categorical": list(matrix.categorical),
         "days": list(part.days),
     }
-    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    (folder / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
 
 
 def _read_part(folder: Path) -> SweepRows:
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
 
     def array(name: str) -> Any:
         path = folder / f"{name}.npy"
@@ -104,13 +86,13 @@ def _read_part(folder: Path) -> SweepRows:
 
     matrix = DesignMatrix(
         array("values"),
-        tuple(facts["names"]),
-        tuple(facts["categorical"]),
+        tuple(metadata["names"]),
+        tuple(metadata["categorical"]),
         label=array("label"),
         miss_cost=array("miss_cost"),
         false_alert_cost=array("false_alert_cost"),
     )
-    count = len(facts["days"])
+    count = len(metadata["days"])
     return SweepRows(
         matrix=matrix,
         costs=CostMatrix(*(array(name) for name in COSTS)),
@@ -118,5 +100,5 @@ def _read_part(folder: Path) -> SweepRows:
         day=array("day"),
         entity=array("entity"),
         blocks=tuple(Fold(array(f"fit_{n}"), array(f"score_{n}")) for n in range(count)),
-        days=tuple(facts["days"]),
+        days=tuple(metadata["days"]),
     )

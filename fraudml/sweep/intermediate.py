@@ -1,4 +1,4 @@
-"""What a trial says of itself while it runs."""
+"""Intermediate results of a trial, reported while it runs."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHARES = (0.25, 0.5, 0.75)
-"""After which shares of its rounds a fit says what it is worth; the whole of them is the last."""
+"""Shares of the rounds of a fit after which it reports; it reports once more at its end."""
 
 
 @dataclass(frozen=True)
 class IntermediateResult:
-    """Where a trial stands, and what it is worth so far.
+    """How far a trial is, and its value so far.
 
     Parameters
     ----------
     block : int
-        Which block is fitted, from 0.
+        The block that is fitted, from 0.
     share : float
-        The share of its rounds that is done; 1 where the block is.
+        The share of its rounds that are done; 1 at the end of the block.
     rounds : int, optional
-        How many that are; None for a learner without rounds.
+        The number of these rounds; None for a learner without rounds.
     value : float
         The first objective on this block.
-    so_far : float
+    mean : float
         Its mean over the blocks so far, this one included.
     """
 
@@ -31,24 +31,24 @@ class IntermediateResult:
     share: float
     rounds: int | None
     value: float
-    so_far: float
+    mean: float
 
     @property
     def step(self) -> int:
-        """A number that rises from stop to stop, and is the same in every trial."""
-        stops = len(SHARES) + 1
-        return self.block * stops + round(self.share * stops) - 1
+        """A number that rises from result to result, and is the same in every trial."""
+        results = len(SHARES) + 1
+        return self.block * results + round(self.share * results) - 1
 
     @property
-    def whole(self) -> bool:
-        """Whether the block is done."""
+    def block_done(self) -> bool:
+        """Whether the fit on the block is done."""
         return self.share == 1
 
 
-def learning_curve(stops: Sequence[IntermediateResult]) -> list[tuple[int, float]]:
-    """Return the mean over the blocks after each number of rounds, of a trial that is whole."""
-    found: dict[int, list[float]] = {}
-    for stop in stops:
-        if stop.rounds is not None:
-            found.setdefault(stop.rounds, []).append(stop.value)
-    return [(rounds, sum(values) / len(values)) for rounds, values in sorted(found.items())]
+def learning_curve(results: Sequence[IntermediateResult]) -> list[tuple[int, float]]:
+    """Return the mean over the blocks after each number of rounds, of a complete trial."""
+    by_rounds: dict[int, list[float]] = {}
+    for result in results:
+        if result.rounds is not None:
+            by_rounds.setdefault(result.rounds, []).append(result.value)
+    return [(rounds, sum(values) / len(values)) for rounds, values in sorted(by_rounds.items())]

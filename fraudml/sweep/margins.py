@@ -1,7 +1,7 @@
-"""Margins that one trial leaves for others which differ from it in fewer rounds alone.
+"""Margins that a trial caches for trials that differ from it only in having fewer rounds.
 
-The first rounds of a booster are the booster of these rounds, so that in a grid trials that differ
-in rounds alone cost no more than the longest of them.
+The first rounds of a booster are the booster of these rounds, so that trials of a grid that differ
+only in rounds cost no more than the longest of them.
 """
 
 from __future__ import annotations
@@ -21,66 +21,52 @@ MARGINS = "margins"
 
 
 @dataclass(frozen=True)
-class KeptMargins:
-    """The margins of one set of settings, by block and rounds.
-
-    Parameters
-    ----------
-    folder : Path
-        Of these settings, rounds left aside; is made when there is something to keep.
-    searched : tuple of int
-        The rounds that trials may ask for.
-    """
+class MarginCache:
+    """Margins of one set of settings by block and rounds; `searched` are rounds of other trials."""
 
     folder: Path
     searched: tuple[int, ...]
 
     def read(self, block: int, rounds: int | None) -> NDArray[np.float64] | None:
-        """Return what `write` kept; None where there is nothing."""
+        """Return cached margins, or None."""
         path = self._path(block, rounds)
         if not path.exists():
             return None
-        kept: NDArray[np.float64] = np.load(path, allow_pickle=False)
-        return kept
+        margin: NDArray[np.float64] = np.load(path, allow_pickle=False)
+        return margin
 
     def fewer(self, rounds: int | None) -> tuple[int, ...]:
-        """Return the rounds that others may ask for and that are among the first of these."""
-        return () if rounds is None else tuple(one for one in self.searched if one < rounds)
+        """Return the rounds that other trials may ask for and that are fewer than these."""
+        return () if rounds is None else tuple(n for n in self.searched if n < rounds)
 
     def write(self, block: int, rounds: int, margin: NDArray[np.float64]) -> None:
-        """Keep margins; whole, or not at all."""
+        """Cache margins, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(block, rounds)
-        half = path.with_suffix(f".{os.getpid()}")
-        with half.open("wb") as file:
+        partial = path.with_suffix(f".{os.getpid()}")
+        with partial.open("wb") as file:
             np.save(file, margin, allow_pickle=False)
-        half.replace(path)
+        partial.replace(path)
 
     def _path(self, block: int, rounds: int | None) -> Path:
         return self.folder / f"{block}_{rounds}.npy"
 
 
 def searched_rounds(space: tuple[Dimension, ...], rounds_key: str | None) -> tuple[int, ...]:
-    """Return the rounds that a space offers as a choice.
-
-    Parameters
-    ----------
-    space : tuple of Dimension
-        What is searched.
-    rounds_key : str, optional
-        What the learner calls its rounds; nothing is offered without.
-    """
-    for one in space:
-        if isinstance(one, Choice) and one.key == f"learner.{rounds_key}":
-            return tuple(int(option) for option in one.options if option.isdigit())
+    """Return the rounds that a space offers as a choice; `rounds_key` is the learner's key."""
+    for part in space:
+        if isinstance(part, Choice) and part.key == f"learner.{rounds_key}":
+            return tuple(int(option) for option in part.options if option.isdigit())
     return ()
 
 
 def most_rounds_first(
     combinations: list[dict[str, Any]], rounds_key: str | None
 ) -> list[dict[str, Any]]:
-    """Sort the combinations of a grid so that others find their margins; otherwise as they come."""
-    key = f"learner.{rounds_key}"
-    return sorted(
-        combinations, key=lambda one: -int(one[key]) if str(one.get(key)).isdigit() else 0
-    )
+    """Sort the combinations of a grid so that later trials find cached margins."""
+
+    def rounds(combination: dict[str, Any]) -> int:
+        value = str(combination.get(f"learner.{rounds_key}"))
+        return int(value) if value.isdigit() else 0
+
+    return sorted(combinations, key=rounds, reverse=True)

@@ -1,4 +1,4 @@
-"""Whose a running trial is, and whether that process is still there."""
+"""The process that owns a running trial, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -13,45 +13,37 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 _OWNER, _SEEN = "owner", "seen"
-_SECONDS_BETWEEN_BEATS, _SECONDS_TO_DEATH = 20.0, 120.0
-"""How often a running trial says that it lives, and how long other machines believe it."""
+_HEARTBEAT_SECONDS, _DEAD_AFTER_SECONDS = 20.0, 120.0
+"""Time between heartbeats of a running trial, and without one before other machines give it up."""
 
-_SECONDS_TO_CLAIM = 5.0
-"""How long a trial may be without an owner: who asked for it claims it at once."""
+_CLAIM_SECONDS = 5.0
+"""How long a trial may be without an owner: the process that asked for it claims it at once."""
 
 
 def claim(trial: Trial) -> None:
-    """Say that a trial is this process's."""
+    """Make this process the owner of a trial."""
     trial.set_user_attr(_OWNER, f"{socket.gethostname()}:{os.getpid()}")
     trial.set_user_attr(_SEEN, time.time())
 
 
 def heartbeat(trial: Trial) -> None:
-    """Say that an own trial lives, if that was not said for a while."""
-    if time.time() - float(trial.user_attrs.get(_SEEN, 0)) > _SECONDS_BETWEEN_BEATS:
+    """Record that a trial is alive, at most every `_HEARTBEAT_SECONDS`."""
+    if time.time() - float(trial.user_attrs.get(_SEEN, 0)) > _HEARTBEAT_SECONDS:
         trial.set_user_attr(_SEEN, time.time())
 
 
 def unclaimed(trials: Iterable[FrozenTrial]) -> bool:
-    """Say whether there are trials that somebody may be about to claim."""
-    return any(_OWNER not in one.user_attrs and is_alive(one, own=False) for one in trials)
+    """Whether there are trials that a process may be about to claim."""
+    return any(_OWNER not in trial.user_attrs and is_alive(trial, own=False) for trial in trials)
 
 
 def is_alive(trial: FrozenTrial, *, own: bool) -> bool:
-    """Say whether the process of a running trial is there.
-
-    Parameters
-    ----------
-    trial : FrozenTrial
-        One that the storage calls running.
-    own : bool
-        What to say of one that this process began.
-    """
+    """Whether the process of a running trial is there; `own` is returned for this process."""
     if _OWNER not in trial.user_attrs:
-        return _age(trial) < _SECONDS_TO_CLAIM
+        return _age(trial) < _CLAIM_SECONDS
     host, _, pid = str(trial.user_attrs[_OWNER]).rpartition(":")
     if host != socket.gethostname():
-        return time.time() - float(trial.user_attrs.get(_SEEN, 0)) < _SECONDS_TO_DEATH
+        return time.time() - float(trial.user_attrs.get(_SEEN, 0)) < _DEAD_AFTER_SECONDS
     if int(pid) == os.getpid():
         return own
     try:

@@ -1,4 +1,4 @@
-"""A worker process, its caps, and one trial at a time in it."""
+"""A worker process that runs one trial at a time, and its limits of time and memory."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from typing import Any, Literal
 
 from fraudml.sweep.intermediate import IntermediateResult
 
-_WATCH_SECONDS = 0.2
-"""How often memory is looked at."""
-
+_POLL_SECONDS = 0.2
+"""Time between looks at answers, time and memory."""
 
 Ended = Literal["done", "pruned", "failed", "out of time", "out of memory", "budget_exhausted"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The end of a trial.
 
     Parameters
     ----------
     state : {'done', 'pruned', 'failed', 'out of time', 'out of memory', 'budget_exhausted'}
-        `budget_exhausted` where the sweep's own time ended.
-    stops : tuple of IntermediateResult
-        What it said of itself.
+        `budget_exhausted` where the time of the sweep ended.
+    results : tuple of IntermediateResult
+        What it reported.
     values : tuple of tuple of float
-        All objectives on each block; empty where it did not come to its end.
+        All objectives on each block; empty unless it is done.
     error : str, optional
-        Why it failed, whole.
+        The whole error of a trial that failed.
     """
 
     state: Ended
-    stops: tuple[IntermediateResult, ...] = ()
+    results: tuple[IntermediateResult, ...] = ()
     values: tuple[tuple[float, ...], ...] = ()
     error: str | None = None
 
@@ -48,23 +47,23 @@ class Outcome:
     def blocks(self) -> list[float]:
         """The first objective on each block that is done."""
         if self.values:
-            return [one[0] for one in self.values]
-        return [stop.value for stop in self.stops if stop.whole]
+            return [first for first, *_ in self.values]
+        return [result.value for result in self.results if result.block_done]
 
 
 class Worker:
-    """A process that runs trials, started when the first one comes and again after one was ended.
+    """A process that runs trials: started for the first one, and again after it was ended.
 
     Parameters
     ----------
     folder : Path
-        Holds the sweep's `config.yaml`.
+        Has the sweep's `config.yaml`.
     threads : int
         For each fit.
     seconds : float
-        A trial is ended after this long.
+        Time limit of a trial.
     memory_mb : int
-        A trial that holds more is ended, where the system tells (Linux).
+        Memory limit of a trial, where the system tells its use (Linux).
     """
 
     def __init__(self, folder: Path, *, threads: int, seconds: float, memory_mb: int) -> None:
@@ -84,44 +83,44 @@ class Worker:
         should_continue: Callable[[IntermediateResult], bool],
         heartbeat: Callable[[], None],
     ) -> Outcome:
-        """Run one trial to its end, its caps, or until it is pruned.
+        """Run a trial to its end, its limits, or until it is pruned.
 
         Parameters
         ----------
         overrides : sequence of str
-            What differs from the sweep's config.
+            Differences from the sweep's config.
         rows : Path
-            What it is scored on.
+            The rows that it is scored on.
         seconds_left : callable
             How long the sweep still lasts.
         should_continue : callable
-            Asked after each intermediate result whether to go on.
+            Called with each intermediate result; false prunes the trial.
         heartbeat : callable
             Called now and again while the trial runs.
         """
-        process = self._alive()
+        process = self._running()
         _order(process, {"overrides": [*overrides], "rows": str(rows)})
-        started, waiting = time.monotonic(), b""
-        stops: list[IntermediateResult] = []
+        started, unread = time.monotonic(), b""
+        results: list[IntermediateResult] = []
         while True:
-            lines, waiting = self._lines(process, waiting)
-            for answer in lines:
-                if "stop" not in answer:
-                    return _outcome(answer, tuple(stops))
-                stops.append(IntermediateResult(**answer["stop"]))
-                _order(process, {"go_on": should_continue(stops[-1])})
-            state = self._why_to_end(process, started, seconds_left)
+            answers, unread = self._answers(process, unread)
+            for answer in answers:
+                if "result" not in answer:
+                    return _outcome(answer, tuple(results))
+                results.append(IntermediateResult(**answer["result"]))
+                _order(process, {"continue": should_continue(results[-1])})
+            state = self._limit(process, started, seconds_left)
             if state is not None:
                 self.end()
-                return Outcome(state, tuple(stops))
+                return Outcome(state, tuple(results))
             if process.poll() is not None:
                 self._process = None
-                said = f"the process of the trial ended by {process.returncode}"
-                return Outcome("failed", tuple(stops), error=said)
+                message = f"the process of the trial ended by {process.returncode}"
+                return Outcome("failed", tuple(results), error=message)
             heartbeat()
 
     def end(self) -> None:
-        """End the process at once, whatever it does."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -131,30 +130,30 @@ class Worker:
                     stream.close()
             self._process = None
 
-    def _alive(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         return self._process
 
-    def _lines(
-        self, process: subprocess.Popen[bytes], waiting: bytes
+    def _answers(
+        self, process: subprocess.Popen[bytes], unread: bytes
     ) -> tuple[list[dict[str, Any]], bytes]:
-        """Read the answers that are there, and what has begun of the next one."""
+        """Read the answers that have arrived, and the beginning of the next one."""
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], _WATCH_SECONDS)
+        ready, _, _ = select.select([process.stdout], [], [], _POLL_SECONDS)
         if not ready:
-            return [], waiting
-        # Past the buffer of the stream, which `select` knows nothing of.
-        read = os.read(process.stdout.fileno(), 65_536)
-        *whole, rest = (waiting + read).split(b"\n")
-        return [json.loads(line) for line in whole], rest
+            return [], unread
+        # Not by the stream: `select` knows nothing of its buffer.
+        *lines, rest = (unread + os.read(process.stdout.fileno(), 65_536)).split(b"\n")
+        return [json.loads(line) for line in lines], rest
 
-    def _why_to_end(
-        self, process: subprocess.Popen[bytes], started: float, left: Callable[[], float]
+    def _limit(
+        self, process: subprocess.Popen[bytes], started: float, seconds_left: Callable[[], float]
     ) -> Ended | None:
-        if left() <= 0:
+        """Return the limit that the trial has reached, if any."""
+        if seconds_left() <= 0:
             return "budget_exhausted"
         if time.monotonic() - started > self._seconds:
             return "out of time"
@@ -163,21 +162,21 @@ class Worker:
 
 def _order(process: subprocess.Popen[bytes], order: dict[str, Any]) -> None:
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # that it has ended is seen by whoever waits for it
+    with contextlib.suppress(BrokenPipeError):  # `run` sees that the process has ended
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
 
 
-def _outcome(answer: dict[str, Any], stops: tuple[IntermediateResult, ...]) -> Outcome:
+def _outcome(answer: dict[str, Any], results: tuple[IntermediateResult, ...]) -> Outcome:
     if "pruned" in answer:
-        return Outcome("pruned", stops)
+        return Outcome("pruned", results)
     if "error" in answer:
-        return Outcome("failed", stops, error=str(answer["error"]))
-    return Outcome("done", stops, tuple(tuple(map(float, one)) for one in answer["values"]))
+        return Outcome("failed", results, error=str(answer["error"]))
+    return Outcome("done", results, tuple(tuple(map(float, block)) for block in answer["values"]))
 
 
 def _memory_mb(pid: int) -> float:
-    """What a process holds for itself; 0 where the system does not tell."""
+    """Return the memory that a process holds for itself; 0 where the system does not tell."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
             if line.startswith("RssAnon:"):

@@ -1,4 +1,4 @@
-"""Optuna's storage of a sweep: opened, checked, and gone on with."""
+"""Optuna's storage of a sweep: opened, checked and resumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 JOURNAL = "trials.journal"
 
 _IDENTITY = "identity"
-_SECONDS_BETWEEN_LOOKS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def open_trials(
@@ -37,41 +37,41 @@ def open_trials(
     identity: Mapping[str, Any],
     rounds_key: str | None = None,
 ) -> Trials:
-    """Open the study, or go on with it; trials whose sweep was killed are tried again.
+    """Open the study, or resume it; trials whose sweep was killed are tried again.
 
     Parameters
     ----------
     settings, space, seed
         As for `Trials`.
     folder : Path
-        Where the journal stands where there is no other storage.
+        Of the journal, where there is no other storage.
     name : str
         The study's name.
     directions : sequence of {'maximize', 'minimize'}
         Which way is better in each objective.
     identity : mapping
-        What must be the same for trials to be compared: the config and the data's fingerprint.
+        What must be the same for trials to be compared: the config and the hash of the table.
     rounds_key : str, optional
-        What the learner calls its rounds: those of a grid that ask for most of them come first.
+        The learner's key of rounds: combinations of a grid with most of them come first.
 
     Raises
     ------
     ConfigError
-        The study is one of another config or of other data; all that differs is named.
+        The study is of another config or other data; all differences are named.
     MachineError
         The storage cannot be reached.
     """
-    study = _opened(settings, folder, name, directions)
+    study = _open_study(settings, folder, name, directions)
     _check_identity(study, identity)
     trials = Trials(study, settings, space, seed)
-    whole = settings.sampler == "grid"
-    _end_orphans(study, again=not whole)
-    if whole:
+    grid_search = settings.sampler == "grid"
+    _end_orphans(study, again=not grid_search)
+    if grid_search:
         _queue_missing(study, most_rounds_first(list(grid(space)), rounds_key))
     return trials
 
 
-def _opened(
+def _open_study(
     settings: SweepSettings,
     folder: Path,
     name: str,
@@ -93,19 +93,19 @@ def _opened(
             )
         except (ImportError, ArgumentError) as error:
             raise ConfigError(
-                f"sweep.storage: '{_shown(settings.storage)}' names no database that can be used "
+                f"sweep.storage: '{_shown(settings.storage)}' is not a database that can be used "
                 f"here: {error}. It is like sqlite:///trials.db, or "
                 "postgresql+psycopg://host/database with the extra [postgres]."
             ) from error
         except (SQLAlchemyError, StorageInternalError, OSError) as error:
-            if not last:  # another machine may be making the same tables at this moment
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            if not last:  # another machine may be creating the same tables at this moment
+                time.sleep(_POLL_SECONDS)
                 continue
             raise MachineError(
                 f"sweep.storage: '{_shown(settings.storage)}' cannot be reached: "
                 f"{type(error).__name__}. Start it, or leave sweep.storage out for a file."
             ) from error
-    raise AssertionError("it was opened, or could not be")
+    raise AssertionError("the loop returns or raises")
 
 
 def _storage(url: str | None, folder: Path) -> Any:
@@ -118,7 +118,7 @@ def _storage(url: str | None, folder: Path) -> Any:
 
 
 def _shown(url: str | None) -> str:
-    """A storage's address without who may enter it."""
+    """Return a storage's address without user and password."""
     address = str(url)
     scheme, _, rest = address.rpartition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else address
@@ -128,35 +128,34 @@ def _pruner(settings: SweepSettings) -> BasePruner:
     from optuna.pruners import MedianPruner, NopPruner, WilcoxonPruner
 
     if settings.pruner == "median":
-        # The first quarter of the rounds tells too little.
+        # The first quarter of the rounds is too early to compare.
         return MedianPruner(n_startup_trials=settings.startup_trials, n_warmup_steps=1)
     return WilcoxonPruner() if settings.pruner == "wilcoxon" else NopPruner()
 
 
 def _check_identity(study: Study, identity: Mapping[str, Any]) -> None:
-    told = json.loads(json.dumps(identity))
+    present = json.loads(json.dumps(identity))
     known = study.user_attrs.get(_IDENTITY)
     if known is None:
-        study.set_user_attr(_IDENTITY, told)
+        study.set_user_attr(_IDENTITY, present)
         return
-    differ = sorted(
-        key for key in {*known, *told} if known.get(key, "nothing") != told.get(key, "nothing")
-    )
-    if differ:
-        shown = "; ".join(
-            f"{key} was {known.get(key, 'nothing')} and is {told.get(key, 'nothing')}"
-            for key in differ[:5]
-        )
+    changes = [
+        f"{key} was {known.get(key, 'nothing')} and is {present.get(key, 'nothing')}"
+        for key in sorted({*known, *present})
+        if known.get(key, "nothing") != present.get(key, "nothing")
+    ]
+    if changes:
         raise ConfigError(
-            f"The study '{study.study_name}' is one of another config or of other data: {shown}. "
-            "Set another output_dir (and sweep.study_name), or run the command as it was."
+            f"The study '{study.study_name}' is of another config or other data: "
+            f"{'; '.join(changes[:5])}. Set another output_dir (and sweep.study_name), or run the "
+            "command as it was."
         )
 
 
 def _end_orphans(study: Study, *, again: bool) -> None:
     """End trials whose process is gone, and put their values first in the queue.
 
-    One that was killed before all of its values were drawn is not put there: who asks next draws
+    A trial that was killed before all of its values were drawn is not queued: the next one draws
     the same, as nothing else has begun.
     """
     from optuna.trial import Trial, TrialState
@@ -165,29 +164,29 @@ def _end_orphans(study: Study, *, again: bool) -> None:
         return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     while unclaimed(running()):
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    for one in running():
-        if is_alive(one, own=False):
+        time.sleep(_POLL_SECONDS)
+    for trial in running():
+        if is_alive(trial, own=False):
             continue
-        Trial(study, one._trial_id).set_user_attr(ORPHAN, True)
-        study.tell(one.number, state=TrialState.FAIL)
-        values = one.params if OVERRIDES in one.user_attrs else _queued_values(one)
+        Trial(study, trial._trial_id).set_user_attr(ORPHAN, True)
+        study.tell(trial.number, state=TrialState.FAIL)
+        values = trial.params if OVERRIDES in trial.user_attrs else _queued_values(trial)
         if again and values:
             study.enqueue_trial(values)
 
 
 def _queue_missing(study: Study, combinations: Sequence[Mapping[str, str]]) -> None:
-    """Queue what no trial that counts has: all of a grid at first, and later what was lost."""
-    there = [
-        _queued_values(one)
-        for one in study.get_trials(deepcopy=False)
-        if ORPHAN not in one.user_attrs
+    """Queue the combinations that no trial that counts has."""
+    queued = [
+        _queued_values(trial)
+        for trial in study.get_trials(deepcopy=False)
+        if ORPHAN not in trial.user_attrs
     ]
     for combination in combinations:
-        if combination not in there:
+        if combination not in queued:
             study.enqueue_trial(dict(combination))
 
 
 def _queued_values(trial: FrozenTrial) -> dict[str, Any]:
-    """The values that a trial was queued with; nothing where they were to be drawn."""
+    """Return the values that a trial was queued with; none where they were to be drawn."""
     return dict(trial.system_attrs.get("fixed_params", {}))

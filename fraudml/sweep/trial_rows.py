@@ -1,4 +1,4 @@
-"""The rows that trials are scored on, made once for each set of settings that decides them."""
+"""The rows that trials are scored on, prepared once for each set of settings that decides them."""
 
 from __future__ import annotations
 
@@ -32,30 +32,12 @@ _DECISIVE = ("data", "split", "features", "backtest", "costs", "sweep", "audit",
 
 
 def settings_with(folder: Path, overrides: Sequence[str]) -> Settings:
-    """Return the settings of a sweep's folder with the overrides of a trial.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds the sweep's `config.yaml`.
-    overrides : sequence of str
-        As on the command line.
-    """
+    """Return the settings of a sweep's folder with the overrides of a trial."""
     return load_settings("sweep", overrides, config_dir=folder, config_name="config")
 
 
 class TrialRows:
-    """Rows for trials; safe to ask from threads.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The table.
-    folder : Path
-        The sweep's; what an earlier run made there is made anew.
-    settings : Settings
-        The sweep's.
-    """
+    """The rows of trials in the folder of a sweep; safe to ask from threads."""
 
     def __init__(self, frame: pl.DataFrame, folder: Path, settings: Settings) -> None:
         self.folder = folder
@@ -64,23 +46,23 @@ class TrialRows:
         self.cleanup()
 
     def rows_of(self, overrides: Sequence[str]) -> Path:
-        """Return where the rows of a trial are."""
+        """Return the folder with the rows of a trial."""
         settings = settings_with(self.folder, overrides)
-        decisive = dump(settings)
-        told = {name: decisive[name] for name in _DECISIVE}
-        text = json.dumps(told, sort_keys=True, default=str)
-        place = self.folder / _ROWS / hashlib.sha256(text.encode()).hexdigest()[:16]
+        plain = dump(settings)
+        decisive = {name: plain[name] for name in _DECISIVE}
+        text = json.dumps(decisive, sort_keys=True, default=str)
+        path = self.folder / _ROWS / hashlib.sha256(text.encode()).hexdigest()[:16]
         with self._lock:
-            if not place.exists():
-                write_rows(self._made(settings), place)
-        return place
+            if not path.exists():
+                write_rows(self._prepare(settings), path)
+        return path
 
     def cleanup(self) -> None:
         """Remove all rows."""
         for name in (_ROWS, MARGINS):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def _made(self, settings: Settings) -> list[SweepRows]:
+    def _prepare(self, settings: Settings) -> list[SweepRows]:
         threads = settings.threads or granted_threads()
         if settings.sweep.blocks == "steps":
             split = split_blocks(self._dataset, settings.split, settings.data, settings.seed)
@@ -92,12 +74,12 @@ class TrialRows:
         tested = prequential_folds(self._dataset, settings.backtest, settings.split, settings.data)
         _refuse_overlap(folds[-1], tested[0], settings)
         shared = SharedFolds.of(self._dataset, folds, settings, threads)
-        made = [shared.fold_data(fold) for fold in folds]
-        return [_sweep_rows(one.prepared, [Fold(one.train, one.test)]) for one in made]
+        parts = [shared.fold_data(fold) for fold in folds]
+        return [_sweep_rows(part.prepared, [Fold(part.train, part.test)]) for part in parts]
 
 
 def _refuse_overlap(last: BacktestFold, first: BacktestFold, settings: Settings) -> None:
-    """Refuse validation folds whose labels nobody knew when the test folds begin."""
+    """Refuse validation folds whose labels are not all known when the test folds begin."""
     ends, begins = last.test.end, first.test.start
     assert ends is not None
     assert begins is not None
@@ -112,14 +94,16 @@ def _refuse_overlap(last: BacktestFold, first: BacktestFold, settings: Settings)
 def _sweep_rows(prepared: Prepared, folds: Sequence[Fold]) -> SweepRows:
     every = np.arange(len(prepared.matrix))
     nothing = np.zeros(len(every))
-    facts = score_rows(prepared.dataset, every, nothing, nothing)
-    days = [ScoredFrame(facts.frame[fold.score]).days if len(fold.score) else 0.0 for fold in folds]
+    scored = score_rows(prepared.dataset, every, nothing, nothing)
+    days = [
+        ScoredFrame(scored.frame[fold.score]).days if len(fold.score) else 0.0 for fold in folds
+    ]
     return SweepRows(
         prepared.matrix,
         prepared.costs,
-        facts.amount,
-        facts.day,
-        facts.entity,
+        scored.amount,
+        scored.day,
+        scored.entity,
         tuple(folds),
         tuple(days),
     )

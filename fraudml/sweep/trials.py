@@ -1,4 +1,4 @@
-"""Trials in Optuna's storage: opened, continued, asked for, told, and counted."""
+"""Trials in Optuna's storage: begun, recorded, compared and counted."""
 
 from __future__ import annotations
 
@@ -24,31 +24,19 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 ORPHAN = "orphan"
-"""Of a trial that does not count: its sweep was killed, or another machine had the last one."""
+"""Attribute of a trial that does not count: its sweep was killed, or there were enough already."""
 
 OVERRIDES = "overrides"
-"""Of a trial whose values are all drawn."""
+"""Attribute of a trial whose values are all drawn."""
 
 _REASON, _BLOCKS, _CURVE = "reason", "values", "curve"
 _ONE_SIDED = 1.645
-"""Of the normal distribution, at .95."""
+"""Quantile of the normal distribution at .95."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """The trials of a sweep.
-
-    Parameters
-    ----------
-    study : Study
-        Optuna's.
-    settings : SweepSettings
-        How values are drawn and trials are chosen.
-    space : tuple of Dimension
-        What is searched.
-    seed : int
-        The run's.
-    """
+    """The trials of a sweep; `study` is Optuna's, `seed` is the run's."""
 
     study: Study
     settings: SweepSettings
@@ -57,11 +45,11 @@ class Trials:
 
     @property
     def finished(self) -> list[FrozenTrial]:
-        """Every trial that counts: all that ended, but those whose sweep was killed."""
+        """Every trial that counts: all that ended, except orphans."""
         return [
-            one
-            for one in self.study.get_trials(deepcopy=False)
-            if one.state.is_finished() and not one.user_attrs.get(ORPHAN)
+            trial
+            for trial in self.study.get_trials(deepcopy=False)
+            if trial.state.is_finished() and not trial.user_attrs.get(ORPHAN)
         ]
 
     @property
@@ -71,72 +59,62 @@ class Trials:
 
     @property
     def pareto_front(self) -> list[FrozenTrial]:
-        """Trials that no other one beats in every objective, the chosen one first.
+        """Trials that no other trial beats in every objective, the chosen one first.
 
-        With one objective that is the best one. With several, the one whose worst shortfall, as a
-        share of what the front spans, is least.
+        With one objective that is the best trial. With several, the one whose worst shortfall, as a
+        share of what the front spans, is smallest.
         """
-        done = [one for one in self.finished if _whole(one)]
+        done = [trial for trial in self.finished if _is_complete(trial)]
         if not done:
             return []
-        worth = np.array([one.values for one in done]) * self._signs
+        values = np.array([trial.values for trial in done]) * self._signs
         beaten = np.array(
-            [np.any(np.all(worth >= one, axis=1) & np.any(worth > one, axis=1)) for one in worth]
+            [np.any(np.all(values >= row, axis=1) & np.any(values > row, axis=1)) for row in values]
         )
-        worth, pareto_front = (
-            worth[~beaten],
-            [one for one, out in zip(done, beaten, strict=True) if not out],
-        )
-        span = np.maximum(np.ptp(worth, axis=0), np.finfo(float).tiny)
-        shortfall = ((worth.max(axis=0) - worth) / span).max(axis=1)
-        order = sorted(
-            range(len(pareto_front)), key=lambda at: (shortfall[at], pareto_front[at].number)
-        )
-        return [pareto_front[at] for at in order]
+        values, front = values[~beaten], [done[at] for at in np.flatnonzero(~beaten)]
+        span = np.maximum(np.ptp(values, axis=0), np.finfo(float).tiny)
+        shortfall = ((values.max(axis=0) - values) / span).max(axis=1)
+        order = sorted(range(len(front)), key=lambda at: (shortfall[at], front[at].number))
+        return [front[at] for at in order]
 
     @property
     def _signs(self) -> NDArray[np.float64]:
-        return np.array([1.0 if one.name == "MAXIMIZE" else -1.0 for one in self.study.directions])
+        names = (direction.name for direction in self.study.directions)
+        return np.array([1.0 if name == "MAXIMIZE" else -1.0 for name in names])
 
     @property
     def since_best(self) -> int:
-        """How many trials ended after the last one that is among the best."""
-        last = max((one.number for one in self.pareto_front), default=None)
-        return 0 if last is None else sum(one.number > last for one in self.finished)
+        """Number of trials that ended after the last one that is among the best."""
+        last = max((trial.number for trial in self.pareto_front), default=None)
+        return 0 if last is None else sum(trial.number > last for trial in self.finished)
 
     @property
     def begun(self) -> int:
-        """How many trials have ended or run, on whatever machine."""
+        """Number of trials that have ended or run, on any machine."""
         return len(self.finished) + len(self.running)
 
     @property
     def running(self) -> list[FrozenTrial]:
-        """Trials that run, on whatever machine."""
+        """Trials that run, on any machine."""
         from optuna.trial import TrialState
 
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [one for one in running if is_alive(one, own=True)]
+        return [trial for trial in running if is_alive(trial, own=True)]
 
     def counts(self) -> dict[str, int]:
-        """Return how many trials ended how, and the total."""
-        states = Counter(one.state.name.lower() for one in self.finished)
+        """Return the number of trials by state, and the total."""
+        states = Counter(trial.state.name.lower() for trial in self.finished)
         return {**dict(sorted(states.items())), "total": len(self.finished)}
 
     def ask(self, total: int) -> tuple[Trial, tuple[str, ...]] | None:
-        """Begin a trial; return it with its overrides; None where others have begun the last.
-
-        Parameters
-        ----------
-        total : int
-            How many trials there may be.
-        """
+        """Begin one of `total` trials; return it with its overrides; None where all have begun."""
         while True:
             begun, queued = self.begun, self._queued
-            # Seeded by what has begun: a sweep that was killed draws what it would have drawn.
+            # Seeded by the number that has begun: a sweep that was killed draws the same again.
             self.study.sampler = _sampler(self.settings, child_seed(self.seed, str(begun)))
             trial = self.study.ask()
             claim(trial)
-            rank = sum(one.number <= trial.number for one in (*self.finished, *self.running))
+            rank = sum(each.number <= trial.number for each in (*self.finished, *self.running))
             if rank > total:
                 self._give_back(trial)
                 return None
@@ -160,65 +138,65 @@ class Trials:
         trial.set_user_attr(ORPHAN, True)
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def should_continue(self, trial: Trial, stop: IntermediateResult) -> bool:
-        """Report what a trial is worth so far, and say whether it should go on."""
+    def should_continue(self, trial: Trial, result: IntermediateResult) -> bool:
+        """Report an intermediate result of a trial, and decide whether it goes on."""
         pruner = self.settings.pruner
         if pruner == "none" or len(self.study.directions) > 1:
             return True
         if pruner == "median":
-            trial.report(stop.so_far, stop.step)
-        elif stop.whole:
-            trial.report(stop.value, stop.block)
+            trial.report(result.mean, result.step)
+        elif result.block_done:
+            trial.report(result.value, result.block)
         else:
             return True
         return not trial.should_prune()
 
     def tell(self, trial: Trial, outcome: Outcome) -> list[float] | None:
-        """Record how a trial ended, and return what it is worth in each objective."""
+        """Record the end of a trial, and return its value in each objective."""
         from optuna.trial import TrialState
 
         trial.set_user_attr(_BLOCKS, outcome.blocks)
         if outcome.state == "done" and outcome.values:
-            trial.set_user_attr(_CURVE, learning_curve(outcome.stops))
-            worth = self._worth(np.array(outcome.values))
-            self.study.tell(trial, worth)
-            return worth
+            trial.set_user_attr(_CURVE, learning_curve(outcome.results))
+            values = self._values(np.array(outcome.values))
+            self.study.tell(trial, values)
+            return values
         if outcome.state == "budget_exhausted":
             trial.set_user_attr(ORPHAN, True)  # it is no result: a later run may try it
-        said = outcome.error or ("no block could be scored" if outcome.state == "done" else None)
-        trial.set_user_attr(_REASON, said or outcome.state)
+        no_block = "no block could be scored" if outcome.state == "done" else outcome.state
+        trial.set_user_attr(_REASON, outcome.error or no_block)
         pruned = outcome.state == "pruned"
         self.study.tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
         return None
 
-    def _worth(self, values: NDArray[np.float64]) -> list[float]:
-        mean = values.mean(axis=0)
-        if self.settings.choose == "lower_bound" and len(values) > 1:
-            mean -= self._signs * _ONE_SIDED * values.std(axis=0, ddof=1) / np.sqrt(len(values))
-        return [float(one) for one in mean]
+    def _values(self, blocks: NDArray[np.float64]) -> list[float]:
+        mean = blocks.mean(axis=0)
+        if self.settings.choose == "lower_bound" and len(blocks) > 1:
+            mean -= self._signs * _ONE_SIDED * blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))
+        return [float(value) for value in mean]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row a trial that counts: how it ended, its values, blocks, curve, settings."""
+        """Return a row for each trial that counts: its end, values, blocks, curve and settings."""
         names = ("value", *self.settings.secondary_objectives)
         return [
             {
-                "trial": one.number,
-                "state": one.state.name.lower(),
-                # Optuna calls what a pruned trial said last its value, which is one of few blocks.
+                "trial": trial.number,
+                "state": trial.state.name.lower(),
+                # Optuna takes the last report of a pruned trial, of few blocks, for its value.
                 **dict.fromkeys(names),
-                **(dict(zip(names, one.values, strict=True)) if _whole(one) else {}),
-                "blocks": list(one.user_attrs.get(_BLOCKS, [])),
-                "rounds": [rounds for rounds, _ in one.user_attrs.get(_CURVE, [])],
-                "curve": [value for _, value in one.user_attrs.get(_CURVE, [])],
-                "seconds": one.duration.total_seconds() if one.duration else None,
-                "reason": one.user_attrs.get(_REASON),
-                "overrides": list(one.user_attrs.get(OVERRIDES, [])),
+                **(dict(zip(names, trial.values, strict=True)) if _is_complete(trial) else {}),
+                "blocks": list(trial.user_attrs.get(_BLOCKS, [])),
+                "rounds": [rounds for rounds, _ in trial.user_attrs.get(_CURVE, [])],
+                "curve": [value for _, value in trial.user_attrs.get(_CURVE, [])],
+                "seconds": trial.duration.total_seconds() if trial.duration else None,
+                "reason": trial.user_attrs.get(_REASON),
+                "overrides": list(trial.user_attrs.get(OVERRIDES, [])),
             }
-            for one in self.finished
+            for trial in self.finished
         ]
 
     def importance(self) -> dict[str, float]:
-        """Return which share of the values' spread each key explains; empty where nobody can tell.
+        """Return the share of the values' spread that each key explains; empty where unknown.
 
         Keys that some trials did not draw are left out.
         """
@@ -227,29 +205,29 @@ class Trials:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            warnings.simplefilter("error", UserWarning)  # how it says that nobody can tell
+            warnings.simplefilter("error", UserWarning)  # raised where it cannot tell
             try:
-                found = get_param_importances(
+                shares = get_param_importances(
                     self.study,
                     evaluator=PedAnovaImportanceEvaluator(),
-                    target=lambda one: one.values[0],
+                    target=lambda trial: trial.values[0],
                 )
-            except (ValueError, RuntimeError, UserWarning):  # too few trials, or one value alone
+            except (ValueError, RuntimeError, UserWarning):  # too few trials, or a single value
                 return {}
-        return {key: float(share) for key, share in found.items() if np.isfinite(share)}
+        return {key: float(share) for key, share in shares.items() if np.isfinite(share)}
 
     def first_error(self) -> str:
-        """Return why the first trial failed that did."""
-        said = [one.user_attrs.get(_REASON) for one in self.finished]
-        return str(next((one for one in said if one), "no trial was tried"))
+        """Return the error of the first trial that failed."""
+        reasons = (trial.user_attrs.get(_REASON) for trial in self.finished)
+        return str(next((reason for reason in reasons if reason), "no trial was tried"))
 
 
-def _whole(trial: FrozenTrial) -> bool:
+def _is_complete(trial: FrozenTrial) -> bool:
     return trial.state.name == "COMPLETE"
 
 
 def no_trial(trials: Trials) -> BudgetError:
-    """Return the error of a sweep that has no model: the first failure, whole."""
+    """Return the error of a sweep without a model, with the first failure."""
     return BudgetError(
         f"No trial of {len(trials.finished)} gave a value, so there is no model. The first one: "
         f"{trials.first_error()}"
@@ -263,7 +241,7 @@ def _sampler(settings: SweepSettings, seed: int) -> BaseSampler:
     if settings.sampler != "tpe":
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
-        # `group` is called experimental: it is what draws conditional parts together.
+        # `group`, which draws conditional parts together, is experimental.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
             n_startup_trials=settings.startup_trials,

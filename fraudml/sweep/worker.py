@@ -1,11 +1,11 @@
-"""The process that runs trials: orders come in as lines of JSON, answers go out as such.
+"""The process that runs trials: orders come in as lines of JSON, answers go out as lines of JSON.
 
-After each stop of a trial it waits for a word whether to go on.
+After each intermediate result of a trial it waits for an order whether to continue.
 
     python -m fraudml.sweep.worker CONFIG_DIR THREADS MEMORY_MB
 
 It is a process of its own so that a trial that hangs, or takes all memory, can be ended without the
-sweep. It ends when its sweep does.
+sweep. It ends with its sweep.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from fraudml.pipeline.components import Components, build_components
 from fraudml.pipeline.fit import resolve_device
 from fraudml.sweep.blocks import read_rows
 from fraudml.sweep.intermediate import IntermediateResult
-from fraudml.sweep.margins import MARGINS, KeptMargins, searched_rounds
+from fraudml.sweep.margins import MARGINS, MarginCache, searched_rounds
 from fraudml.sweep.trial import trial_values
 
-_SHARE_OF_BINS = 16
-"""Binned rows of earlier trials may take this share of what a trial may."""
+_BINS_PART = 16
+"""Binned rows of earlier trials may take one in so many parts of a trial's memory."""
 
 _DIE_WITH_PARENT = 1
 """Linux's PR_SET_PDEATHSIG."""
@@ -49,74 +49,73 @@ def main() -> None:
     folder, threads, memory_mb = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     _end_with_parent()
     answers = _own_output()
-    # What trials log would stand there once a trial: the sweep says what matters.
+    # The sweep logs what matters, once instead of in every trial.
     logging.getLogger("fraudml").setLevel(logging.ERROR)
-    bins = BinStore(memory_mb * 2**20 // _SHARE_OF_BINS)
+    bins = BinStore(memory_mb * 2**20 // _BINS_PART)
 
-    def say(answer: dict[str, Any]) -> None:
-        answers.write(json.dumps(answer) + "\n")
+    def answer(content: dict[str, Any]) -> None:
+        answers.write(json.dumps(content) + "\n")
         answers.flush()
 
-    def tell(stop: IntermediateResult) -> None:
-        say({"stop": asdict(stop)})
-        if not json.loads(sys.stdin.readline())["go_on"]:
+    def report(result: IntermediateResult) -> None:
+        answer({"result": asdict(result)})
+        if not json.loads(sys.stdin.readline())["continue"]:
             raise _Pruned
 
     for line in iter(sys.stdin.readline, ""):
-        say(_ran(json.loads(line), folder, FitContext(threads=threads), bins, tell))
+        answer(_run(json.loads(line), folder, FitContext(threads=threads), bins, report))
 
 
 class _Pruned(Exception):  # noqa: N818 - it is no error
-    """The sweep does not want the rest of a trial."""
+    """The sweep ends the trial early."""
 
 
-def _ran(
+def _run(
     order: dict[str, Any],
     folder: Path,
     context: FitContext,
     bins: BinStore,
-    tell: Callable[[IntermediateResult], None],
+    report: Callable[[IntermediateResult], None],
 ) -> dict[str, Any]:
     try:
         settings = load_settings(
             "sweep", order["overrides"], config_dir=folder, config_name="config"
         )
-        place = Path(order["rows"])
+        rows = Path(order["rows"])
         context = replace(context, seed=settings.seed)
-        parts, context = resolve_device(build_components(settings), context, settings.device)
-        helps, learner = _identities(settings, parts, context)
-        key = parts.recipe.learner.rounds_key
+        components, context = resolve_device(build_components(settings), context, settings.device)
+        fitted_rows, learner = _identities(settings, components, context)
+        key = components.recipe.learner.rounds_key
         values = trial_values(
-            read_rows(place),
-            parts,
+            read_rows(rows),
+            components,
             settings.sweep.objectives(settings.objective),
-            lambda block: replace(context, bins=bins.of((place.name, block, helps))),
-            kept=KeptMargins(
-                folder / MARGINS / place.name / f"{helps}_{learner}",
+            lambda block: replace(context, bins=bins.of((rows.name, block, fitted_rows))),
+            cache=MarginCache(
+                folder / MARGINS / rows.name / f"{fitted_rows}_{learner}",
                 searched_rounds(read_space(settings.sweep.space), key),
             ),
-            tell=tell,
+            report=report,
         )
     except _Pruned:
         return {"pruned": True}
     except FraudmlError as error:
         return {"error": str(error)}
-    except Exception:  # whatever a user's own part does, the sweep goes on and says it whole
+    except Exception:  # of a user's own component: the sweep goes on and reports it whole
         return {"error": traceback.format_exc(limit=-5)}
     return {"values": values}
 
 
-def _identities(settings: Settings, parts: Components, context: FitContext) -> tuple[str, str]:
-    """Return what stands for the rows that a learner gets, and for the learner but its rounds."""
+def _identities(settings: Settings, components: Components, context: FitContext) -> tuple[str, str]:
+    """Return digests of what decides the fitted rows, and of the learner without its rounds."""
     plain = dump(settings)
-    helps = {
-        name: plain[name] for name in ("resampling", "weighting", "loss", "seed", "components")
-    }
-    helps["keep_legit"] = settings.data.keep_legit
-    learner = parts.recipe.learner
-    own = {name: one for name, one in learner.to_dict().items() if name != learner.rounds_key}
-    made = {"class": type(learner).__name__, "device": context.device, **own}
-    return _digest(helps), _digest(made)
+    names = ("resampling", "weighting", "loss", "seed", "components")
+    rows = {name: plain[name] for name in names} | {"keep_legit": settings.data.keep_legit}
+    learner = components.recipe.learner
+    arguments = learner.to_dict()
+    arguments.pop(learner.rounds_key or "", None)
+    kind = f"{type(learner).__module__}.{type(learner).__qualname__}"
+    return _digest(rows), _digest({"class": kind, "device": context.device, **arguments})
 
 
 def _digest(plain: Mapping[str, Any]) -> str:
@@ -130,7 +129,7 @@ def _end_with_parent() -> None:
 
 
 def _own_output() -> TextIO:
-    """Keep standard output for answers alone: libraries print where they like."""
+    """Keep standard output for answers: what libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers

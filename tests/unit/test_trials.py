@@ -59,17 +59,17 @@ def test_no_more_trials_begin_than_there_may_be() -> None:
     assert trials.counts() == {"total": 0}
 
 
-def test_stops_rise_and_make_a_curve() -> None:
-    stops = [
+def test_intermediate_results_rise_and_make_a_curve() -> None:
+    results = [
         IntermediateResult(block, share, round(40 * share), block + share, 0.0)
         for block in (0, 1)
         for share in (0.25, 0.5, 0.75, 1.0)
     ]
-    assert [stop.step for stop in stops] == list(range(8))
-    assert learning_curve(stops) == [(10, 0.75), (20, 1.0), (30, 1.25), (40, 1.5)]
+    assert [result.step for result in results] == list(range(8))
+    assert learning_curve(results) == [(10, 0.75), (20, 1.0), (30, 1.25), (40, 1.5)]
 
 
-def test_a_trial_lives_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_is_alive_with_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     study = optuna.create_study()
     trial = study.ask()
     assert unclaimed(study.trials)  # somebody may be about to
