@@ -37,15 +37,7 @@ _PRIOR_ROWS = 20.0
 
 @dataclass(frozen=True)
 class Baseline:
-    """A simple score.
-
-    Parameters
-    ----------
-    score : ndarray of float64, optional
-        Of the test rows; None where there is none.
-    detail : str, optional
-        Which column it is, or why there is no score.
-    """
+    """A simple score of the test rows, and which column it is; or why there is none."""
 
     score: Floats | None
     detail: str | None = None
@@ -59,16 +51,8 @@ def score_baselines(
     `best_column` is the column, in the direction and with a place for missing values, whose average
     precision is highest on the development window; a category counts by its share of frauds there.
     `logistic` is a logistic regression on imputed, scaled columns. Both are fitted on all frauds
-    and at most 200,000 other rows: a sort of these a column, and a few seconds.
-
-    Parameters
-    ----------
-    fit, test : DesignMatrix
-        The development window with labels, and the test rows, of the same columns.
-    amount : ndarray of float64, optional
-        Of the test rows; NaN where not known.
-    context : FitContext
-        Seed, threads, deadline.
+    and at most 200,000 other rows of `fit`, the development window: a sort of these a column, and a
+    few seconds. `amount` is that of the test rows, NaN where not known.
     """
     test = mask_unseen_categories(fit, test)
     rng = np.random.default_rng(child_seed(context.seed, SEED))
@@ -90,22 +74,14 @@ def compare_baselines(
 ) -> dict[str, Any]:
     """Return each baseline's metrics, and how far the model is ahead, as `metrics.json` has them.
 
-    Parameters
-    ----------
-    model : ScoredRows
-        The test rows with the model's scores.
-    baselines : mapping
-        From `score_baselines`.
-    clusters : Clusters
-        What is resampled together.
-    options : BootstrapOptions
-        For the bootstrap.
+    `model` has the test rows with the model's scores; `baselines` come from `score_baselines`.
     """
     metrics = names_in("baselines")
-    scores = {
-        name: baseline.score for name, baseline in baselines.items() if baseline.score is not None
+    models = {
+        name: [ScoredRows(model.y_true, y_score=baseline.score)]
+        for name, baseline in baselines.items()
+        if baseline.score is not None
     }
-    models = {name: [ScoredRows(model.y_true, y_score=score)] for name, score in scores.items()}
     paired = compare_paired({"model": [model], **models}, [clusters], metrics, options)
     record: dict[str, Any] = {}
     for name, baseline in baselines.items():

@@ -20,14 +20,7 @@ def compare_models(
 ) -> dict[str, Any]:
     """Compare models by every metric; where there are several blocks, by its mean over them.
 
-    Parameters
-    ----------
-    models : mapping
-        By name, the rows of each block with that model's scores; the same rows for all.
-    clusters : sequence of Clusters
-        One a block, with one code in all of them.
-    options : BootstrapOptions
-        All models see the same replicates.
+    Arguments are as in `compare_paired`.
 
     Returns
     -------

@@ -14,18 +14,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BootstrapOptions:
-    """How replicates are drawn, and how wide an interval is.
+    """How replicates are drawn, and how wide intervals are; 0 replicates leave intervals out.
 
-    Parameters
-    ----------
-    replicates : int
-        How many; 0 leaves intervals out.
-    level : float
-        Confidence of the two-sided intervals.
-    seed : int
-        Results that are compared take the same one.
-    threads : int
-        How many threads to use; they change no number.
+    Results that are compared have the same seed; threads change no number.
     """
 
     replicates: int = 1000

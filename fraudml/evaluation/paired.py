@@ -20,18 +20,11 @@ Sample = tuple[Bootstrap, ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of one model minus that of another.
+    """A metric of one model minus that of another, with its interval or why there is none.
 
-    Parameters
-    ----------
-    value, low, high : float, optional
-        The difference and its interval; None where the metric has no value, or no interval.
-    verdict : {'keep', 'drop', 'undecided'}
-        `keep` where the whole interval is on the better side of 0, `drop` where it is on the worse.
-    probability_better : float, optional
-        The share of replicates in which the model that looks better is better; ties count half.
-    reason : str, optional
-        Why there is no value or no interval.
+    The verdict is `keep` where the whole interval is on the better side of 0, `drop` where it is on
+    the worse. `probability_better` is the share of replicates in which the model that looks better
+    is better; ties count half.
     """
 
     value: float | None
@@ -53,15 +46,7 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class PairedComparison:
-    """Metrics of models on the same blocks, and on the same replicates of their clusters.
-
-    Parameters
-    ----------
-    samples : mapping
-        By model, one `Bootstrap` a block.
-    options : BootstrapOptions
-        Level, and whether there are intervals at all.
-    """
+    """Metrics of models on the same blocks, and on the same replicates of their clusters."""
 
     samples: Mapping[Any, Sample]
     options: BootstrapOptions
@@ -98,17 +83,9 @@ def compare_paired(
 ) -> PairedComparison:
     """Evaluate models on the same blocks of rows and on the same replicates.
 
-    Parameters
-    ----------
-    models : mapping
-        By model, the rows of each block with its scores; the same rows for all.
-    clusters : sequence of Clusters
-        One a block. Clusters that stand in several blocks have one code in all of them, and all
-        blocks one count, so that a replicate draws an entity with everything it did.
-    metrics : sequence of str
-        What to evaluate.
-    options : BootstrapOptions
-        For the bootstrap.
+    `models` has by model the rows of each block with its scores; the same rows for all. `clusters`
+    has one entry a block: clusters in several blocks have one code in all of them, and all blocks
+    one count, so that a replicate draws an entity with its rows of all blocks.
 
     Examples
     --------

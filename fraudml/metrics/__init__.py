@@ -1,7 +1,8 @@
 """Metrics on plain arrays: labels and scores in, numbers out; with intervals by clusters.
 
-Needs numpy alone. `METRICS` lists every metric that a run reports; `measure` and `bootstrap` take
-them from there.
+Needs numpy alone. `METRICS` has the metrics that a run reports; `measure` and `bootstrap` take them
+by name. Everywhere, columns that are wrong raise a `DataError` that names all problems at once, and
+a number that is out of range raises a `ConfigError`.
 """
 
 from fraudml.metrics.alerts import (

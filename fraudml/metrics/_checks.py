@@ -1,4 +1,4 @@
-"""What the arrays of a metric must be, by the name of the argument.
+"""Checks of the arrays of a metric, by the name of the argument.
 
 All columns of one call are checked together, so that one error names every problem.
 """
@@ -21,8 +21,8 @@ Codes = NDArray[np.int64]
 def checked(**columns: Any) -> list[Any]:
     """Return the columns as arrays of their dtypes, in the order given; None stays None.
 
-    The name of an argument chooses its rule. Costs may be scalars and stay so; every other column
-    has one value a row.
+    The name of an argument selects its rule. Costs may be scalars; every other column has one value
+    a row.
     """
     arrays: list[Any] = []
     problems: list[str] = []
@@ -61,6 +61,18 @@ def at_least_one(name: str, value: int) -> int:
     return int(value)
 
 
+def weights_or_ones(weight: Float | None, rows: NDArray[Any]) -> Float:
+    """Return the weights of some rows; 1 each where there are none."""
+    return np.ones(len(rows)) if weight is None else weight
+
+
+def known(value: float | Float | None, reason: str) -> float:
+    """Return a number, or a `DataError` that says why there is none: it is None or NaN."""
+    if value is None or np.isnan(value):
+        raise DataError(reason)
+    return float(value)
+
+
 def _length_problems(arrays: dict[str, Any]) -> list[str]:
     lengths = {name: len(a) for name, a in arrays.items() if a is not None and a.ndim}
     first = next(iter(lengths.values()), 1)
@@ -90,14 +102,14 @@ def _numbers(name: str, values: NDArray[Any]) -> Float:
     return array
 
 
-def _refuse(name: str, array: NDArray[Any], wrong: Flags, expected: str) -> None:
-    """Raise where any value is wrong: the first of them, their count, what was expected."""
-    count = int(np.count_nonzero(wrong))
+def _refuse(name: str, array: NDArray[Any], invalid: Flags, expected: str) -> None:
+    """Raise where any value is invalid: the first of them, their count, what was expected."""
+    count = int(np.count_nonzero(invalid))
     if not count:
         return
     if not array.ndim:
         raise DataError(f"{name} is {array[()]}. Expected was {expected}.")
-    first = int(np.argmax(wrong))
+    first = int(np.argmax(invalid))
     raise DataError(
         f"{name} is {array[first]} in row {first:,} ({count:,} such of {len(array):,} rows). "
         f"Expected was {expected}."

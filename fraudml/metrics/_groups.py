@@ -1,10 +1,9 @@
-"""Ranking statistics, each once: on one sample, or on many bootstrap replicates side by side.
+"""Ranking statistics, each once: on a sample, or on many bootstrap replicates side by side.
 
-A ranking metric changes only where the score has a fraud. So the sample is brought down to its
-distinct fraud scores, the 'groups': how much fraud each holds, and how much legitimate weight
-stands above it and level with it. Every array has the groups on its last axis, highest score
-first; replicates, if any, on the first. Where a statistic has no meaning it is NaN here, and never
-outside this package.
+A ranking metric changes only where the score has a fraud. So a sample is reduced to its distinct
+fraud scores, the 'groups': the weight of fraud at each, and the legitimate weight above it and
+level with it. Every array has the groups on its last axis, highest score first; replicates, if
+any, on the first. Where a statistic is undefined it is NaN here, and never outside this package.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class FraudGroups:
 
     fraud: Float  # (..., groups): fraud at the score
     legit_above: Float  # (..., groups): legitimate rows of a higher score
-    legit_upto: Float  # (..., groups): the same, and those level with it
+    legit_upto: Float  # (..., groups): the same, with the rows level with it
     legit_total: Float  # (...,)
 
     @cached_property
@@ -41,20 +40,20 @@ class FraudGroups:
 
     @cached_property
     def precision(self) -> Float:
-        """Precision of alerting at the score or above; 0 where nothing weighs anything."""
+        """Precision of alerting at the score or above; 0 where the weight is 0."""
         return ratio(self.caught, self.caught + self.legit_upto, otherwise=0.0)
 
 
 def positive(y_true: Flags, y_score: Float, weight: Float | None) -> tuple[Flags, Float, Float]:
-    """Return the rows that weigh something; a row of weight 0 is as if it were not there."""
+    """Return the rows whose weight is above 0."""
     if weight is None:
         return y_true, y_score, np.ones(len(y_true))
     keep = weight > 0
     return y_true[keep], y_score[keep], weight[keep]
 
 
-def place(y_true: Flags, y_score: Float) -> tuple[Codes, Codes, int]:
-    """Place the frauds into groups and the legitimate rows around them, highest score first.
+def locate(y_true: Flags, y_score: Float) -> tuple[Codes, Codes, int]:
+    """Locate the frauds in groups and the legitimate rows around them, highest score first.
 
     Returns the group of each fraud; the bin of each legitimate row (2 g before group g, 2 g + 1
     level with it, 2 G after the last of G); and G.
@@ -62,6 +61,7 @@ def place(y_true: Flags, y_score: Float) -> tuple[Codes, Codes, int]:
     distinct, ascending = np.unique(y_score[y_true], return_inverse=True)
     count = len(distinct)
     legit = y_score[~y_true]
+    # One binary search a row among the fraud scores, which are few: no sort of all rows.
     below = np.searchsorted(distinct, legit)
     level = np.zeros(len(legit), dtype=np.bool_)
     if count:
@@ -70,9 +70,9 @@ def place(y_true: Flags, y_score: Float) -> tuple[Codes, Codes, int]:
 
 
 def fraud_groups(y_true: Flags, y_score: Float, weight: Float | None) -> FraudGroups:
-    """Bring one sample down to its groups."""
+    """Reduce a sample to its groups."""
     y_true, y_score, weight = positive(y_true, y_score, weight)
-    group, around, count = place(y_true, y_score)
+    group, around, count = locate(y_true, y_score)
     legit = np.cumsum(np.bincount(around, weight[~y_true], 2 * count + 1), dtype=np.float64)
     above = legit[0 : 2 * count : 2]
     return FraudGroups(
@@ -95,7 +95,7 @@ def standardised_area(groups: FraudGroups, max_fpr: float) -> Float:
     straight line over the legitimate rows level with it, half of the width on that line.
     """
     total = groups.legit_total[..., None]
-    start, end = ratio(groups.legit_above, total), ratio(groups.legit_upto, total)
+    start, end = ratio(groups.legit_above, total), ratio(groups.legit_upto, total)  # FPRs
     reached = np.clip(max_fpr, start, end)
     rising = ratio((reached - start) ** 2, 2 * (end - start), otherwise=0.0)
     width = rising + np.maximum(max_fpr - end, 0.0)
@@ -118,19 +118,19 @@ def recall_at_precision(groups: FraudGroups, floor: float) -> Float:
 
 
 def precision_at_k(groups: FraudGroups, k: int) -> Float:
-    """The share of fraud in the top k, ties at the k-th place shared."""
-    places = np.minimum(k, groups.fraud_total + groups.legit_total)
+    """The share of fraud in the top k, where tied rows share the last places."""
+    top = np.minimum(k, groups.fraud_total + groups.legit_total)
     before = groups.legit_above + groups.caught - groups.fraud
     size = groups.fraud + groups.legit_upto - groups.legit_above
-    share = np.clip(ratio(places[..., None] - before, size, otherwise=0.0), 0.0, 1.0)
-    return ratio((groups.fraud * share).sum(axis=-1), places)
+    share = np.clip(ratio(top[..., None] - before, size, otherwise=0.0), 0.0, 1.0)
+    return ratio((groups.fraud * share).sum(axis=-1), top)
 
 
 def gain_area(groups: FraudGroups) -> Float:
     """The area under the precision–recall gain curve, from a recall gain of 0 on.
 
     Both gains are linear in 1/TP where the false alerts rise linearly with TP, so a group is a
-    straight piece, and the piece from no alert on is cut where the recall gain is 0: TP = π P.
+    straight segment, and the segment from no alert on is cut where the recall gain is 0: TP = π P.
     """
     positives = groups.fraud_total[..., None]
     negatives = groups.legit_total[..., None]

@@ -1,7 +1,7 @@
-"""Bootstrap replicates side by side: weights a cluster, and what metrics make of them.
+"""Bootstrap replicates side by side: how often each cluster was drawn, and the metrics of that.
 
 A replicate draws as many clusters as there are, with replacement; a cluster drawn w times counts
-w times. Nothing is copied or sorted for it. Four replicates' counts of a cluster stand in one
+w times. No row is copied or sorted for it. The counts of a cluster in four replicates share a
 64-bit word, 16 bits each, so that one gather and one running sum over the rows serve four.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fraudml.errors import DataError
 from fraudml.metrics._checks import Codes, Float
-from fraudml.metrics._groups import FraudGroups, place
+from fraudml.metrics._groups import FraudGroups, locate
 from fraudml.metrics.cards import card_days, mean_card_precision
 from fraudml.metrics.clusters import Clusters
 from fraudml.metrics.metric import Metric, Ranked, Sums, TopCards
@@ -41,8 +41,8 @@ def draw(seed: int, replicates: range, clusters: int) -> Counts:
     stream = crc32(b"bootstrap")
     for position, replicate in enumerate(replicates):
         source = np.random.SFC64(np.random.SeedSequence([seed, stream, replicate]))
-        drawn = np.random.Generator(source).integers(0, clusters, clusters)
-        count = np.bincount(drawn, minlength=clusters)
+        sample = np.random.Generator(source).integers(0, clusters, clusters)
+        count = np.bincount(sample, minlength=clusters)
         assert count.max() <= _LARGEST_COUNT
         counts[position // LANES, :, position % LANES] = count
     return counts
@@ -57,7 +57,7 @@ def per_replicate(counts: Counts) -> NDArray[np.uint16]:
 def prepare(
     rows: ScoredRows, metrics: list[Metric], clusters: Clusters
 ) -> list[tuple[list[int], Evaluate]]:
-    """Plan the metrics: those of one form share the work. Positions, and their evaluation."""
+    """Plan the metrics, those of one form together: their positions, and how to evaluate them."""
     plans: list[tuple[list[int], Evaluate]] = []
     for form, planner in _PLANNERS.items():
         chosen = [i for i, metric in enumerate(metrics) if type(metric.form) is form]
@@ -69,16 +69,17 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Stream:
-    """Rows in a fixed order, whose running count is read at some places alone."""
+    """Rows in a fixed order, whose running count is read at some points only."""
 
     codes: Codes  # the cluster of each row
     starts: Codes  # where each piece begins
-    ends: Codes  # how many pieces stand before each place that is read
+    ends: Codes  # how many pieces come before each point that is read
 
     def read(self, counts: Counts) -> Float:
-        """Return the running counts, shape (replicates, places)."""
+        """Return the running counts, shape (replicates, points)."""
         out = np.empty((len(counts), LANES, len(self.ends)))
         for word, lanes in enumerate(counts.view(np.uint64)[..., 0]):
+            # Four 16-bit sums at once: a piece is short enough that none carries into the next.
             pieces = self._pieces(lanes).view(np.uint16).reshape(-1, LANES)
             running = np.zeros((LANES, len(pieces) + 1), dtype=np.int64)
             np.cumsum(pieces.T, axis=1, out=running[:, 1:])
@@ -91,21 +92,23 @@ class _Stream:
         return np.add.reduceat(lanes[self.codes], self.starts)
 
 
-def _stream(key: Codes, codes: Codes, clusters: int, places: Codes) -> _Stream:
-    """Order rows by key; read the running count of all keys up to each place."""
+def _stream(key: Codes, codes: Codes, clusters: int, points: Codes) -> _Stream:
+    """Order rows by key; read the running count of all keys up to each point."""
+    # One sort by key and cluster: gathers of neighbouring clusters are then close in memory.
     mixed = np.sort(key * clusters + codes)
     key, codes = mixed // clusters, mixed % clusters
     position = np.arange(len(key))
     new = np.append(True, np.diff(key) != 0)[: len(key)]
     first = np.maximum.accumulate(np.where(new, position, 0))
+    # A piece ends with its key, so that every point lies between pieces, or when 16 bits are full.
     starts = np.flatnonzero((position - first) % _PIECE == 0)
-    ends = np.searchsorted(key[starts], places, side="right")
+    ends = np.searchsorted(key[starts], points, side="right")
     return _Stream(codes, starts, ends)
 
 
 def _plan_ranked(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> Evaluate:
     statistics = [metric.form.statistic for metric in metrics if isinstance(metric.form, Ranked)]
-    group, around, count = place(rows.y_true, rows.y_score)
+    group, around, count = locate(rows.y_true, rows.y_score)
     groups = np.arange(count)
     fraud = _stream(group, clusters.codes[rows.y_true], clusters.count, groups)
     reads = np.concatenate([2 * groups, 2 * groups + 1, [2 * count]])
@@ -149,7 +152,7 @@ def _plan_sums(rows: ScoredRows, metrics: list[Metric], clusters: Clusters) -> E
 
 
 def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
-    """Plan how many rows of each cell a replicate has."""
+    """Plan the number of rows of each cell in a replicate."""
     flat = np.bincount(clusters.codes * cells + cell, minlength=clusters.count * cells)
     totals = flat.reshape(clusters.count, cells).astype(np.float64)
 
@@ -161,7 +164,7 @@ def plan_counts(cell: Codes, cells: int, clusters: Clusters) -> Evaluate:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """Rows cut into cells, and columns of numbers that are added up in each.
+    """Rows cut into cells, and columns of numbers that are summed in each.
 
     Parameters
     ----------
@@ -170,7 +173,7 @@ class Cut:
     cells : int
         How many there are.
     columns : list of ndarray of float64, each of shape (n_rows,)
-        What is added up; zeros cost nothing.
+        The columns to sum; zeros cost nothing.
     """
 
     cell: Codes
@@ -184,8 +187,8 @@ class Cut:
 
     def sums(self) -> Float:
         """Return the sums on the sample, shape (cells, columns)."""
-        each = [np.bincount(self.cell, column, minlength=self.cells) for column in self.columns]
-        return np.column_stack(each).astype(np.float64)
+        sums = [np.bincount(self.cell, column, minlength=self.cells) for column in self.columns]
+        return np.column_stack(sums).astype(np.float64)
 
 
 def plan_cuts(cuts: Sequence[Cut], clusters: Clusters) -> Evaluate:
@@ -199,23 +202,23 @@ def plan_cuts(cuts: Sequence[Cut], clusters: Clusters) -> Evaluate:
     for cut in cuts:
         for position, column in enumerate(cut.columns):
             rows = np.flatnonzero(column)
-            place = start + cut.cell[rows] * len(cut.columns) + position
-            parts.append((column[rows], place, clusters.codes[rows]))
+            total = start + cut.cell[rows] * len(cut.columns) + position
+            parts.append((column[rows], total, clusters.codes[rows]))
         start += cut.width
-    values, places, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    totals = coo_array((values, (places, codes)), shape=(start, clusters.count)).tocsr()
+    values, positions, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    totals = coo_array((values, (positions, codes)), shape=(start, clusters.count)).tocsr()
 
     def evaluate(counts: Counts) -> Float:
-        drawn: Float = totals @ per_replicate(counts).T.astype(np.float64)
-        return drawn.T
+        sums: Float = totals @ per_replicate(counts).T.astype(np.float64)
+        return sums.T
 
     return evaluate
 
 
 def _weighted_totals(counts: Counts, totals: Float) -> Float:
-    """Multiply counts and totals, in blocks that BLAS does not give to threads of its own.
+    """Multiply counts and totals, in blocks too small for BLAS to use threads of its own.
 
-    Its threads would wait for ours, and the last bits would depend on their number.
+    Its threads would compete with ours, and the last bits would depend on their number.
     """
     words, clusters, lanes = counts.shape
     size = max(1, _BLAS_ALONE // (words * lanes * totals.shape[1]))

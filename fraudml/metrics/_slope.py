@@ -1,9 +1,9 @@
 """The slope of a logistic regression of labels on log-odds: once, and on replicates side by side.
 
-A replicate changes the fitted line by little. So the sums that the likelihood's gradient is made of
-are expanded around the line of the whole sample, to the fifth order in the shift: sums over rows,
-which a cluster has once and a replicate weighs. The shift of a replicate then solves two equations
-of two unknowns, and no row is looked at again.
+A replicate changes the fitted line by little. So the sums in the gradient of the likelihood are
+expanded around the line of the whole sample, to the fifth order in the shift: sums over rows, which
+are computed once a cluster and weighted in a replicate. The shift of a replicate then solves two
+equations in two unknowns, without another pass over the rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SMALLEST_P = 1e-15
 _NEWTON_STEPS = 100
 _ROUNDING = 1 + 1e-12
 _SHIFT_STEPS = 8
-_FAR = 1e-6  # a shift that still moves by more has no solution nearby
+_TOLERANCE = 1e-6  # a shift that still moves by more has not converged
 _ORDERS = (2, 3, 4, 5, 6, 7)  # how many sums each order of the expansion has
 
 
@@ -36,7 +36,7 @@ def fit_line(fraud: Flags, odds: Float, weight: Float) -> tuple[float, float, fl
     spread = float(np.sqrt(np.average((odds - centre) ** 2, weights=weight)))
     x = (odds - centre) / spread
     rate = float(np.average(fraud, weights=weight))
-    # The odds as they are, or the base rate alone: whichever is nearer saves most of the steps.
+    # Start from the odds or from the base rate alone: the nearer one saves most of the steps.
     starts = (np.array([centre, spread]), np.array([np.log(rate / (1 - rate)), 0.0]))
     losses = [_loss(_at(line, x), fraud, weight) for line in starts]
     line, loss = starts[int(np.argmin(losses))], min(losses)
@@ -49,7 +49,7 @@ def fit_line(fraud: Flags, odds: Float, weight: Float) -> tuple[float, float, fl
         while (tried := _loss(_at(line - step, x), fraud, weight)) > loss * _ROUNDING:
             step = step / 2
         line, loss = line - step, tried
-        if np.abs(step).max() < 1e-6:  # the next would move by its square
+        if np.abs(step).max() < 1e-6:  # Newton: the next step would be about its square
             break
     return centre, float(line[0]), float(line[1] / spread)
 
@@ -62,7 +62,7 @@ def slope_terms(y_true: Flags, p_fraud: Float) -> Iterator[Float]:
     p = _sigmoid(height + slope * x)
     yield np.ones(len(x))
     yield y_true.astype(np.float64)
-    # Totals are all that a replicate is told, so the slope that it shifts is handed on as one.
+    # A replicate gets totals alone, so the sample's slope is passed on as a total too.
     yield np.full(len(x), slope)
     for derivative, count in zip(_derivatives(p, y_true), _ORDERS, strict=True):
         term = derivative
@@ -85,8 +85,8 @@ def slope_of(sums: Float) -> Float:
             determinant = aa * bb - ab**2
             step = ratio(aa * along - ab * down, determinant)
             a, b = a - ratio(bb * down - ab * along, determinant), b - step
-    converged = (np.abs(step) < _FAR) & (frauds > 0) & (frauds < rows)
-    return np.where(converged, slope + b, np.nan)
+    defined = (np.abs(step) < _TOLERANCE) & (frauds > 0) & (frauds < rows)
+    return np.where(defined, slope + b, np.nan)
 
 
 def _derivatives(p: Float, fraud: Flags) -> Iterator[Float]:
@@ -103,13 +103,13 @@ def _derivatives(p: Float, fraud: Flags) -> Iterator[Float]:
 def _expansion(orders: list[Float], a: Float, b: Float) -> Float:
     """Evaluate Taylor's series at a shift (a, b) of the line, by Horner's scheme.
 
-    An order's sums are a symmetric form; putting the shift into one of its arguments leaves one
-    sum less.
+    The sums of an order are a symmetric form; inserting the shift into one of its arguments leaves
+    one sum less.
     """
     total = orders[-1]
     for order, sums in reversed(list(enumerate(orders[:-1], start=1))):
-        put_in = a[..., None] * total[..., :-1] + b[..., None] * total[..., 1:]
-        total = sums + put_in / order
+        inserted = a[..., None] * total[..., :-1] + b[..., None] * total[..., 1:]
+        total = sums + inserted / order
     return total
 
 

@@ -1,6 +1,6 @@
-"""What a set of alerts found: counts, rates, and the accuracy that alerting never would have.
+"""Counts and rates of a set of alerts, and the accuracy of never alerting.
 
-Alerts are booleans, one a row; which policy raised them is no matter here.
+Alerts are booleans, one a row, whichever policy raised them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fraudml.errors import ConfigError, DataError
-from fraudml.metrics._checks import Codes, Flags, Float, checked, in_open_range
+from fraudml.errors import ConfigError
+from fraudml.metrics._checks import Codes, Flags, Float, checked, in_open_range, known
 from fraudml.metrics.ranking import NO_FRAUD
 
 NO_ALERT = "No row is alerted. At least one alert was expected."
@@ -26,7 +26,7 @@ NONE_CAUGHT = "No fraud is alerted. At least one fraud caught was expected."
 
 @dataclass(frozen=True)
 class Confusion:
-    """The four counts of a set of alerts, and what follows from them.
+    """The four counts of a set of alerts, and the rates that follow from them.
 
     A rate is None where what it divides by is 0.
 
@@ -100,15 +100,10 @@ def confusion(y_true: ArrayLike, alert: ArrayLike, *, weight: ArrayLike | None =
     weight : array-like of float, shape (n_rows,), optional
         How often each row counts.
 
-    Raises
-    ------
-    DataError
-        A column is wrong.
-
     Examples
     --------
-    >>> found = confusion([0, 1, 0, 1], [0, 0, 1, 1])
-    >>> found.precision, found.recall, found.false_positive_rate
+    >>> counts = confusion([0, 1, 0, 1], [0, 0, 1, 1])
+    >>> counts.precision, counts.recall, counts.false_positive_rate
     (0.5, 0.5, 0.5)
     """
     fraud, alerted, weights = checked(y_true=y_true, alert=alert, weight=weight)
@@ -158,10 +153,8 @@ def f_beta(
 
     Raises
     ------
-    ConfigError
-        `beta` is out of range.
     DataError
-        There is neither a fraud nor an alert, or a column is wrong.
+        There is neither a fraud nor an alert.
 
     Notes
     -----
@@ -215,13 +208,6 @@ def alerts_per_day(
         How often each row counts; with entities, the weight of an entity's alert of a day is the
         largest of its alerted rows.
 
-    Raises
-    ------
-    ConfigError
-        `n_days` is not above 0.
-    DataError
-        A column is wrong.
-
     Examples
     --------
     >>> alerts_per_day([1, 1, 1, 0], [0, 0, 1, 1], entity=[7, 7, 7, 8])
@@ -231,9 +217,9 @@ def alerts_per_day(
     if n_days is not None and not n_days > 0:
         raise ConfigError(f"n_days is {n_days!r}. A number above 0 was expected.")
     if weights is not None:
-        days = days[weights > 0]
-        flags, entities = flags[weights > 0], None if entities is None else entities[weights > 0]
-        weights = weights[weights > 0]
+        counted = weights > 0
+        flags, days, weights = flags[counted], days[counted], weights[counted]
+        entities = None if entities is None else entities[counted]
     cases = case_rows(flags, days, entities, weights)
     count = len(cases) if weights is None else weights[cases].sum()
     return float(count / (n_days or len(np.unique(days))))
@@ -253,7 +239,7 @@ def case_rows(alert: Flags, day: Codes, entity: Codes | None, weight: Float | No
 
 
 def accuracy_of_never(y_true: ArrayLike, *, weight: ArrayLike | None = None) -> float:
-    """Return the accuracy of never alerting, 1 − prevalence: print it beside any accuracy.
+    """Return the accuracy of never alerting, 1 − prevalence: report it with any accuracy.
 
     Examples
     --------
@@ -266,10 +252,3 @@ def accuracy_of_never(y_true: ArrayLike, *, weight: ArrayLike | None = None) -> 
 
 def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
-
-
-def known(value: float | None, reason: str) -> float:
-    """Return a number, or say by a `DataError` why there is none."""
-    if value is None:
-        raise DataError(reason)
-    return value

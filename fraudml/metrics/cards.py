@@ -1,7 +1,7 @@
 """Card precision at k: how many of the k cards a team checks each day are compromised.
 
-A day is judged by its cards, not its transactions: a card has the highest score and the highest
-label of its transactions of the day. Cards found compromised leave the later days.
+A day is evaluated by its cards, not its transactions: a card has the highest score and the highest
+label of its transactions of the day. Compromised cards among the k leave the later days.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fraudml.errors import DataError
-from fraudml.metrics._checks import Codes, Flags, Float, at_least_one, checked
+from fraudml.metrics._checks import Codes, Flags, Float, at_least_one, checked, weights_or_ones
 from fraudml.metrics.ratios import ratio
 
 
@@ -38,8 +38,7 @@ class CardDays:
     @cached_property
     def suspects(self) -> Codes:
         """Cards that are compromised on any day; no other card ever leaves."""
-        compromised = [day.card[day.compromised] for day in self.days]
-        return np.unique(np.concatenate(compromised))
+        return np.unique(np.concatenate([day.card[day.compromised] for day in self.days]))
 
 
 def card_precision_at_k(
@@ -73,18 +72,16 @@ def card_precision_at_k(
 
     Raises
     ------
-    ConfigError
-        `k` is below 1.
     DataError
-        A card has two weights, or a column is wrong.
+        A card has two weights.
 
     Notes
     -----
-    Cards level at the k-th place share the places that are left, each by the same part, and a
-    compromised card that is found by a part of it leaves by that part. So the value depends on
-    neither the order of the rows nor the codes of the cards, and w equal cards are one of weight
-    w. Without such ties it is the value of Le Borgne et al., Fraud Detection Handbook, ch. 4;
-    Dal Pozzolo (2015). No fraud: 0. One sort of the rows, then a loop over days.
+    Cards tied for the last places share them equally, and a compromised card that is checked in
+    part leaves in that part. So the value depends on neither the order of the rows nor the codes of
+    the cards, and w equal cards are one of weight w. Without such ties it is the value of Le Borgne
+    et al., Fraud Detection Handbook, ch. 4; Dal Pozzolo (2015). No fraud: 0. One sort of the rows,
+    then a loop over days.
 
     Examples
     --------
@@ -105,7 +102,7 @@ def attainable_card_precision_at_k(
 ) -> float:
     """Return the card precision at k of a score that knows the labels.
 
-    Each day it takes compromised cards alone, and where there are more than k, first those that
+    Each day it checks compromised cards alone, and where there are more than k, first those that
     will not be compromised again soon.
 
     Parameters
@@ -115,10 +112,8 @@ def attainable_card_precision_at_k(
 
     Raises
     ------
-    ConfigError
-        `k` is below 1.
     DataError
-        A card has two weights, or a column is wrong.
+        A card has two weights.
 
     Examples
     --------
@@ -142,9 +137,9 @@ def knowing_score(fraud: Flags, day: Codes, entity: Codes) -> Float:
 def card_days(
     fraud: Flags, score: Float, day: Codes, card: Codes, home: Codes | None = None
 ) -> CardDays:
-    """Bring rows down to one entry a card and day, sorted by score within the day.
+    """Reduce rows to one entry a card and day, sorted by score within the day.
 
-    `home` says which weight each card has, where several cards share one.
+    `home` is the weight that each card has, where several cards share one.
     """
     count = int(card.max()) + 1
     home = np.arange(count) if home is None else home
@@ -170,23 +165,24 @@ def mean_card_precision(days: CardDays, mass: NDArray[Any], k: int) -> Float:
     slot = np.full(days.count, -1)
     slot[days.suspects] = np.arange(len(days.suspects))
     left = np.ones((len(replicates), len(days.suspects)))
-    caught, seen = np.zeros((2, len(replicates)))
+    hits, day_count = np.zeros((2, len(replicates)))
     for day in days.days:
-        taken, any_card = _check_day(day, replicates, slot, left, k)
-        caught += taken
-        seen += any_card
-    return ratio(caught, k * seen).reshape(mass.shape[:-1])
+        day_hits, any_card = _check_day(day, replicates, slot, left, k)
+        hits += day_hits
+        day_count += any_card
+    return ratio(hits, k * day_count).reshape(mass.shape[:-1])
 
 
 def _check_day(
     day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int
 ) -> tuple[Float, Flags]:
-    """Return what the k places of a day find, and whether there is any card on that day.
+    """Return the compromised cards among the k of a day, and whether the day has any card.
 
-    What is found is taken out of what is left of the suspects.
+    They are taken out of what is left of the suspects.
     """
     present, any_card = _leading(day, mass, slot, left, k)
     end = present.shape[1]
+    # Weight up to and above each run of tied scores; the k places fill it from the top.
     upto = np.cumsum(present, axis=1)[:, np.append(np.flatnonzero(np.diff(day.tie[:end])), end - 1)]
     above = np.concatenate([np.zeros((len(mass), 1)), upto[:, :-1]], axis=1)
     share = np.clip(ratio(k - above, upto - above, otherwise=0.0), 0.0, 1.0)
@@ -199,7 +195,7 @@ def _check_day(
 def _leading(
     day: CardDay, mass: NDArray[Any], slot: Codes, left: Float, k: int
 ) -> tuple[Float, Flags]:
-    """Return what is left of the leading cards of a day, enough for k places everywhere.
+    """Return the weight left of the leading cards of a day, enough for k places everywhere.
 
     Runs of ties stay whole, and the number of cards doubles until every replicate has k of them.
     """
@@ -207,12 +203,12 @@ def _leading(
     while True:
         last = day.tie[min(length, len(day.tie)) - 1]
         end = int(np.searchsorted(day.tie, last, side="right"))
-        drawn = mass[:, day.home[:end]]
-        present: Float = drawn.astype(np.float64)
+        weights = mass[:, day.home[:end]]
+        present: Float = weights.astype(np.float64)
         suspect = slot[day.card[:end]]
         present[:, suspect >= 0] *= left[:, suspect[suspect >= 0]]
         if end == len(day.tie) or present.sum(axis=1).min() >= k:
-            return present, np.asarray(drawn.any(axis=1))
+            return present, np.asarray(weights.any(axis=1))
         length *= 2
 
 
@@ -228,10 +224,10 @@ def _prepare(
     fraud, score, days, entities, weights = checked(
         y_true=y_true, y_score=y_score, day=day, entity=entity, weight=weight
     )
-    weights = np.ones(len(fraud)) if weights is None else weights
-    kept = weights > 0
-    fraud, score, days = fraud[kept], score[kept], days[kept]
-    entities, weights = entities[kept], weights[kept]
+    weights = weights_or_ones(weights, fraud)
+    counted = weights > 0
+    fraud, score, days = fraud[counted], score[counted], days[counted]
+    entities, weights = entities[counted], weights[counted]
     codes, card = np.unique(entities, return_inverse=True)
     mass = np.ones(len(codes))
     mass[card] = weights
@@ -239,10 +235,10 @@ def _prepare(
     return card_days(fraud, score, days, card), mass
 
 
-def _refuse_two_weights(wrong: Flags, entity: Codes) -> None:
-    if wrong.any():
-        cards = len(np.unique(entity[wrong]))
+def _refuse_two_weights(differs: Flags, entity: Codes) -> None:
+    if differs.any():
+        cards = len(np.unique(entity[differs]))
         raise DataError(
-            f"weight differs within {cards:,} entities (one is {entity[np.argmax(wrong)]}). "
+            f"weight differs within {cards:,} entities (one is {entity[np.argmax(differs)]}). "
             "One weight for all rows of an entity was expected."
         )

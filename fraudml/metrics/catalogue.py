@@ -16,7 +16,7 @@ from fraudml.errors import DataError
 from fraudml.metrics import _groups, _slope, _terms, alerts, cards, money, probability, ranking
 from fraudml.metrics._checks import Float, at_least_one, in_open_range, in_range
 from fraudml.metrics._groups import FraudGroups
-from fraudml.metrics.metric import EVERYWHERE, Metric, Ranked, Sums, TopCards
+from fraudml.metrics.metric import EVERYWHERE, Direction, Metric, Ranked, Sums, TopCards
 from fraudml.metrics.rows import ScoredRows
 
 
@@ -107,6 +107,19 @@ def _f_beta(beta: float, **more: Any) -> Metric:
     )
 
 
+def _decided(name: str, direction: Direction, part: str, whole: str, **more: Any) -> Metric:
+    """A share of two counts of a confusion."""
+    form = Sums.share(_terms.decision_terms(part, whole))
+    domain = more.pop("domain", _SHARE)
+    return Metric(name, getattr(alerts, name), _DECIDED, direction, domain, form, **more)
+
+
+def _loss(name: str, loss: Callable[..., Float], **more: Any) -> Metric:
+    """The mean over the rows of a loss of their probability."""
+    form = Sums.share(lambda y_true, p_fraud: _terms.rows_and(loss(y_true, p_fraud)))
+    return Metric(name, getattr(probability, name), _LABEL_AND_P, "lower", form=form, **more)
+
+
 def _savings(**columns: Any) -> float:
     savings = money.savings(**columns)
     if savings.value is None:
@@ -173,24 +186,8 @@ METRICS: tuple[Metric, ...] = (
         reference_values=_constant(0.0),
         groups=(),
     ),
-    Metric(
-        "precision",
-        alerts.precision,
-        _DECIDED,
-        "higher",
-        _SHARE,
-        Sums.share(_terms.decision_terms("caught", "alerts")),
-        groups=_ALERTS,
-    ),
-    Metric(
-        "recall",
-        alerts.recall,
-        _DECIDED,
-        "higher",
-        _SHARE,
-        Sums.share(_terms.decision_terms("caught", "frauds")),
-        groups=_ALERTS,
-    ),
+    _decided("precision", "higher", "caught", "alerts", groups=_ALERTS),
+    _decided("recall", "higher", "caught", "frauds", groups=_ALERTS),
     Metric(
         "alert_rate",
         alerts.alert_rate,
@@ -211,25 +208,15 @@ METRICS: tuple[Metric, ...] = (
         groups=_ALERTS,
         after={"terminal": "average_precision"},
     ),
-    Metric(
+    _decided(
         "false_positive_rate",
-        alerts.false_positive_rate,
-        _DECIDED,
         "lower",
-        _SHARE,
-        Sums.share(_terms.decision_terms("false", "legitimate")),
+        "false",
+        "legitimate",
         groups=("policy", "show"),
         after={"show": "recall"},
     ),
-    Metric(
-        "false_positive_ratio",
-        alerts.false_positive_ratio,
-        _DECIDED,
-        "lower",
-        _COUNT,
-        Sums.share(_terms.decision_terms("false", "caught")),
-        groups=("policy",),
-    ),
+    _decided("false_positive_ratio", "lower", "false", "caught", domain=_COUNT, groups=("policy",)),
     Metric(
         "value_recall",
         money.value_recall,
@@ -269,24 +256,16 @@ METRICS: tuple[Metric, ...] = (
         Sums(_terms.cost_terms, lambda sums: -_total(sums)),
         groups=("test",),
     ),
-    Metric(
+    _loss(
         "brier",
-        probability.brier,
-        _LABEL_AND_P,
-        "lower",
-        _SHARE,
-        Sums.share(
-            lambda y_true, p_fraud: _terms.rows_and(probability.squared_error(y_true, p_fraud))
-        ),
+        probability.squared_error,
+        domain=_SHARE,
         groups=("test", "show", "compare", "objective"),
     ),
-    Metric(
+    _loss(
         "log_loss",
-        probability.log_loss,
-        _LABEL_AND_P,
-        "lower",
-        _COUNT,
-        Sums.share(lambda y_true, p_fraud: _terms.rows_and(probability.surprise(y_true, p_fraud))),
+        probability.surprise,
+        domain=_COUNT,
         groups=("test", "compare", "ablation", "objective"),
         after={"compare": "savings", "objective": "value_recall"},
     ),

@@ -1,4 +1,4 @@
-"""What is drawn together: entities, else blocks of time, else rows."""
+"""What is resampled together: entities, else blocks of time, else rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fraudml.errors import ConfigError, DataError
 from fraudml.metrics._checks import Codes, checked
 
 Kind = Literal["entity", "time", "rows"]
-"""What a cluster is."""
+"""The kinds of clusters."""
 
 MINIMUM_CLUSTERS = 20
 """With fewer, clusters of another kind are chosen."""
@@ -28,7 +28,7 @@ _BLOCKS = (
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Which rows are drawn together.
+    """The rows that are resampled together.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def choose_clusters(
     n_rows: int | None = None,
     minimum: int = MINIMUM_CLUSTERS,
 ) -> Clusters:
-    """Choose what to draw: entities, else the longest blocks of time, else rows.
+    """Choose what to resample: entities, else the longest blocks of time, else rows.
 
     A choice needs at least `minimum` clusters. Blocks are tried from a day down to a minute, and
     start at whole multiples of their length.
@@ -80,8 +80,6 @@ def choose_clusters(
     ------
     ConfigError
         Nothing was given.
-    DataError
-        A column is wrong.
 
     Examples
     --------

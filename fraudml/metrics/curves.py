@@ -15,7 +15,7 @@ from fraudml.metrics.ranking import NO_FRAUD, ONE_CLASS
 
 @dataclass(frozen=True)
 class PrecisionRecallCurve:
-    """What alerting at each distinct score gives, highest score first.
+    """Precision and recall of alerting at each distinct score, highest score first.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def precision_recall_curve(
     Raises
     ------
     DataError
-        There is no fraud, or a column is wrong.
+        There is no fraud.
 
     Notes
     -----
@@ -99,7 +99,7 @@ def precision_recall_gain_curve(
     Raises
     ------
     DataError
-        There is one class only, or a column is wrong.
+        There is one class only.
 
     Notes
     -----
@@ -144,11 +144,11 @@ def _from_no_gain(threshold: Float, caught: Float, false: Float) -> tuple[Float,
     total = caught[-1]
     origin = total * total / (total + false[-1])
     first = int(np.searchsorted(caught, origin))
-    kept = threshold[first:], caught[first:], false[first:]
+    rest = threshold[first:], caught[first:], false[first:]
     if caught[first] == origin:
-        return kept
+        return rest
     before_caught, before_false = (caught[first - 1], false[first - 1]) if first else (0.0, 0.0)
     along = (origin - before_caught) / (caught[first] - before_caught)
     start = threshold[first], origin, before_false + along * (false[first] - before_false)
-    cut = [np.append(value, column) for value, column in zip(start, kept, strict=True)]
+    cut = [np.append(value, column) for value, column in zip(start, rest, strict=True)]
     return cut[0], cut[1], cut[2]

@@ -1,10 +1,10 @@
-"""What probabilities expect of alerts and of a ranking, before a label has arrived.
+"""Expected metrics of alerts and of a ranking, from probabilities, before labels arrive.
 
 Confidence-based performance estimation: a row of probability p counts as p frauds and 1 − p
 legitimate rows. That is right where the probabilities are calibrated on the very rows, which a
 calibrator fitted earlier gives only as long as P(fraud | features) has not changed: under covariate
-shift alone. To a new kind of fraud (concept drift) it is blind: the model does not suspect it, so
-nothing is expected of it and nothing seems missing. Never show it as a measured value.
+shift alone. It is blind to a new kind of fraud (concept drift): the model does not suspect it, so
+nothing is expected and nothing seems missing. Never show it as a measured value.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.metrics import _groups
-from fraudml.metrics._checks import checked
-from fraudml.metrics.alerts import NO_ALERT, Confusion, known
-from fraudml.metrics.ranking import defined
+from fraudml.metrics._checks import checked, known, weights_or_ones
+from fraudml.metrics.alerts import NO_ALERT, Confusion
 
 NO_SUSPICION = "p_fraud is 0 in every row. At least one probability above 0 was expected."
 """Why what divides by the expected frauds has no value."""
@@ -37,23 +36,18 @@ def expected_confusion(
     weight : array-like of float, shape (n_rows,), optional
         How often each row counts.
 
-    Raises
-    ------
-    DataError
-        A column is wrong.
-
     Notes
     -----
     Known as CBPE, after NannyML's documentation.
 
     Examples
     --------
-    >>> found = expected_confusion([0.75, 0.5, 0.25], [1, 1, 0])
-    >>> found.tp, found.fp, found.fn, found.tn
+    >>> counts = expected_confusion([0.75, 0.5, 0.25], [1, 1, 0])
+    >>> counts.tp, counts.fp, counts.fn, counts.tn
     (1.25, 0.75, 0.25, 0.75)
     """
     p, alerted, weights = checked(p_fraud=p_fraud, alert=alert, weight=weight)
-    weights = np.ones(len(p)) if weights is None else weights
+    weights = weights_or_ones(weights, p)
     fraud, legit = weights * p, weights * (1 - p)
     return Confusion(
         tp=float(fraud[alerted].sum()),
@@ -113,7 +107,7 @@ def expected_average_precision(
     Raises
     ------
     DataError
-        Every probability is 0, or a column is wrong.
+        Every probability is 0.
 
     Examples
     --------
@@ -122,9 +116,9 @@ def expected_average_precision(
     """
     score = p_fraud if y_score is None else y_score
     p, order, weights = checked(p_fraud=p_fraud, y_score=score, weight=weight)
-    weights = np.ones(len(p)) if weights is None else weights
+    weights = weights_or_ones(weights, p)
     # Each row stands twice, as fraud and as legitimate, with what each of them weighs.
     label = np.arange(2 * len(p)) < len(p)
     mass = np.concatenate([weights * p, weights * (1 - p)])
     groups = _groups.fraud_groups(label, np.concatenate([order, order]), mass)
-    return defined(_groups.average_precision(groups), NO_SUSPICION)
+    return known(_groups.average_precision(groups), NO_SUSPICION)

@@ -1,7 +1,7 @@
 """Intervals by the cluster bootstrap: percentile, paired for differences, the same for all metrics.
 
-A card's transactions are not independent: intervals that draw rows are half as wide as the truth.
-So whole clusters are drawn, and `Clusters` says which.
+A card's transactions are not independent: intervals that resample rows are half as wide as the
+truth. So whole clusters are resampled, and `Clusters` says which.
 """
 
 from __future__ import annotations
@@ -43,10 +43,18 @@ _SPLIT = (
 
 
 @dataclass(frozen=True)
-class _Draws:
+class _Options:
+    """How replicates are drawn; a `ConfigError` where a number is out of range."""
+
     replicates: int
     seed: int
     threads: int
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}. A whole number of 0 or more was expected.")
+        at_least_one("replicates", self.replicates)
+        at_least_one("threads", self.threads)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Interval:
     Parameters
     ----------
     value : float or None
-        On the sample; None where it has none.
+        On the sample; None where the metric has none.
     low, high : float or None
         The ends; None where there is no interval.
     confidence : float
@@ -85,11 +93,11 @@ class Bootstrap:
         Each metric on the sample.
     draws : dict of str to ndarray of float64, shape (replicates,)
         Each metric on the replicates, NaN where it has no value there. A metric without a value
-        on the sample, or that cannot be drawn, is not here.
+        on the sample, or without replicates, is left out.
     reasons : dict of str to str
-        Why a metric has no value or no draws.
+        Why a metric has no value or no replicates.
     clusters : Clusters
-        What was drawn.
+        What was resampled.
     seed, replicates : int
         As given.
     """
@@ -102,28 +110,22 @@ class Bootstrap:
     replicates: int
 
     def interval(self, name: str, confidence: float = 0.95) -> Interval:
-        """Return the two-sided percentile interval of a metric.
-
-        Raises
-        ------
-        KeyError
-            The metric was not asked for.
-        """
+        """Return the two-sided percentile interval of a metric; a KeyError where it is not here."""
         tail = (1 - confidence) / 2
-        drawn = self._defined(name)
-        if not len(drawn):
+        defined = self._defined(name)
+        if not len(defined):
             reason = self.reasons.get(name, "no replicate has a value")
             return Interval(self.values[name], None, None, confidence, self.replicates, reason)
-        low, high = np.quantile(drawn, [tail, 1 - tail])
-        undefined = self.replicates - len(drawn)
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        undefined = self.replicates - len(defined)
         return Interval(self.values[name], float(low), float(high), confidence, undefined)
 
     def lower_bound(self, name: str, confidence: float = 0.95) -> float | None:
-        """Return the one-sided lower bound of a metric; None where there is no draw."""
+        """Return the one-sided lower bound of a metric; None where no replicate has a value."""
         return self._quantile(name, 1 - confidence)
 
     def upper_bound(self, name: str, confidence: float = 0.95) -> float | None:
-        """Return the one-sided upper bound of a metric; None where there is no draw."""
+        """Return the one-sided upper bound of a metric; None where no replicate has a value."""
         return self._quantile(name, confidence)
 
     def minus(self, other: Bootstrap) -> Bootstrap:
@@ -132,14 +134,14 @@ class Bootstrap:
         Parameters
         ----------
         other : Bootstrap
-            Made with the same clusters, seed and number of replicates.
+            Of the same clusters, seed and number of replicates.
 
         Raises
         ------
         ConfigError
             The two did not draw the same replicates.
         """
-        if self._drawn() != other._drawn():
+        if self._identity() != other._identity():
             raise ConfigError(
                 "The two results differ in clusters, seed or number of replicates. A paired "
                 "difference needs the same draws: pass the same clusters and seed to both."
@@ -159,14 +161,15 @@ class Bootstrap:
     def _defined(self, name: str) -> Float:
         if name not in self.values:
             raise KeyError(name)
-        drawn = self.draws.get(name, np.empty(0))
-        return drawn[~np.isnan(drawn)]
+        values = self.draws.get(name, np.empty(0))
+        return values[~np.isnan(values)]
 
     def _quantile(self, name: str, share: float) -> float | None:
-        drawn = self._defined(name)
-        return float(np.quantile(drawn, share)) if len(drawn) else None
+        defined = self._defined(name)
+        return float(np.quantile(defined, share)) if len(defined) else None
 
-    def _drawn(self) -> tuple[int, int, int, int]:
+    def _identity(self) -> tuple[int, int, int, int]:
+        """What two results must have in common for their replicates to be the same."""
         digest = crc32(np.ascontiguousarray(self.clusters.codes).tobytes())
         return self.seed, self.replicates, self.clusters.count, digest
 
@@ -180,12 +183,12 @@ def bootstrap(
     seed: int = 0,
     threads: int = 1,
 ) -> Bootstrap:
-    """Evaluate metrics on the sample and on replicates that draw whole clusters.
+    """Evaluate metrics on the sample and on replicates that resample whole clusters.
 
-    Each replicate draws as many clusters as there are, with replacement. All metrics see the same
+    Each replicate draws as many clusters as there are, with replacement. All metrics get the same
     replicates, and so do other scores of the same rows with the same clusters and seed: subtract
     two results by `Bootstrap.minus`. For card precision at k a card drawn w times is w cards of
-    the same scores, over the days of the sample. Decisions (`alert`) are taken as they are.
+    the same scores, over the days of the sample. Decisions (`alert`) are not changed.
 
     Parameters
     ----------
@@ -198,7 +201,7 @@ def bootstrap(
     replicates : int
         How many; 1000 puts the ends of a .95 interval within about .03 of their percentiles.
     seed : int
-        The same seed gives the same draws, whatever `threads`.
+        The same seed gives the same replicates, whatever `threads`.
     threads : int
         How many threads to use.
 
@@ -220,21 +223,22 @@ def bootstrap(
     Examples
     --------
     >>> rows = ScoredRows([0, 1, 0, 1, 0, 0], y_score=[0.1, 0.4, 0.5, 0.8, 0.2, 0.3])
-    >>> found = bootstrap(rows, ["average_precision"], choose_clusters(n_rows=6))
-    >>> found.interval("average_precision").value
+    >>> result = bootstrap(rows, ["average_precision"], choose_clusters(n_rows=6))
+    >>> result.interval("average_precision").value
     0.8333333333333333
     """
-    _check(rows, clusters, seed)
-    wanted = find_metrics(metrics)
-    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
+    options = _Options(replicates, seed, threads)
+    _check(rows, clusters)
+    selected = find_metrics(metrics)
     reasons: dict[str, str] = {}
-    values = {metric.name: _value(metric, rows, reasons) for metric in wanted}
-    defined = [metric for metric in wanted if metric.name not in reasons]
+    values = {metric.name: _value(metric, rows, reasons) for metric in selected}
+    defined = [metric for metric in selected if metric.name not in reasons]
     drawable = _drawable(defined, rows, clusters, reasons)
-    drawn = _replicate(rows, drawable, clusters, draws)
+    plans = _replicates.prepare(rows, drawable, clusters)
+    table = _fill(plans, len(drawable), clusters, options)
     return Bootstrap(
         values=values,
-        draws={metric.name: drawn[:, i] for i, metric in enumerate(drawable)},
+        draws={metric.name: table[:, i] for i, metric in enumerate(drawable)},
         reasons=reasons,
         clusters=clusters,
         seed=seed,
@@ -251,7 +255,7 @@ def bootstrap_counts(
     seed: int = 0,
     threads: int = 1,
 ) -> Float:
-    """Count rows by cell in replicates that draw whole clusters: those of `bootstrap`, if so asked.
+    """Count rows by cell in replicates; with the same clusters and seed, those of `bootstrap`.
 
     For numbers that follow from counts alone, such as rates of many groups and their ratios.
 
@@ -273,22 +277,20 @@ def bootstrap_counts(
 
     Raises
     ------
-    ConfigError
-        `replicates`, `seed` or `threads` is wrong.
-    DataError
-        The clusters do not fit the rows, or there are fewer than two.
+    ConfigError, DataError
+        As in `bootstrap`.
 
     Examples
     --------
-    >>> drawn = bootstrap_counts([0, 1, 1], choose_clusters(n_rows=3), cells=2, replicates=4)
-    >>> drawn.sum(axis=1).tolist()
+    >>> counts = bootstrap_counts([0, 1, 1], choose_clusters(n_rows=3), cells=2, replicates=4)
+    >>> counts.sum(axis=1).tolist()
     [3.0, 3.0, 3.0, 3.0]
     """
+    options = _Options(replicates, seed, threads)
     (codes,) = checked(day=cell)
-    _check(codes, clusters, seed)
-    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
+    _check(codes, clusters)
     plan = _replicates.plan_counts(codes, at_least_one("cells", cells), clusters)
-    return _fill([(list(range(cells)), plan)], cells, clusters, draws)
+    return _fill([(list(range(cells)), plan)], cells, clusters, options)
 
 
 def bootstrap_sums(
@@ -299,15 +301,15 @@ def bootstrap_sums(
     seed: int = 0,
     threads: int = 1,
 ) -> list[Float]:
-    """Add up columns by cell on the sample, and in replicates: the first of those of `bootstrap`.
+    """Sum columns by cell on the sample, and in replicates: the first of those of `bootstrap`.
 
-    For curves: with the rows cut into cells by their score, running sums over the cells are what
-    every threshold between them gives. All cuts see the same replicates, which are drawn once.
+    For curves: with the rows cut into cells by their score, running sums over the cells are the
+    sums at every threshold between them. All cuts get the same replicates, which are drawn once.
 
     Parameters
     ----------
     cuts : sequence of Cut
-        What is added up by what.
+        The columns to sum, and the cells.
     clusters : Clusters
         As from `choose_clusters`.
     replicates, seed, threads : int
@@ -320,53 +322,48 @@ def bootstrap_sums(
 
     Raises
     ------
-    ConfigError
-        `replicates`, `seed` or `threads` is wrong.
-    DataError
-        The clusters do not fit the rows, or there are fewer than two.
+    ConfigError, DataError
+        As in `bootstrap`.
 
     Examples
     --------
     >>> cut = Cut(np.array([0, 1, 1]), 2, [np.array([5.0, 1.0, 2.0])])
-    >>> [found] = bootstrap_sums([cut], choose_clusters(n_rows=3), replicates=4)
-    >>> found.shape, found[0, :, 0].tolist()
+    >>> [sums] = bootstrap_sums([cut], choose_clusters(n_rows=3), replicates=4)
+    >>> sums.shape, sums[0, :, 0].tolist()
     ((5, 2, 1), [5.0, 3.0])
     """
+    options = _Options(replicates, seed, threads)
     for cut in cuts:
-        _check(cut.cell, clusters, seed)
-    draws = _Draws(at_least_one("replicates", replicates), seed, at_least_one("threads", threads))
+        _check(cut.cell, clusters)
     plan = _replicates.plan_cuts(cuts, clusters)
     width = sum(cut.width for cut in cuts)
-    drawn = _fill([(list(range(width)), plan)], width, clusters, draws)
-    parts = np.split(drawn, np.cumsum([cut.width for cut in cuts])[:-1], axis=1)
+    table = _fill([(list(range(width)), plan)], width, clusters, options)
+    parts = np.split(table, np.cumsum([cut.width for cut in cuts])[:-1], axis=1)
     return [
         np.concatenate([cut.sums()[None], part.reshape(-1, cut.cells, len(cut.columns))])
         for cut, part in zip(cuts, parts, strict=True)
     ]
 
 
-def _replicate(rows: ScoredRows, metrics: list[Metric], clusters: Clusters, draws: _Draws) -> Float:
-    return _fill(_replicates.prepare(rows, metrics, clusters), len(metrics), clusters, draws)
-
-
 def _fill(
     plans: list[tuple[list[int], _replicates.Evaluate]],
     width: int,
     clusters: Clusters,
-    draws: _Draws,
+    options: _Options,
 ) -> Float:
-    out = np.empty((draws.replicates, width))
+    """Evaluate plans on all replicates, in chunks that bound the memory and share the threads."""
+    out = np.empty((options.replicates, width))
     words = max(1, min(_CHUNK, _CHUNK_CELLS // clusters.count) // _replicates.LANES)
     size = words * _replicates.LANES
 
     def fill(start: int) -> None:
-        chunk = range(start, min(start + size, draws.replicates))
-        counts = _replicates.draw(draws.seed, chunk, clusters.count)
+        chunk = range(start, min(start + size, options.replicates))
+        counts = _replicates.draw(options.seed, chunk, clusters.count)
         for positions, evaluate in plans:
             out[start : chunk.stop, positions] = evaluate(counts)[: len(chunk)]
 
-    with ThreadPoolExecutor(draws.threads) as pool:
-        list(pool.map(fill, range(0, draws.replicates, size)))
+    with ThreadPoolExecutor(options.threads) as pool:
+        list(pool.map(fill, range(0, options.replicates, size)))
     return out
 
 
@@ -390,24 +387,22 @@ def _drawable(
 
 
 def _whole(entity: Codes, clusters: Clusters) -> bool:
-    """Say whether every entity lies in one cluster."""
+    """Whether every entity lies in one cluster."""
     distinct, card = np.unique(entity, return_inverse=True)
     home = np.empty(len(distinct), dtype=np.int64)
     home[card] = clusters.codes
     return bool((home[card] == clusters.codes).all())
 
 
-def _check(rows: ScoredRows | Codes, clusters: Clusters, seed: int) -> None:
-    if seed < 0:
-        raise ConfigError(f"seed is {seed}. A whole number of 0 or more was expected.")
+def _check(rows: ScoredRows | Codes, clusters: Clusters) -> None:
     if len(clusters.codes) != len(rows):
         raise DataError(
             f"The clusters have {len(clusters.codes):,} rows, the scores {len(rows):,}. "
             "One cluster a row was expected."
         )
     if clusters.count < 2:
-        raise DataError("There is one cluster only. At least two were expected to draw from.")
+        raise DataError("There is one cluster only. At least two were expected to resample.")
 
 
-def _difference(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first - second
+def _difference(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other

@@ -1,9 +1,9 @@
 """What decisions cost: totals, savings, and the thresholds that cost least.
 
-Costs are losses (positive = lost), in any one currency, and may be negative where something is
-earned. Each of `tp_cost`, `fp_cost`, `fn_cost` and `tn_cost` is one number or one a row. For card
-fraud `fn_cost` is the amount, `tp_cost` and `fp_cost` are the cost of a review, and `tn_cost` is 0.
-Nothing here fits anything: a threshold found on a block is found on that block.
+Costs are losses (positive = lost) in a single currency, and may be negative where something is
+earned. Each of `tp_cost`, `fp_cost`, `fn_cost` and `tn_cost` is a number, or an array with a number
+a row. For card fraud `fn_cost` is the amount, `tp_cost` and `fp_cost` are the cost of a review, and
+`tn_cost` is 0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.errors import DataError
-from fraudml.metrics._checks import Flags, Float, checked
+from fraudml.metrics._checks import Flags, Float, checked, weights_or_ones
 from fraudml.metrics.curves import tie_ends
 
 NO_VALUE = "No fraud has an amount above 0. At least one such fraud was expected."
@@ -30,7 +30,7 @@ NO_SAVINGS = (
 
 @dataclass(frozen=True)
 class Savings:
-    """What the alerts cost beside the two trivial policies.
+    """The cost of the alerts against those of the two trivial policies.
 
     Parameters
     ----------
@@ -121,11 +121,6 @@ def cost(
     weight : array-like of float, shape (n_rows,), optional
         How often each row counts.
 
-    Raises
-    ------
-    DataError
-        A column is wrong, or a cost is not finite.
-
     Notes
     -----
     Elkan (2001), 'The Foundations of Cost-Sensitive Learning'.
@@ -135,9 +130,8 @@ def cost(
     >>> cost([1, 1, 0], [1, 0, 1], tp_cost=10, fp_cost=10, fn_cost=[80.0, 50.0, 20.0])
     70.0
     """
-    fraud, alerted, weights, costs = _decided(
-        y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
-    )
+    columns = {"y_true": y_true, "alert": alert, "weight": weight}
+    (fraud, alerted, weights), costs = _prepare(columns, tp_cost, fp_cost, fn_cost, tn_cost)
     return _total(row_costs(fraud, alerted, costs), weights)
 
 
@@ -158,9 +152,8 @@ def benefit(
     >>> benefit([1, 0], [1, 0], tp_cost=0, fp_cost=10, fn_cost=100, tn_cost=-2)
     2.0
     """
-    fraud, alerted, weights, costs = _decided(
-        y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
-    )
+    columns = {"y_true": y_true, "alert": alert, "weight": weight}
+    (fraud, alerted, weights), costs = _prepare(columns, tp_cost, fp_cost, fn_cost, tn_cost)
     return -_total(row_costs(fraud, alerted, costs), weights)
 
 
@@ -176,15 +169,7 @@ def savings(
 ) -> Savings:
     """Return the cost saved against the cheaper of alerting never and alerting always, as a share.
 
-    Parameters
-    ----------
-    y_true, alert, tp_cost, fp_cost, fn_cost, tn_cost, weight
-        As in `cost`.
-
-    Raises
-    ------
-    DataError
-        A column is wrong, or a cost is not finite.
+    Arguments and errors are those of `cost`.
 
     Notes
     -----
@@ -195,16 +180,14 @@ def savings(
     >>> savings([1, 1, 0], [1, 0, 0], tp_cost=10, fp_cost=10, fn_cost=[80.0, 15.0, 20.0]).value
     0.16666666666666663
     """
-    fraud, alerted, weights, costs = _decided(
-        y_true, alert, weight, tp_cost, fp_cost, fn_cost, tn_cost
-    )
+    columns = {"y_true": y_true, "alert": alert, "weight": weight}
+    (fraud, alerted, weights), costs = _prepare(columns, tp_cost, fp_cost, fn_cost, tn_cost)
     terms = savings_terms(fraud, alerted, costs)
     spent, never, always = (_total(term, weights) for term in terms)
     value = float(savings_of(np.array([spent, never, always])))
-    undefined = bool(np.isnan(value))
-    return Savings(
-        None if undefined else value, spent, never, always, NO_SAVINGS if undefined else None
-    )
+    if np.isnan(value):
+        return Savings(None, spent, never, always, NO_SAVINGS)
+    return Savings(value, spent, never, always)
 
 
 def expected_cost(
@@ -219,34 +202,22 @@ def expected_cost(
 ) -> float:
     """Return the total cost that the probabilities expect of the alerts; no label is needed.
 
-    It is as right as the probabilities are calibrated.
+    It is as accurate as the probabilities are calibrated.
 
     Parameters
     ----------
     p_fraud : array-like of float, shape (n_rows,)
         Calibrated probabilities of fraud.
     alert, tp_cost, fp_cost, fn_cost, tn_cost, weight
-        As in `cost`.
-
-    Raises
-    ------
-    DataError
-        A column is wrong, or a cost is not finite.
+        As in `cost`, with its errors.
 
     Examples
     --------
     >>> expected_cost([0.5, 0.1], [1, 0], tp_cost=10, fp_cost=10, fn_cost=[80.0, 50.0])
     15.0
     """
-    p, alerted, weights, *costs = checked(
-        p_fraud=p_fraud,
-        alert=alert,
-        weight=weight,
-        tp_cost=tp_cost,
-        fp_cost=fp_cost,
-        fn_cost=fn_cost,
-        tn_cost=tn_cost,
-    )
+    columns = {"p_fraud": p_fraud, "alert": alert, "weight": weight}
+    (p, alerted, weights), costs = _prepare(columns, tp_cost, fp_cost, fn_cost, tn_cost)
     tp, fp, fn, tn = costs
     return _total(np.where(alerted, p * tp + (1 - p) * fp, p * fn + (1 - p) * tn), weights)
 
@@ -268,17 +239,15 @@ def value_recall(
     Raises
     ------
     DataError
-        No fraud has an amount above 0, or a column is wrong.
+        No fraud has an amount above 0.
 
     Examples
     --------
     >>> value_recall([1, 1, 1, 0], [1, 0, 1, 1], [30.0, 10.0, -5.0, 99.0])
     0.75
     """
-    fraud, alerted, amounts, weights = checked(
-        y_true=y_true, alert=alert, amount=amount, weight=weight
-    )
-    caught, lost = (_total(term, weights) for term in value_terms(fraud, alerted, amounts))
+    *columns, weights = checked(y_true=y_true, alert=alert, amount=amount, weight=weight)
+    caught, lost = (_total(term, weights) for term in value_terms(*columns))
     if not lost:
         raise DataError(NO_VALUE)
     return caught / lost
@@ -308,13 +277,12 @@ def minimum_risk_threshold(
 
     Examples
     --------
-    >>> found = minimum_risk_threshold(tp_cost=10, fp_cost=10, fn_cost=[40.0, 5.0])
-    >>> found.threshold.tolist(), found.never_pays
+    >>> rows = minimum_risk_threshold(tp_cost=10, fp_cost=10, fn_cost=[40.0, 5.0])
+    >>> rows.threshold.tolist(), rows.never_pays
     ([0.25, inf], 1)
     """
-    tp, fp, fn, tn = np.broadcast_arrays(
-        *checked(tp_cost=tp_cost, fp_cost=fp_cost, fn_cost=fn_cost, tn_cost=tn_cost)
-    )
+    _, costs = _prepare({}, tp_cost, fp_cost, fn_cost, tn_cost)
+    tp, fp, fn, tn = np.broadcast_arrays(*costs)
     false_alert, missed = np.atleast_1d(fp - tn), np.atleast_1d(fn - tp)
     _refuse_free_alerts(false_alert)
     pays = missed > 0
@@ -344,12 +312,7 @@ def best_threshold(
     y_score : array-like of float, shape (n_rows,)
         Any score that rises with suspicion.
     tp_cost, fp_cost, fn_cost, tn_cost, weight
-        As in `cost`.
-
-    Raises
-    ------
-    DataError
-        A column is wrong, or a cost is not finite.
+        As in `cost`, with its errors.
 
     Notes
     -----
@@ -362,18 +325,12 @@ def best_threshold(
     >>> best_threshold([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8], tp_cost=1, fp_cost=1, fn_cost=5)
     BestThreshold(threshold=0.4, cost=3.0, alerts=3.0)
     """
-    fraud, score, weights, *costs = checked(
-        y_true=y_true,
-        y_score=y_score,
-        weight=weight,
-        tp_cost=tp_cost,
-        fp_cost=fp_cost,
-        fn_cost=fn_cost,
-        tn_cost=tn_cost,
-    )
-    weights = np.ones(len(fraud)) if weights is None else weights
+    columns = {"y_true": y_true, "y_score": y_score, "weight": weight}
+    (fraud, score, weights), costs = _prepare(columns, tp_cost, fp_cost, fn_cost, tn_cost)
+    weights = weights_or_ones(weights, fraud)
     nothing = np.zeros(len(fraud), dtype=np.bool_)
     never = row_costs(fraud, nothing, costs)
+    # Alerting from a score on changes the cost by the sum over the rows at it and above.
     change = weights * (row_costs(fraud, ~nothing, costs) - never)
     order = np.argsort(-score, kind="stable")
     ends = tie_ends(score[order])
@@ -385,7 +342,7 @@ def best_threshold(
 
 
 def row_costs(fraud: Flags, alerted: Flags, costs: Sequence[Float]) -> Float:
-    """Return what each row costs under its alert; costs of TP, FP, FN, TN."""
+    """Return the cost of each row under its alert; costs of TP, FP, FN, TN."""
     tp, fp, fn, tn = costs
     return np.where(fraud, np.where(alerted, tp, fn), np.where(alerted, fp, tn))
 
@@ -393,7 +350,7 @@ def row_costs(fraud: Flags, alerted: Flags, costs: Sequence[Float]) -> Float:
 def savings_terms(
     fraud: Flags, alerted: Flags, costs: Sequence[Float]
 ) -> tuple[Float, Float, Float]:
-    """Return what each row costs under its alert, under never, and under always."""
+    """Return the cost of each row under its alert, under never, and under always."""
     nothing = np.zeros(len(fraud), dtype=np.bool_)
     return (
         row_costs(fraud, alerted, costs),
@@ -416,13 +373,11 @@ def value_terms(y_true: Flags, alert: Flags, amount: Float) -> tuple[Float, Floa
     return at_stake * alert, at_stake
 
 
-def _decided(
-    y_true: ArrayLike, alert: ArrayLike, weight: ArrayLike | None, *costs: ArrayLike
-) -> tuple[Flags, Flags, Float | None, list[Float]]:
+def _prepare(columns: dict[str, Any], *costs: ArrayLike) -> tuple[list[Any], list[Float]]:
+    """Check columns together with the costs of TP, FP, FN and TN."""
     names = ("tp_cost", "fp_cost", "fn_cost", "tn_cost")
-    columns: dict[str, Any] = dict(zip(names, costs, strict=True))
-    fraud, alerted, weights, *arrays = checked(y_true=y_true, alert=alert, weight=weight, **columns)
-    return fraud, alerted, weights, arrays
+    arrays = checked(**columns, **dict(zip(names, costs, strict=True)))
+    return arrays[: len(columns)], arrays[len(columns) :]
 
 
 def _total(term: Float, weight: Float | None) -> float:

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: losses, calibration in the large, slope, reliability.
+"""Calibration of probabilities: losses, calibration in the large, slope, reliability.
 
 Equal-width bins and the expected calibration error are left out on purpose: at a prevalence of
 .1 % all rows fall into the first bin and any model looks calibrated.
@@ -12,14 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fraudml.errors import DataError
-from fraudml.metrics._checks import Flags, Float, at_least_one, checked, in_open_range
+from fraudml.metrics._checks import (
+    Flags,
+    Float,
+    at_least_one,
+    checked,
+    in_open_range,
+    weights_or_ones,
+)
 from fraudml.metrics._slope import SMALLEST_P, fit_line, log_odds
 from fraudml.metrics.ranking import NO_FRAUD, ONE_CLASS
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predicted beside observed fraud in bins of the probability, lowest first; no bin is empty.
+    """Predicted and observed fraud in bins of the probability, lowest first; no bin is empty.
 
     Parameters
     ----------
@@ -53,11 +60,6 @@ def brier(y_true: ArrayLike, p_fraud: ArrayLike, *, weight: ArrayLike | None = N
     weight : array-like of float, shape (n_rows,), optional
         How often each row counts.
 
-    Raises
-    ------
-    DataError
-        A column is wrong.
-
     Examples
     --------
     >>> brier([0, 1], [0.25, 0.75])
@@ -76,11 +78,6 @@ def log_loss(y_true: ArrayLike, p_fraud: ArrayLike, *, weight: ArrayLike | None 
     ----------
     y_true, p_fraud, weight
         As in `brier`.
-
-    Raises
-    ------
-    DataError
-        A column is wrong.
 
     Notes
     -----
@@ -110,7 +107,7 @@ def calibration_in_the_large(
     Raises
     ------
     DataError
-        There is no fraud, or a column is wrong.
+        There is no fraud.
 
     Examples
     --------
@@ -140,7 +137,7 @@ def calibration_slope(
     ------
     DataError
         There is one class only, the probabilities are all equal, or they separate the classes so
-        that no finite slope is best; or a column is wrong.
+        that no finite slope is best.
 
     Notes
     -----
@@ -156,11 +153,11 @@ def calibration_slope(
     1.0
     """
     fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    weights = np.ones(len(p)) if weights is None else weights
-    kept = weights > 0
-    fraud, odds = fraud[kept], log_odds(p[kept])
+    weights = weights_or_ones(weights, p)
+    counted = weights > 0
+    fraud, odds = fraud[counted], log_odds(p[counted])
     _refuse_no_slope(fraud, odds)
-    return fit_line(fraud, odds, weights[kept])[2]
+    return fit_line(fraud, odds, weights[counted])[2]
 
 
 def reliability(
@@ -182,13 +179,6 @@ def reliability(
     lowest : float
         All below it is one bin; in (0, 1].
 
-    Raises
-    ------
-    ConfigError
-        `per_decade` or `lowest` is out of range.
-    DataError
-        A column is wrong.
-
     Examples
     --------
     >>> table = reliability([0, 0, 1, 1], [0.02, 0.04, 0.3, 0.9], per_decade=1)
@@ -198,16 +188,18 @@ def reliability(
     per_decade = at_least_one("per_decade", per_decade)
     lowest = in_open_range("lowest", lowest, 1.0)
     fraud, p, weights = checked(y_true=y_true, p_fraud=p_fraud, weight=weight)
-    weights = np.ones(len(p)) if weights is None else weights
+    weights = weights_or_ones(weights, p)
     edges = _log_edges(lowest, per_decade)
-    place = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, len(edges) - 2)
-    rows, frauds, mass = (
-        np.bincount(place, value, minlength=len(edges) - 1).astype(np.float64)
-        for value in (weights, weights * fraud, weights * p)
+    bins = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, len(edges) - 2)
+    table = np.stack(
+        [
+            np.bincount(bins, value, minlength=len(edges) - 1).astype(np.float64)
+            for value in (weights, weights * fraud, weights * p)
+        ]
     )
-    kept = rows > 0
-    rows, frauds, mass = rows[kept], frauds[kept], mass[kept]
-    return Reliability(edges[:-1][kept], edges[1:][kept], rows, frauds, mass / rows, frauds / rows)
+    filled = table[0] > 0
+    low, high, (rows, frauds, mass) = edges[:-1][filled], edges[1:][filled], table[:, filled]
+    return Reliability(low, high, rows, frauds, mass / rows, frauds / rows)
 
 
 def squared_error(fraud: Flags, p: Float) -> Float:

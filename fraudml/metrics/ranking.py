@@ -8,12 +8,10 @@ weight w what w copies of it would get. The cost is one binary search a row amon
 
 from __future__ import annotations
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from fraudml.errors import DataError
 from fraudml.metrics import _groups
-from fraudml.metrics._checks import Float, at_least_one, checked, in_open_range, in_range
+from fraudml.metrics._checks import at_least_one, checked, in_open_range, in_range, known
 from fraudml.metrics._groups import FraudGroups
 
 NO_FRAUD = "y_true holds no fraud. At least one row labelled 1 was expected."
@@ -43,7 +41,7 @@ def average_precision(
     Raises
     ------
     DataError
-        There is no fraud, or a column is wrong.
+        There is no fraud.
 
     Notes
     -----
@@ -55,7 +53,7 @@ def average_precision(
     0.8333333333333333
     """
     groups = _prepare(y_true, y_score, weight)
-    return defined(_groups.average_precision(groups), NO_FRAUD)
+    return known(_groups.average_precision(groups), NO_FRAUD)
 
 
 def roc_auc(y_true: ArrayLike, y_score: ArrayLike, *, weight: ArrayLike | None = None) -> float:
@@ -72,14 +70,14 @@ def roc_auc(y_true: ArrayLike, y_score: ArrayLike, *, weight: ArrayLike | None =
     Raises
     ------
     DataError
-        There is one class only, or a column is wrong.
+        There is one class only.
 
     Examples
     --------
     >>> roc_auc([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.8])
     0.75
     """
-    return defined(_groups.standardised_area(_prepare(y_true, y_score, weight), 1.0), ONE_CLASS)
+    return known(_groups.standardised_area(_prepare(y_true, y_score, weight), 1.0), ONE_CLASS)
 
 
 def partial_auc(
@@ -98,10 +96,8 @@ def partial_auc(
 
     Raises
     ------
-    ConfigError
-        `max_fpr` is out of range.
     DataError
-        There is one class only, or a column is wrong.
+        There is one class only.
 
     Notes
     -----
@@ -115,7 +111,7 @@ def partial_auc(
     """
     max_fpr = in_open_range("max_fpr", max_fpr, 1.0)
     groups = _prepare(y_true, y_score, weight)
-    return defined(_groups.standardised_area(groups, max_fpr), ONE_CLASS)
+    return known(_groups.standardised_area(groups, max_fpr), ONE_CLASS)
 
 
 def precision_recall_gain_area(
@@ -134,7 +130,7 @@ def precision_recall_gain_area(
     Raises
     ------
     DataError
-        There is one class only, or a column is wrong.
+        There is one class only.
 
     Notes
     -----
@@ -147,7 +143,7 @@ def precision_recall_gain_area(
     >>> precision_recall_gain_area([0, 1, 1, 1], [0.1, 0.4, 0.5, 0.8])
     1.0
     """
-    return defined(_groups.gain_area(_prepare(y_true, y_score, weight)), ONE_CLASS)
+    return known(_groups.gain_area(_prepare(y_true, y_score, weight)), ONE_CLASS)
 
 
 def recall_at_fpr(
@@ -168,10 +164,8 @@ def recall_at_fpr(
 
     Raises
     ------
-    ConfigError
-        `cap` is out of range.
     DataError
-        There is no fraud, or a column is wrong.
+        There is no fraud.
 
     Notes
     -----
@@ -185,7 +179,7 @@ def recall_at_fpr(
     """
     cap = in_range("cap", cap, 0.0, 1.0)
     groups = _prepare(y_true, y_score, weight)
-    return defined(_groups.recall_at_fpr(groups, cap), NO_FRAUD)
+    return known(_groups.recall_at_fpr(groups, cap), NO_FRAUD)
 
 
 def recall_at_precision(
@@ -205,10 +199,8 @@ def recall_at_precision(
 
     Raises
     ------
-    ConfigError
-        `floor` is out of range.
     DataError
-        There is no fraud, or a column is wrong.
+        There is no fraud.
 
     Examples
     --------
@@ -217,7 +209,7 @@ def recall_at_precision(
     """
     floor = in_range("floor", floor, 0.0, 1.0)
     groups = _prepare(y_true, y_score, weight)
-    return defined(_groups.recall_at_precision(groups, floor), NO_FRAUD)
+    return known(_groups.recall_at_precision(groups, floor), NO_FRAUD)
 
 
 def precision_at_k(
@@ -234,13 +226,6 @@ def precision_at_k(
     k : int
         How many rows to look at; all of them where there are fewer.
 
-    Raises
-    ------
-    ConfigError
-        `k` is below 1.
-    DataError
-        A column is wrong.
-
     Notes
     -----
     Where the k-th place is tied, the value is the mean over all orders of the tied rows: they
@@ -253,14 +238,6 @@ def precision_at_k(
     """
     k = at_least_one("k", k)
     return float(_groups.precision_at_k(_prepare(y_true, y_score, weight), k))
-
-
-def defined(statistic: Float, reason: str) -> float:
-    """Return a number, or say by a `DataError` why there is none."""
-    value = float(statistic)
-    if np.isnan(value):
-        raise DataError(reason)
-    return value
 
 
 def _prepare(y_true: ArrayLike, y_score: ArrayLike, weight: ArrayLike | None) -> FraudGroups:

@@ -54,7 +54,7 @@ def metrics_in(group: str) -> tuple[Metric, ...]:
     metrics = [metric for metric in all_metrics() if group in metric.groups]
     for metric in [metric for metric in metrics if group in metric.after]:
         metrics.remove(metric)
-        names = [other.name for other in metrics]
+        names = [listed.name for listed in metrics]
         metrics.insert(names.index(metric.after[group]) + 1, metric)
     return tuple(metrics)
 

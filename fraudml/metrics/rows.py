@@ -13,10 +13,10 @@ from fraudml.metrics._checks import checked
 
 @dataclass(frozen=True, eq=False)
 class ScoredRows:
-    """What is known of the rows of one block: labels, scores, decisions, money.
+    """The rows of a block with what is known of them: labels, scores, decisions, money.
 
-    Columns that are not known stay None, and the metrics that need them say so. Checked once,
-    here; all problems are in one error.
+    Columns that are not known stay None, and the metrics that need them say so. All columns are
+    checked here, once, and all problems are in one error.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@
 
     cross_val_score(model, X, y, scoring=make_scorer("average_precision"))
 
-scikit-learn is imported when a scorer is made, not before. Beware of its defaults: random folds
+scikit-learn is imported with the first scorer, not before. Beware of its defaults: random folds
 look into the future and put a card into several of them; pass `TimeSeriesSplit`, or split by card.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from fraudml.errors import ConfigError
 from fraudml.metrics._checks import checked
 from fraudml.metrics.metric import Metric
-from fraudml.metrics.registry import find_metric
+from fraudml.metrics.registry import find_metrics
 from fraudml.metrics.rows import ScoredRows
 
 _RESPONSES: dict[str, tuple[str, ...]] = {
@@ -26,7 +26,7 @@ _RESPONSES: dict[str, tuple[str, ...]] = {
     "p_fraud": ("predict_proba",),
     "alert": ("predict",),
 }
-"""What an estimator is asked for, by the column of the metric that it fills."""
+"""The methods of an estimator that fill a column of a metric."""
 
 
 def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
@@ -74,7 +74,7 @@ def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
     import sklearn
     from sklearn import metrics
 
-    entry = find_metric(metric) if isinstance(metric, str) else metric
+    (entry,) = find_metrics([metric])
     if entry.direction == "none":
         raise ConfigError(
             f"{entry.name} is better neither when higher nor when lower, so no model can be chosen "
@@ -83,7 +83,7 @@ def make_scorer(metric: Metric | str, **columns: ArrayLike) -> Any:
     filled = next((name for name in _RESPONSES if name in entry.needs), None)
     if filled is None:
         raise ConfigError(f"{entry.name} asks nothing of a model, so none can be chosen by it.")
-    _refuse_others(entry, columns)
+    _refuse_unknown(entry, columns)
     routed = [name for name in _columns_of(entry) if name not in columns]
     if routed and not sklearn.get_config()["enable_metadata_routing"]:
         raise ConfigError(
@@ -121,7 +121,7 @@ class _Score:
         **columns: ArrayLike,
     ) -> float:
         rows = ScoredRows(y_true, **cast(dict[str, Any], columns | {self.filled: response}))
-        entry = find_metric(self.metric) if isinstance(self.metric, str) else self.metric
+        (entry,) = find_metrics([self.metric])
         return entry.value(rows, checked(weight=sample_weight)[0])
 
 
@@ -130,10 +130,10 @@ def _columns_of(metric: Metric) -> list[str]:
     return [name for name in (*metric.needs, *metric.uses) if name not in known]
 
 
-def _refuse_others(metric: Metric, columns: dict[str, ArrayLike]) -> None:
-    wrong = sorted(set(columns) - set(_columns_of(metric)))
-    if wrong:
-        taken = ", ".join(_columns_of(metric)) or "none"
+def _refuse_unknown(metric: Metric, columns: dict[str, ArrayLike]) -> None:
+    unknown = sorted(set(columns) - set(_columns_of(metric)))
+    if unknown:
+        known = ", ".join(_columns_of(metric)) or "none"
         raise ConfigError(
-            f"{metric.name} takes no {' and '.join(wrong)}. Columns that it takes: {taken}."
+            f"{metric.name} takes no {' and '.join(unknown)}. Columns that it takes: {known}."
         )
