@@ -93,15 +93,15 @@ class Cell:
 
 def leaves(document: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every value of a JSON document with its path; an empty container is a value."""
-    items: Iterable[tuple[Any, Any]] = ()
+    items: Iterable[tuple[str, Any]] = ()
     if isinstance(document, dict):
         items = document.items()
     elif isinstance(document, list):
-        items = enumerate(document)
+        items = ((f"[{position}]", value) for position, value in enumerate(document))
     empty = True
     for name, value in items:
         empty = False
-        yield from leaves(value, (*path, str(name)))
+        yield from leaves(value, (*path, name))
     if empty:
         yield path, document
 
@@ -300,12 +300,12 @@ class Comparison:
         source = f"data.path={table}" if table else f"data.simulate.rows={rows}"
         return [f"data={data}", source]
 
-    def input(self, data: str, folder: Path) -> Path:
+    def input(self, data: str) -> Path:
         """Return the table that the bundle scores."""
         table = self.table(data)
         if table is not None:
             return table
-        path = folder / "input" / "table.parquet"
+        path = self.results / "tables" / data / "table.parquet"
         command = ["simulate", *self.data_overrides(data), f"output={path}"]
         step = run_step(self.before, path.parent, command)
         if step.exit_code:
@@ -321,7 +321,7 @@ class Comparison:
         after = run_step(self.after, folder / "after", self.renamed(command))
         differences = self.run_differences(folder, before, after)
         if before.exit_code == 0:
-            differences += self.bundle_differences(folder, self.input(data, folder))
+            differences += self.bundle_differences(folder, self.input(data))
         cell = Cell(f"{data} {experiment}", differences, before, after)
         text = json.dumps(asdict(cell), indent=1, ensure_ascii=False)
         (folder / "cell.json").write_text(text + "\n", encoding="utf-8")
