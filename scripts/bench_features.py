@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import record
 
 from fraudml.config import load_settings
 from fraudml.config.settings import Settings
@@ -91,9 +92,9 @@ def _measure(what: str) -> dict[str, float]:
     }
 
 
-def _measured(what: str, repeats: int) -> dict[str, float]:
-    """The median of some processes."""
-    made: list[dict[str, float]] = [
+def _measured(what: str, repeats: int) -> list[dict[str, float]]:
+    """What some processes took, the slowest last."""
+    runs: list[dict[str, float]] = [
         json.loads(
             subprocess.run(
                 [sys.executable, __file__, "--measure", what],
@@ -104,11 +105,11 @@ def _measured(what: str, repeats: int) -> dict[str, float]:
         )
         for _ in range(repeats)
     ]
-    return sorted(made, key=lambda one: one["seconds"])[len(made) // 2]
+    return sorted(runs, key=lambda run: run["seconds"])
 
 
-def _compare_with_authors() -> str:
-    """Compare every value of the sample with the authors'."""
+def _compare_with_authors() -> tuple[int, int]:
+    """Compare every value of the sample with the authors'; return how many there are and differ."""
     _, dataset, features = _loaded("handbook_book")
     sample = pl.read_parquet(Path(os.environ["FRAUDML_DATA"], "handbook_features_sample.parquet"))
     made = features.transform(dataset, threads=granted_threads()).with_columns(
@@ -120,30 +121,41 @@ def _compare_with_authors() -> str:
         theirs = both[name].cast(pl.Float64).to_numpy()
         ours = both[f"{name} here"].to_numpy()
         differ += int((np.abs(theirs - ours) > _TOLERANCE * np.abs(theirs)).sum())
-    values = both.height * (len(sample.columns) - 1)
-    return f"{values:,} values of the authors, {differ:,} differ by more than 1e-9"
+    return both.height * (len(sample.columns) - 1), differ
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--measure", help=argparse.SUPPRESS)
     arguments.add_argument("--repeats", type=int, default=3)
+    record.add_option(arguments)
     given = arguments.parse_args()
     if "FRAUDML_DATA" not in os.environ:
         sys.exit("Set FRAUDML_DATA to the folder that holds handbook.parquet.")
     if given.measure:
         print(json.dumps(_measure(given.measure)))
         return
-    draft = _measured("polars draft", given.repeats)
+    with record.recording(__file__, __doc__, given) as figures:
+        _print_table(given.repeats, figures)
+
+
+def _print_table(repeats: int, figures: record.Figures) -> None:
+    draft_seconds = None
     print(f"{'':<16}{'features':>9}{'seconds':>9}{'peak MB':>9}{'ratio to the draft':>20}")
     for what in ("polars draft", "book", "default plan"):
-        one = draft if what == "polars draft" else _measured(what, given.repeats)
-        ratio = one["seconds"] / draft["seconds"]
+        runs = _measured(what, repeats)
+        median = runs[len(runs) // 2]
+        draft_seconds = draft_seconds or median["seconds"]
+        ratio = median["seconds"] / draft_seconds
         print(
-            f"{what:<16}{one['features']:>9.0f}{one['seconds']:>9.2f}{one['peak_mb']:>9,.0f}"
-            f"{ratio:>20.2f}"
+            f"{what:<16}{median['features']:>9.0f}{median['seconds']:>9.2f}"
+            f"{median['peak_mb']:>9,.0f}{ratio:>20.2f}"
         )
-    print(_compare_with_authors())
+        figures.add(what, median["seconds"], "s", [run["seconds"] for run in runs])
+        figures.add(f"{what}, peak", median["peak_mb"], "MB", [run["peak_mb"] for run in runs])
+    values, differ = _compare_with_authors()
+    print(f"{values:,} values of the authors, {differ:,} differ by more than 1e-9")
+    figures.add("values that differ from the authors'", differ, "values")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import record
 
 from fraudml.config import load_settings
 from fraudml.config.sources import packaged_conf
@@ -119,7 +120,7 @@ def possible(names: list[str], kinds: tuple[str, ...]) -> tuple[list[tuple[str, 
     return pairs, skipped
 
 
-def bench(arguments: argparse.Namespace) -> None:
+def bench(arguments: argparse.Namespace, figures: record.Figures) -> None:
     """Run every pair in a process of its own and print one table, then what was left out."""
     cards = _nvidia("name")
     with_opencl = arguments.opencl or bool(cards)
@@ -141,11 +142,20 @@ def bench(arguments: argparse.Namespace) -> None:
                 skipped.append(f"{name} on {kind}, {size:,} rows: {measured}")
             else:
                 table.append({"learner": name, "device": kind, "rows": size, **measured})
+                add_figures(figures, f"{name} on {kind}, {size:,} rows", measured)
     card = ", ".join(cards) or "no NVIDIA card"
     print(f"{arguments.threads} threads; {card}; {_FRAUD:.1%} fraud, {_COLUMNS} columns")
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         print(pl.DataFrame(table))
     print("\n".join(["Skipped:", *(f"  {one}" for one in skipped)]))
+
+
+def add_figures(figures: record.Figures, fit: str, measured: dict[str, Any]) -> None:
+    figures.add(fit, measured["seconds"], "s")
+    figures.add(f"{fit}, memory", measured["memory MB"], "MB")
+    figures.add(f"{fit}, average precision", measured["AP"], "AP")
+    if measured["gpu MB"] is not None:
+        figures.add(f"{fit}, memory of the card", measured["gpu MB"], "MB")
 
 
 def _in_a_process(
@@ -176,11 +186,13 @@ def main() -> None:
     parser.add_argument("--opencl", action="store_true", help="OpenCL too")
     parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=LEARNERS, metavar="NAME")
     parser.add_argument("--task", help=argparse.SUPPRESS)
+    record.add_option(parser)
     arguments = parser.parse_args()
     if arguments.task:
         print("\n" + json.dumps(fit_once(*json.loads(arguments.task))))
-    else:
-        bench(arguments)
+        return
+    with record.recording(__file__, __doc__, arguments) as figures:
+        bench(arguments, figures)
 
 
 if __name__ == "__main__":

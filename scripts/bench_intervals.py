@@ -13,6 +13,7 @@ import argparse
 from time import perf_counter, process_time
 
 import numpy as np
+import record
 from numpy.typing import NDArray
 
 from fraudml.metrics import METRICS, ScoredRows, bootstrap, choose_clusters
@@ -117,7 +118,14 @@ def main() -> None:
     parser.add_argument("--cards", type=int, default=50_000)
     parser.add_argument("--replicates", type=int, default=1_000)
     parser.add_argument("--threads", type=int, default=2)
+    record.add_option(parser)
     args = parser.parse_args()
+    with record.recording(__file__, __doc__, args) as figures:
+        compare(args, figures)
+
+
+def compare(args: argparse.Namespace, figures: record.Figures) -> None:
+    """Print one table of both ways."""
     rows = simulate(args.rows, args.frauds, args.cards)
     every = tuple(each.name for each in METRICS if each.form is not None)
     ours = time_ours(rows, NAMES, args)
@@ -132,9 +140,14 @@ def main() -> None:
         ("rows replicated, scikit-learn (scaled up)", theirs),
     ):
         print(f"{way:<44}{wall:>9.2f}{cpu:>9.2f}")
+        figures.add(way, wall, "s")
+        figures.add(f"{way}, CPU", cpu, "s")
     wall, cpu = theirs / ours
     print(f"{'ratio of the last to the first':<44}{wall:>9.0f}{cpu:>9.0f}")
-    print(f"largest difference on a small sample: {largest_difference():.1e}")
+    figures.add("ratio of scikit-learn to fraudml, CPU", cpu, "×")
+    difference = largest_difference()
+    print(f"largest difference on a small sample: {difference:.1e}")
+    figures.add("largest difference on a small sample", difference, "")
 
 
 if __name__ == "__main__":

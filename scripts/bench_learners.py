@@ -19,6 +19,7 @@ from typing import Any
 
 import boosters
 import numpy as np
+import record
 from numpy.typing import NDArray
 
 from fraudml.config import load_settings
@@ -139,14 +140,26 @@ def _difference(own: Sample, other: Sample) -> str:
     return f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
 
 
+def _precision(sample: Sample) -> float:
+    value = mean_over_blocks(sample).values["average_precision"]
+    assert value is not None, "a block without frauds"
+    return value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", nargs="+", default=list(SEEDS), choices=list(SEEDS))
     parser.add_argument("--learners", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--threads", type=int, default=1)
+    record.add_option(parser)
     arguments = parser.parse_args()
     if "FRAUDML_DATA" not in os.environ:
         sys.exit("Set FRAUDML_DATA to the folder that holds ulb.parquet and handbook.parquet.")
+    with record.recording(__file__, __doc__, arguments) as figures:
+        _print_table(arguments, figures)
+
+
+def _print_table(arguments: argparse.Namespace, figures: record.Figures) -> None:
     print("| table | learner | AP | as it comes | difference | from lightgbm | s | s |")
     print("|---|---|---|---|---|---|---|---|")
     for table in arguments.tables:
@@ -157,12 +170,12 @@ def main() -> None:
                 _measure(blocks, fit, SEEDS[table], arguments.threads) for fit in MODELS[name]
             )
             first = first or ours[0]
-            values = (
-                mean_over_blocks(blocks).values["average_precision"] for blocks, _ in (ours, plain)
-            )
+            for model, (sample, seconds) in ((name, ours), (f"{name} as it comes", plain)):
+                figures.add(f"{table}, {model}", _precision(sample), "AP")
+                figures.add(f"{table}, {model}, CPU", seconds, "s")
             print(
                 f"| {table} | {name}",
-                *(f"{value:.3f}" for value in values),
+                *(f"{_precision(sample):.3f}" for sample, _ in (ours, plain)),
                 _difference(ours[0], plain[0]),
                 "" if first is ours[0] else _difference(ours[0], first),
                 f"{ours[1]:.0f} | {plain[1]:.0f} |",

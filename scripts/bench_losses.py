@@ -14,6 +14,7 @@ import time
 from statistics import median
 
 import numpy as np
+import record
 
 from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.losses import ExpectedCost, Focal, Loss, Margin
@@ -30,19 +31,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    told = parser.parse_args()
-    rows = _rows(told.rows, told.columns)
+    record.add_option(parser)
+    arguments = parser.parse_args()
+    with record.recording(__file__, __doc__, arguments) as figures:
+        _print_table(arguments, figures)
+
+
+def _print_table(arguments: argparse.Namespace, figures: record.Figures) -> None:
+    rows = _rows(arguments.rows, arguments.columns)
     print("| loss | ms a round | built-in, ms a round | ratio |\n|---|---|---|---|")
     for name, loss in LOSSES.items():
         own, plain = [], []
-        for _ in range(told.repeats):
-            plain.append(_seconds(rows, None, told.rounds, told.threads))
-            own.append(_seconds(rows, loss, told.rounds, told.threads))
+        for _ in range(arguments.repeats):
+            plain.append(_milliseconds(rows, None, arguments.rounds, arguments.threads))
+            own.append(_milliseconds(rows, loss, arguments.rounds, arguments.threads))
         mine, theirs = median(own), median(plain)
         print(
-            f"| {name} | {1000 * mine:.0f} | {1000 * theirs:.0f} | {mine / theirs:.2f} |",
+            f"| {name} | {mine:.0f} | {theirs:.0f} | {mine / theirs:.2f} |",
             flush=True,
         )
+        figures.add(f"{name}, a round", mine, "ms", own)
+        figures.add(f"built-in beside {name}, a round", theirs, "ms", plain)
+        figures.add(f"{name}, ratio to the built-in", mine / theirs, "×")
 
 
 def _rows(count: int, columns: int) -> DesignMatrix:
@@ -59,15 +69,15 @@ def _rows(count: int, columns: int) -> DesignMatrix:
     )
 
 
-def _seconds(rows: DesignMatrix, loss: Loss | None, rounds: int, threads: int) -> float:
-    """Seconds a round: of a longer fit less those of a shorter one, so that binning is left out."""
+def _milliseconds(rows: DesignMatrix, loss: Loss | None, rounds: int, threads: int) -> float:
+    """Time of a round: a longer fit less a shorter one, so that binning is left out."""
     context = FitContext(threads=threads, loss=loss)
     taken = []
     for count in (1, rounds + 1):
         started = time.perf_counter()
         LightGBM(boost_from_average=True).fit(rows, context, rounds=count)
         taken.append(time.perf_counter() - started)
-    return (taken[1] - taken[0]) / rounds
+    return 1000 * (taken[1] - taken[0]) / rounds
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import record
 from numpy.typing import NDArray
 
 from fraudml.config import load_settings
@@ -85,7 +86,7 @@ def _alerts(run: Run) -> Alerts:
     return run.test_scores["alert"].to_numpy()
 
 
-def review(threads: int) -> None:
+def review(threads: int, figures: record.Figures) -> None:
     base = ["data=ulb", "costs.review_cost=10"]
     table = Table(_settings(base, threads))
     clusters = choose_clusters(
@@ -110,12 +111,16 @@ def review(threads: int) -> None:
     for name in models:
         ahead = paired.differences(name, plain)["savings"]
         text = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})" if ahead.value else ""
-        print(f"| {name} | {paired.mean(name).values['savings']:.3f} | {text} |")
+        saved = paired.mean(name).values["savings"]
+        assert saved is not None, "test rows that cost nothing"
+        print(f"| {name} | {saved:.3f} | {text} |")
+        figures.add(name, saved, "savings")
 
 
-def seeds(threads: int) -> None:
+def seeds(threads: int, figures: record.Figures) -> None:
     print("| seed | benefit € | sd of the block | plain LightGBM | always accept | oracle |")
     print("|---|---|---|---|---|---|")
+    benefits: list[tuple[float, float]] = []
     for seed in range(3):
         settings = _settings(["+experiment=ulb_costs", f"seed={seed}"], threads)
         table, run = _trained(settings)
@@ -124,14 +129,17 @@ def seeds(threads: int) -> None:
         paired = table.compare({"fraudml": alert}, rows, "benefit")
         spread = paired.mean("fraudml").draws["benefit"].std()
         plain, never, oracle = _beside(table, seed, threads)
+        own = table.benefit(alert)
+        benefits.append((own, plain))
         print(
-            f"| {seed} | {table.benefit(alert):,.0f} | {spread:,.0f} | {plain:,.0f} | {never:,.0f} "
+            f"| {seed} | {own:,.0f} | {spread:,.0f} | {plain:,.0f} | {never:,.0f} "
             f"| {oracle:,.0f} |",
             flush=True,
         )
+    _add_means(figures, benefits, "benefit €")
 
 
-def splits(threads: int) -> None:
+def splits(threads: int, figures: record.Figures) -> None:
     print("| split seed | benefit € | always accept | oracle | share gained | plain LightGBM |")
     print("|---|---|---|---|---|---|")
     shares = []
@@ -149,9 +157,10 @@ def splits(threads: int) -> None:
         )
     mean = np.mean(shares, axis=0)
     print(f"| mean | | | | {mean[0]:.3f} | {mean[1]:.3f} |")
+    _add_means(figures, shares, "share gained")
 
 
-def gmsc(threads: int) -> None:
+def gmsc(threads: int, figures: record.Figures) -> None:
     print("| seed | savings | plain LightGBM from .5 on |\n|---|---|---|")
     found = []
     for seed in range(10):
@@ -164,6 +173,13 @@ def gmsc(threads: int) -> None:
         print(f"| {seed} | {values[0]:.4f} | {values[1]:.4f} |", flush=True)
     mean = np.mean(np.array(found, dtype=np.float64), axis=0)
     print(f"| mean | {mean[0]:.4f} | {mean[1]:.4f} |")
+    _add_means(figures, found, "savings")
+
+
+def _add_means(figures: record.Figures, pairs: Sequence[Sequence[Any]], unit: str) -> None:
+    """Add the means of fraudml and of plain LightGBM over the seeds."""
+    for name, values in zip(("fraudml", "plain LightGBM"), zip(*pairs, strict=True), strict=True):
+        figures.add(name, float(np.mean(values)), unit, values)
 
 
 def _trained(settings: Settings) -> tuple[Table, Run]:
@@ -185,10 +201,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=list(tables))
     parser.add_argument("--threads", type=int, default=1)
-    told = parser.parse_args()
+    record.add_option(parser)
+    arguments = parser.parse_args()
     if "FRAUDML_DATA" not in os.environ:
         sys.exit("Set FRAUDML_DATA to the folder that holds ulb.parquet and gmsc.parquet.")
-    tables[told.table](told.threads)
+    with record.recording(__file__, __doc__, arguments, arguments.table) as figures:
+        tables[arguments.table](arguments.threads, figures)
 
 
 if __name__ == "__main__":

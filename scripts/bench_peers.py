@@ -29,6 +29,7 @@ from typing import Any
 import boosters
 import numpy as np
 import polars as pl
+import record
 from numpy.typing import NDArray
 
 from fraudml.config import load_settings
@@ -328,17 +329,20 @@ def measure(task: Task, model: Model, seeds: int, threads: int) -> Result:
 
 
 def rows(
-    task: Task, ours: Sequence[str], peers: Mapping[str, Model], seeds: int, threads: int
+    task: Task, arguments: argparse.Namespace, peers: Mapping[str, Model], figures: record.Figures
 ) -> Iterator[str]:
     """The lines of a task: fraudml's learners, their peers, and what is published."""
+    seeds, threads, ours = arguments.seeds, arguments.threads, arguments.ours
     results = {name: measure(task, task.ours(name), seeds, threads) for name in ours}
     own = results[ours[0]]
     for name, one in results.items():
+        _add_figures(figures, f"{task.name}: fraudml, {name}", one)
         yield _line(task.name, f"**fraudml**, {name}", one.precision, "", one)
     for name, model in peers.items():
         if model is _tuned and own.savings is None:
             continue  # it moves the threshold alone: without money it is LightGBM again
         found = measure(task, model, seeds, threads)
+        _add_figures(figures, f"{task.name}: {name}", found)
         samples = {"own": own.sample, "peer": found.sample}
         paired = PairedComparison(samples, BootstrapOptions())
         ahead = paired.differences("own", "peer")["average_precision"]
@@ -346,6 +350,13 @@ def rows(
         yield _line(task.name, name, found.precision, said, found)
     for name, theirs in task.published.items():
         yield _line(task.name, f"published: {name}", theirs, f"{own.precision - theirs:+.3f}", None)
+
+
+def _add_figures(figures: record.Figures, model: str, result: Result) -> None:
+    figures.add(model, result.precision, "AP")
+    figures.add(f"{model}, time of a seed", result.seconds, "s")
+    if result.savings is not None:
+        figures.add(f"{model}, money", result.savings, "savings")
 
 
 def _line(task: str, name: str, value: float, ahead: str, result: Result | None) -> str:
@@ -356,12 +367,10 @@ def _line(task: str, name: str, value: float, ahead: str, result: Result | None)
 
 def _where(threads: int) -> str:
     """The commit and the machine, for whoever reads the table later."""
-    git = ["git", "-C", str(CHILD.parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     names = ("python", "fraudml", "lightgbm", "scikit-learn")
     said = ", ".join(f"{name} {versions()[name]}" for name in names)
     return (
-        f"Commit {commit or 'unknown'}, {platform.machine()} with {granted_threads()} cores, "
+        f"Commit {record.commit(short=True)}, {platform.machine()} with {granted_threads()} cores, "
         f"threads={threads}, {said}."
     )
 
@@ -376,6 +385,7 @@ def main() -> None:
     parser.add_argument("--blocks", default="", help="only blocks whose name has this word")
     parser.add_argument("--autogluon", metavar="PYTHON")
     parser.add_argument("--seconds", type=float, default=240.0)
+    record.add_option(parser)
     told = parser.parse_args()
     if "FRAUDML_DATA" not in os.environ:
         sys.exit(f"Set FRAUDML_DATA to the folder that holds {told.table}.parquet.")
@@ -385,10 +395,11 @@ def main() -> None:
         peers[name] = _autogluon(told.autogluon, told.seconds)
     print(_where(told.threads), end="\n\n")
     print("| rows | model | AP | fraudml less it | savings | s |\n|---|---|---|---|---|---|")
-    for task in TABLES[told.table](told.threads):
-        if told.blocks in task.name:
-            for line in rows(task, told.ours, peers, told.seeds, told.threads):
-                print(line, flush=True)
+    with record.recording(__file__, __doc__, told, told.table) as figures:
+        for task in TABLES[told.table](told.threads):
+            if told.blocks in task.name:
+                for line in rows(task, told, peers, figures):
+                    print(line, flush=True)
 
 
 if __name__ == "__main__":

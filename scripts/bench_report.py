@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import record
 
 from fraudml.config import load_settings
 from fraudml.config.settings import Settings
@@ -67,7 +68,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--simulated", action="store_true")
+    record.add_option(parser)
     given = parser.parse_args()
+    with record.recording(__file__, __doc__, given) as figures:
+        _print_table(given, figures)
+
+
+def _print_table(given: argparse.Namespace, figures: record.Figures) -> None:
     settings = _settings(given.simulated, given.rows, given.threads)
     run = train(load_table(settings.data, names=settings.features.keys), settings)
     details, spent = _details(run, given.rows, given.threads)
@@ -79,9 +86,11 @@ def main() -> None:
     print(f"{given.rows:,} test rows, {given.threads} threads")
     for name, seconds in spent.items():
         print(f"  {name:<12} {seconds:6.2f} s")
+        figures.add(name, seconds, "s")
     print(f"  {'all':<12} {sum(spent.values()):6.2f} s (at most 5)")
     for name, count in sorted(size.items()):
         print(f"  {name:<12} {count / 1e6:6.2f} MB")
+        figures.add(name, count / 1e6, "MB")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import record
 
 from fraudml.matrix import FIRST_LEVEL_CODE, DesignMatrix
 from fraudml.resampling import resample, sampler_step
@@ -65,7 +66,7 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def measure(case: str, args: argparse.Namespace) -> dict[str, float]:
+def measure(case: str, args: argparse.Namespace) -> dict[str, Any]:
     named = "NC" in case or "named" in case
     warm_up(case)
     rows = args.named_rows if named else args.rows
@@ -81,19 +82,21 @@ def measure(case: str, args: argparse.Namespace) -> dict[str, float]:
         "rows": rows,
         "seconds": min(seconds),
         "cpu": min(processor),
+        "every_seconds": seconds,
+        "every_cpu": processor,
         "mb": peak_mb() - before,
         "matrix_mb": train.values.nbytes / 2**20,
     }
 
 
-def measured(case: str) -> dict[str, float]:
+def measured(case: str) -> dict[str, Any]:
     command = [sys.executable, __file__, *sys.argv[1:], "--case", case]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
-def line(case: str, own: dict[str, float], bare: dict[str, float]) -> str:
+def line(case: str, own: dict[str, Any], bare: dict[str, Any]) -> str:
     return (
         f"{case:<15} {own['rows']:>9,.0f} {own['seconds']:>8.2f} "
         f"{own['seconds'] / bare['seconds']:>5.2f} {own['cpu']:>7.2f} "
@@ -111,15 +114,25 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=5_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--case", choices=CASES)
+    record.add_option(parser)
     args = parser.parse_args()
     if args.case:
         print(json.dumps(measure(args.case, args)))
         return
+    with record.recording(__file__, __doc__, args) as figures:
+        print_table(figures)
+
+
+def print_table(figures: record.Figures) -> None:
     print(f"{'':<15}", *(f"{head:>{width}}" for head, width in HEADS.items()))
     for bare, own in (CASES[:2], CASES[2:]):
         theirs, ours = measured(bare), measured(own)
         print(line(bare, theirs, theirs))
         print(line(own, ours, theirs))
+        for case, result in ((bare, theirs), (own, ours)):
+            figures.add(case, result["seconds"], "s", result["every_seconds"])
+            figures.add(f"{case}, CPU", result["cpu"], "s", result["every_cpu"])
+            figures.add(f"{case}, memory", result["mb"], "MB")
 
 
 if __name__ == "__main__":

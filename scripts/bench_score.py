@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import record
 
 import fraudml
 
@@ -121,7 +122,7 @@ def faster(one: Cost, other: Cost) -> str:
     return f"{other.wall / one.wall:.3f} wall, {other.cpu / one.cpu:.3f} CPU"
 
 
-def time_single_rows(bundle: Path, source: Path) -> None:
+def time_single_rows(bundle: Path, source: Path, figures: record.Figures) -> None:
     """Print how long one row takes."""
     scorer = fraudml.load_bundle(bundle)
     rows = pl.scan_parquet(source).head(5_000).collect().to_dicts()
@@ -132,6 +133,16 @@ def time_single_rows(bundle: Path, source: Path) -> None:
         taken.append(time.perf_counter() - started)
     half, worst = 1e3 * np.percentile(taken[100:], [50, 99])
     print(f"one row: p50 {half:.3f} ms, p99 {worst:.3f} ms")
+    figures.add("one row, median", half, "ms")
+    figures.add("one row, 99th percentile", worst, "ms")
+
+
+def add_figures(figures: record.Figures, side: str, rows: int, costs: list[Cost]) -> None:
+    """Add seconds, those of the CPU and memory of one side: the least of the repeats."""
+    name, best = f"{side}, {rows:,} rows", least(costs)
+    figures.add(name, best.wall, "s", [cost.wall for cost in costs])
+    figures.add(f"{name}, CPU", best.cpu, "s", [cost.cpu for cost in costs])
+    figures.add(f"{name}, peak", best.memory, "MB", [cost.memory for cost in costs])
 
 
 def options() -> argparse.Namespace:
@@ -141,12 +152,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--csv", action="store_true", help="score text instead of Parquet")
+    record.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Print one table."""
     chosen = options()
+    with record.recording(__file__, __doc__, chosen) as figures:
+        print_table(chosen, figures)
+
+
+def print_table(chosen: argparse.Namespace, figures: record.Figures) -> None:
+    """Print one table."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         bundle = train(folder, chosen.trees)
@@ -167,7 +184,10 @@ def main() -> None:
             ]
             ways = [loop, *([*command, f"engine={engine}"] for engine in ENGINES)]
             turns = [[measured(way) for way in ways] for _ in range(chosen.repeats)]
-            bare, native, onnx = (least(list(side)) for side in zip(*turns, strict=True))
+            sides = [list(side) for side in zip(*turns, strict=True)]
+            for name, costs in zip(("bare", *ENGINES), sides, strict=True):
+                add_figures(figures, name, rows, costs)
+            bare, native, onnx = map(least, sides)
             cells = "".join(
                 f" |{rows / one.wall:>15,.0f}{rows / one.cpu:>9,.0f}{one.memory:>7.0f}"
                 for one in (bare, native, onnx)
@@ -175,7 +195,7 @@ def main() -> None:
             print(
                 f"{rows:>10,}{cells} | {faster(native, bare)} | {faster(onnx, native)}", flush=True
             )
-        time_single_rows(bundle, source)
+        time_single_rows(bundle, source, figures)
 
 
 if __name__ == "__main__":

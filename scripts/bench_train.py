@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import record
+
 _BARE = "bare script"
 _ROUNDS = 300
 """Those of the default learner."""
@@ -130,7 +132,7 @@ SIDES = {
 }
 
 
-def compare(path: Path, repeats: int) -> None:
+def compare(path: Path, repeats: int, figures: record.Figures) -> None:
     """Time all sides in turns, each in its own process, and print one table."""
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     for _ in range(repeats):
@@ -142,6 +144,7 @@ def compare(path: Path, repeats: int) -> None:
     for name, taken in seconds.items():
         middle = sorted(taken)[repeats // 2]
         print(f"{name:60s} {middle:8.1f} s   {middle / base:5.2f} × bare")
+        figures.add(name, middle, "s", taken)
 
 
 def _timed(name: str, path: Path, out: Path) -> tuple[float, float]:
@@ -155,7 +158,7 @@ def _timed(name: str, path: Path, out: Path) -> tuple[float, float]:
     return time.perf_counter() - started, 0.0
 
 
-def memory(rows: int, rounds: int, overrides: list[str]) -> None:
+def memory(rows: int, rounds: int, overrides: list[str], figures: record.Figures) -> None:
     """Train on rows × 30 columns and print the peak memory of the process."""
     import numpy as np
     import polars as pl
@@ -184,6 +187,8 @@ def memory(rows: int, rounds: int, overrides: list[str]) -> None:
         f"{rows:,} × 30 rows, {rounds} rounds: peak {run['peak_memory_mb'] / 1024:.2f} GiB, "
         f"{run['seconds']:.0f} s"
     )
+    figures.add("peak memory", run["peak_memory_mb"], "MB")
+    figures.add("train", run["seconds"], "s")
 
 
 def main() -> None:
@@ -192,13 +197,15 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=0, metavar="ROWS")
     parser.add_argument("--rounds", type=int, default=20, help="with --memory")
     parser.add_argument("overrides", nargs="*", help="more settings of the run, with --memory")
+    record.add_option(parser)
     arguments = parser.parse_args()
-    if arguments.memory:
-        memory(arguments.memory, arguments.rounds, arguments.overrides)
-    else:
-        compare(
-            Path(os.environ.get("FRAUDML_DATA", "data")) / "handbook.parquet", arguments.repeats
-        )
+    variant = "memory" if arguments.memory else ""
+    with record.recording(__file__, __doc__, arguments, variant) as figures:
+        if arguments.memory:
+            memory(arguments.memory, arguments.rounds, arguments.overrides, figures)
+        else:
+            path = Path(os.environ.get("FRAUDML_DATA", "data")) / "handbook.parquet"
+            compare(path, arguments.repeats, figures)
 
 
 if __name__ == "__main__":

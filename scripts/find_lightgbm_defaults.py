@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import record
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
@@ -99,6 +100,11 @@ FEW = ("library", "default", "from_average", "leaves_16", "l2_1", "bins_255", "f
 
 def main() -> None:
     arguments = _arguments()
+    with record.recording(__file__, __doc__, arguments) as figures:
+        _print_table(arguments, figures)
+
+
+def _print_table(arguments: argparse.Namespace, figures: record.Figures) -> None:
     tables = _tables(arguments.tables)
     names = arguments.settings or (SETTINGS if arguments.all else FEW)
     rows: list[dict[str, Any]] = []
@@ -107,6 +113,9 @@ def main() -> None:
         print(*rows[-len(SETTINGS[name][1]) :], sep="\n", file=sys.stderr, flush=True)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=140, tbl_hide_dataframe_shape=True):
         print(_ranked(rows, list(tables)))
+    for row in rows:
+        for table in tables:
+            figures.add(f"{table}, {row['setting']}, {row['rounds']} rounds", row[table], "AP")
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,6 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tables", nargs="+", default=list(_TABLES), choices=list(_TABLES))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="fits a fold; the mean is taken")
+    record.add_option(parser)
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.settings) - set(SETTINGS))
     if unknown:

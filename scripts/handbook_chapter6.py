@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 
 from fraudml.config import load_settings
 from fraudml.config.components import Component
@@ -66,14 +67,21 @@ def _chosen(found: dict[str, dict[str, Any]], family: str, metric: str) -> str:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=1)
-    seeds = range(arguments.parse_args().seeds)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    record.add_option(parser)
+    arguments = parser.parse_args()
     if "FRAUDML_DATA" not in os.environ:
         sys.exit("Set FRAUDML_DATA to the folder that holds handbook.parquet.")
+    with record.recording(__file__, __doc__, arguments) as figures:
+        _print_table(arguments.seeds, figures)
+
+
+def _print_table(seeds: int, figures: record.Figures) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = [
-            {name: _study(end, seed, Path(folder)) for name, end in FOLDS.items()} for seed in seeds
+            {name: _study(end, seed, Path(folder)) for name, end in FOLDS.items()}
+            for seed in range(seeds)
         ]
     print(f"{'':<16}{'metric':<19}{'published':>10}{'seed 0':>8}{'mean':>7}  ratio, verdict")
     for family, published in PUBLISHED.items():
@@ -88,6 +96,7 @@ def main() -> None:
                 f"{family:<16}{metric:<19}{wanted:>10.3f}{values[0]:>8.3f}{np.mean(values):>7.3f}"
                 f"  {chosen[0]} {verdict}"
             )
+            figures.add(f"{family}, {metric}", float(np.mean(values)), metric, values)
 
 
 if __name__ == "__main__":

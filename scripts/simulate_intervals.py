@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import record
 
 from fraudml.metrics import Clusters, ScoredRows, bootstrap, choose_clusters, measure
 
@@ -141,12 +142,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=1_000)
     parser.add_argument("--replicates", type=int, default=1_000)
+    record.add_option(parser)
     args = parser.parse_args()
-    results = [
-        one
-        for compromised in (120, 30)
-        for one in coverage(compromised, samples=args.samples, replicates=args.replicates)
-    ]
+    with record.recording(__file__, __doc__, args) as figures:
+        results = [
+            one
+            for compromised in (120, 30)
+            for one in coverage(compromised, samples=args.samples, replicates=args.replicates)
+        ]
+        for one in results:
+            name = f"{one.metric}, {one.compromised} compromised cards, by {one.drawn}"
+            figures.add(name, one.share, "coverage")
     print(f"{args.samples:,} samples, {args.replicates:,} replicates, nominal .95")
     print(table(results))
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import record
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
@@ -163,7 +164,13 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--floor", type=float, default=0.5)
     parser.add_argument("--confidence", type=float, default=0.95)
+    record.add_option(parser)
     told = parser.parse_args()
+    with record.recording(__file__, __doc__, told) as figures:
+        _print_table(told, figures)
+
+
+def _print_table(told: argparse.Namespace, figures: record.Figures) -> None:
     print("| scorer | cards | frauds | method | violated | none found | recall |")
     print("|---|---|---|---|---|---|---|")
     for name, make in SCORERS.items():
@@ -181,6 +188,9 @@ def main() -> None:
                     values = f"{one.violated:.3f} | {one.none:.3f} | {one.recall:.3f}"
                     kind = f"{ROWS_A_CARD} a card" if cards else "no"
                     print(f"| {name} | {kind} | {frauds} | {method} | {values} |", flush=True)
+                    case = f"{name}, cards: {kind}, {frauds} frauds, {method}"
+                    figures.add(f"{case}, violated", one.violated, "share")
+                    figures.add(f"{case}, recall", one.recall, "recall")
 
 
 SCORERS: dict[str, Callable[[float], Scorer]] = {"falling": falling, "plateau": plateau}

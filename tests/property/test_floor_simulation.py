@@ -17,6 +17,7 @@ VIOLATED = 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
+    sys.path.insert(0, str(SCRIPT.parent))  # it imports what stands beside it
     spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
     assert spec is not None
     assert spec.loader is not None

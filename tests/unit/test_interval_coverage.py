@@ -17,6 +17,7 @@ ASKED = {120: (0.91, 0.98), 30: (0.88, 1.0)}
 
 
 def script() -> ModuleType:
+    sys.path.insert(0, str(SCRIPT.parent))  # it imports what stands beside it
     spec = importlib.util.spec_from_file_location("simulate_intervals", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
