@@ -88,6 +88,7 @@ def _print_table(given: argparse.Namespace, figures: record.Figures) -> None:
         print(f"  {name:<12} {seconds:6.2f} s")
         figures.add(name, seconds, "s")
     print(f"  {'all':<12} {sum(spent.values()):6.2f} s (at most 5)")
+    figures.add("all", sum(spent.values()), "s")
     for name, count in sorted(size.items()):
         print(f"  {name:<12} {count / 1e6:6.2f} MB")
         figures.add(name, count / 1e6, "MB")

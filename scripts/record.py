@@ -97,8 +97,8 @@ def recording(
     """
     name = "_".join(part for part in (Path(script).stem, variant) if part)
     path = _file(arguments.record, name)
-    figures, load_before, date = Figures(), load_average(), datetime.now(UTC)
-    started = time.perf_counter()
+    figures, date, started = Figures(), datetime.now(UTC), time.perf_counter()
+    before = {**_checkout(), "load_before": load_average()}
     yield figures
     if path is None:
         return
@@ -107,14 +107,13 @@ def recording(
     run = Record(
         schema_version=SCHEMA_VERSION,
         name=name,
-        description=(description or name).strip().splitlines()[0],
+        description=" ".join((description or name).strip().split("\n\n")[0].split()),
         arguments=_plain(arguments),
-        **_checkout(),
+        **before,
         date=date.isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - started, 1),
         machine=machine(),
         versions=library_versions(),
-        load_before=load_before,
         load_after=load_average(),
         figures=figures.measured,
     )
