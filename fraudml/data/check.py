@@ -109,7 +109,6 @@ class Inspection:
             raise DataError(all_problems(f"{len(texts)} {what}.", texts))
         _say_what_is_off(self.schema.roles)
         _say_refunds(self.facts["amount"], self.schema.roles)
-        _say_keyless(self.frame, self.schema)
         return _in_time_order(Dataset(self.frame, self.facts, self.schema))
 
 
@@ -462,17 +461,6 @@ def _say_refunds(amount: pl.Series, roles: ColumnRoles) -> None:
     refunds = int((amount <= 0).sum())
     if refunds:
         _log.info("%s rows of '%s' are at most 0 and count 0 in costs.", refunds, roles.amount)
-
-
-def _say_keyless(frame: pl.DataFrame, schema: Schema) -> None:
-    name = schema.roles.entity
-    if name is not None and (empty := comparable(frame[name], schema.spelling).null_count()):
-        _log.info(
-            "%s of %s rows have no '%s': each stands alone, and what looks back on it is missing.",
-            f"{empty:,}",
-            f"{frame.height:,}",
-            name,
-        )
 
 
 def _in_time_order(dataset: Dataset) -> Dataset:

@@ -47,6 +47,9 @@ def _money(thousands: str, decimals: str) -> str:
     return rf"^(?:{plain}|{bracketed})$"
 
 
+_AT_LEAST = "^[^0-9A-Za-z]*[A-Za-z.]{0,3}[^0-9A-Za-z]*[0-9][^A-Za-z]*[A-Za-z]{0,3}"
+"""What all money is like; far cheaper to look for than for money itself."""
+
 _PATTERNS: dict[Style, str] = {
     "point": _money(rf"(?:,|{_SPACE})", r"\."),
     "comma": _money(rf"(?:\.|{_SPACE})", ","),
@@ -122,7 +125,7 @@ def find_money(text: pl.Series, *, is_amount: bool, comma: bool | None) -> Money
         Whether decimals stand after a comma, where the user said so.
     """
     styles: list[Style] = ["point", "comma"] if comma is None else ["comma" if comma else "point"]
-    if not is_amount and not _looks_like_money(text.drop_nulls().head(_SAMPLE), styles):
+    if not is_amount and not _looks_like_money(_sample(text), styles):
         return None
     known = without_markers(text)
     if comma is None and not known.cast(pl.Float64, strict=False).null_count() > known.null_count():
@@ -152,6 +155,8 @@ def _looks_like_money(sample: pl.Series, styles: Sequence[Style]) -> bool:
     """Whether almost all values are money, and some of them no plain numbers."""
     known = without_markers(sample).drop_nulls()
     if known.is_empty() or not known.cast(pl.Float64, strict=False).null_count():
+        return False
+    if known.str.contains(_AT_LEAST).mean() < _ALMOST:  # type: ignore[operator]
         return False
     return any(known.str.contains(_PATTERNS[style]).mean() >= _ALMOST for style in styles)  # type: ignore[operator]
 
@@ -208,14 +213,20 @@ def find_marked(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[Marked]
     for name in columns:
         if frame[name].dtype != pl.String:
             continue
-        text = frame[name].str.strip_chars()
-        sample = text.drop_nulls().head(_SAMPLE)
+        sample = _sample(frame[name]).str.strip_chars()
         for kind, read in _READERS.items():
             if sample.is_empty() or read(sample).is_not_null().mean() < _ALMOST:  # type: ignore[operator]
                 continue
+            text = frame[name].str.strip_chars()
             if marked := _marked(text, read(text), kind):
                 yield marked
             break
+
+
+def _sample(text: pl.Series) -> pl.Series:
+    """The first values that are there."""
+    first = text.head(10 * _SAMPLE).drop_nulls()
+    return (text.drop_nulls() if first.is_empty() else first).head(_SAMPLE)
 
 
 def _marked(text: pl.Series, read: pl.Series, kind: str) -> Marked | None:

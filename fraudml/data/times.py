@@ -166,16 +166,21 @@ def check_present(time: pl.Series, column: str, schema: Schema) -> tuple[str, in
 
 def believable_end(time: pl.Series) -> datetime | None:
     """Return the last moment before a gap that only outliers come after; None where none do."""
-    moments = np.sort(time.drop_nulls().dt.epoch("us").to_numpy())
+    moments = time.dt.epoch("us").drop_nulls()
     if len(moments) < _ENOUGH:
         return None
     few = max(1, int(_OUTLIERS * len(moments)))
+    # Outliers are alone beyond the middle between the last row and a usual one: mostly a cheap no.
+    usual = moments.gather_every(len(moments) // _ENOUGH).median()
+    if (moments > (usual + moments.max()) / 2).sum() > few:  # type: ignore[operator]
+        return None
+    latest = moments.top_k(few + 1).sort().to_numpy()
     # Outliers at the start must not make the span of the others look long.
-    span = moments[-few - 1 : -1] - moments[few]
-    jumps = np.flatnonzero(np.diff(moments[-few - 1 :]) > np.maximum(span, 0))
+    start = moments.bottom_k(few + 1).max()
+    jumps = np.flatnonzero(np.diff(latest) > np.maximum(latest[:-1] - start, 0))
     if not len(jumps):
         return None
-    last = moments[len(moments) - few - 1 + jumps[0]]
+    last = latest[jumps[0]]
     return datetime(1970, 1, 1) + timedelta(microseconds=int(last))
 
 
@@ -268,8 +273,10 @@ def read_arrival(
 
 def are_days(moments: pl.Series) -> bool:
     """Whether moments are all midnights: days, of which the hour is not known."""
-    known = moments.drop_nulls()
-    return not known.is_empty() and bool((known.dt.truncate("1d") == known).all())
+    for known in (moments.head(100).drop_nulls(), moments.drop_nulls()):
+        if not (known.dt.truncate("1d") == known).all():
+            return False
+    return moments.null_count() < len(moments)
 
 
 def _moments(column: pl.Series, schema: Schema) -> pl.Series:

@@ -379,6 +379,7 @@ def fit_features(
     features = FittedFeatures(own, time_parts, history, settings.rename, needed, settings.texts)
     _check_renamed(features)
     check_texts(settings.texts, features.names)
+    _say_keyless(dataset)
     _say_what_is_short(dataset, history)
     return features
 
@@ -425,6 +426,17 @@ def _check_renamed(features: FittedFeatures) -> None:
     ]
     if problems:
         raise ConfigError(all_problems(f"{len(problems)} names are unknown.", problems))
+
+
+def _say_keyless(dataset: Dataset) -> None:
+    name = dataset.schema.roles.entity
+    if name is not None and (empty := dataset.names(name).null_count()):
+        _log.info(
+            "%s of %s rows have no '%s': each stands alone, and what looks back on it is missing.",
+            f"{empty:,}",
+            f"{len(dataset):,}",
+            name,
+        )
 
 
 def _say_what_is_short(dataset: Dataset, history: HistoryPlan) -> None:
