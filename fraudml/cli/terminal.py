@@ -1,6 +1,6 @@
-"""What the command line shows: progress, log lines, tables. Nothing else writes to a stream.
+"""Output of the command line: progress, log lines, tables. Nothing else writes to a stream.
 
-Results go to standard output, everything about the work to standard error. A reader that goes away
+Results go to standard output, everything else to standard error. A reader that goes away
 (`fraudml … | head`) silences the output and never stops the work.
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,29 +20,24 @@ from fraudml.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 _log = logging.getLogger("fraudml")
 
 SECONDS_BETWEEN_LINES = 5.0
-"""How often, at most, a stage says where it is where there is no terminal."""
-
+"""Shortest time between lines of a stage without a terminal."""
 
 _LIVE_ROWS = 12
-"""How many rows a table that grows shows, the latest."""
+"""Number of rows that a growing table shows, the latest."""
 
 _WIDTH = 100
-"""How wide tables are where there is no terminal."""
+"""Width of tables without a terminal."""
 
 
 def write(text: str, *, error: bool = False) -> None:
-    """Write a text and a newline to standard output or standard error.
+    """Write a line to standard output or standard error.
 
-    Parameters
-    ----------
-    text : str
-        Control characters, and those that the stream cannot encode, are escaped.
-    error : bool
-        Whether it goes to standard error.
+    Control characters, and those that the stream cannot encode, are escaped.
     """
     _write(printable(text, lines=True), sys.stderr if error else sys.stdout)
 
@@ -57,14 +52,14 @@ def _write(text: str, stream: TextIO) -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    """Send a stream that nobody reads to nowhere, so that closing it fails no more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """Redirect a stream without a reader to the null device, so that closing it does not fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(null, stream.fileno())
     except (OSError, ValueError):
         return
     finally:
-        os.close(nowhere)
+        os.close(null)
 
 
 def _console(stream: TextIO) -> Console:
@@ -80,55 +75,43 @@ def _console(stream: TextIO) -> Console:
 
 
 def table(title: str, rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:
-    """Write a small table to standard output.
-
-    Parameters
-    ----------
-    title : str
-        Above the table.
-    rows : sequence of sequence of str
-        The cells; the first column is what a row is about.
-    header : sequence of str
-        Names of the columns; none by default.
-    """
-    from rich import box
-    from rich.table import Table
+    """Write a small table, its title above it, to standard output."""
     from rich.text import Text
 
-    shown = Table(
-        title=Text(printable(title)),
-        title_justify="left",
-        box=box.SIMPLE,
-        show_header=bool(header),
-        pad_edge=False,
-    )
     width = len(header) or max(map(len, rows), default=0)
-    for position in range(width):
-        shown.add_column(header[position] if header else "", overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(printable(cell)) for cell in row))
+    drawn = _table(rows, header or [""] * width, show_header=bool(header))
+    drawn.title, drawn.title_justify = Text(printable(title)), "left"
     console = _console(sys.stdout)
     if not _is_terminal(sys.stdout):
         console.width = _WIDTH
     with console.capture() as captured:
-        console.print(shown)
+        console.print(drawn)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     _write("\n".join(line for line in lines if line), sys.stdout)
 
 
+def _table(
+    rows: Iterable[Iterable[str]], header: Iterable[str], *, show_header: bool = True
+) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE, pad_edge=False, show_header=show_header)
+    for name in header:
+        drawn.add_column(name, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    return drawn
+
+
 @contextmanager
 def session() -> Iterator[Callable[[], Any]]:
-    """Show log records and warnings while a command runs, and give what shows its progress.
-
-    Yields
-    ------
-    callable
-        Makes a context manager that gives a `Progress`.
-    """
+    """Show log records and warnings while a command runs; yield what shows a `Progress`."""
     console = _console(sys.stderr) if _is_terminal(sys.stderr) else None
     live = _LiveRows() if console else None
     handler = _rich_handler(console, live) if console and live else _plain_handler()
-    shown, level, showed = warnings.showwarning, _log.level, _log.propagate
+    showwarning, level, propagate = warnings.showwarning, _log.level, _log.propagate
     warnings.showwarning = _log_warning
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if os.environ.get("FRAUDML_DEBUG") == "1" else logging.INFO)
@@ -136,10 +119,10 @@ def session() -> Iterator[Callable[[], Any]]:
     try:
         yield lambda: _bars(console, live) if console and live else _lines()
     finally:
-        warnings.showwarning = shown
+        warnings.showwarning = showwarning
         _log.removeHandler(handler)
         _log.setLevel(level)
-        _log.propagate = showed
+        _log.propagate = propagate
 
 
 def _is_terminal(stream: TextIO) -> bool:
@@ -163,7 +146,7 @@ class _LiveRows:
         self._shown = False
 
     def takes(self, record: logging.LogRecord) -> bool:
-        """Keep a record's row for the table; other records, or without a table, go to the log."""
+        """Take a record's row into the table; other records, or without a table, go to the log."""
         row = getattr(record, "row", None)
         if row is None or not self._shown:
             return True
@@ -171,21 +154,15 @@ class _LiveRows:
         return False
 
     def __rich__(self) -> RenderableType:
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
         self._shown = True
         if not self._rows:
-            return Text("")
-        shown = Table(box=box.SIMPLE, pad_edge=False)
-        for column in self._rows[-1]:
-            shown.add_column(column, overflow="fold")
+            return ""
+        header = list(self._rows[-1])
+        latest = self._rows[-_LIVE_ROWS:]
+        drawn = _table(([row.get(name, "") for name in header] for row in latest), header)
         if len(self._rows) > _LIVE_ROWS:
-            shown.caption = f"and {len(self._rows) - _LIVE_ROWS} before them"
-        for row in self._rows[-_LIVE_ROWS:]:
-            shown.add_row(*(Text(printable(row.get(column, ""))) for column in self._rows[-1]))
-        return shown
+            drawn.caption = f"and {len(self._rows) - _LIVE_ROWS} before them"
+        return drawn
 
 
 def _plain_handler() -> logging.Handler:
@@ -206,8 +183,8 @@ def _log_warning(
 ) -> None:
     """Show a library's warning as one line, as `warnings.showwarning` is called."""
     text = " ".join(str(message).split())
-    where = f"{os.path.basename(filename)}:{lineno}"  # noqa: PTH119 - may be no path at all
-    _log.warning("%s: %s (%s)", category.__name__, text, where)
+    line = f"{os.path.basename(filename)}:{lineno}"  # noqa: PTH119 - may be no path at all
+    _log.warning("%s: %s (%s)", category.__name__, text, line)
 
 
 @contextmanager
@@ -237,7 +214,7 @@ def _bars(console: Console, live: _LiveRows) -> Iterator[Progress]:
 
 @contextmanager
 def _lines() -> Iterator[Progress]:
-    """Write a line when a stage is first heard of, and then now and again."""
+    """Write a line when a stage begins, and then now and again."""
     shown: dict[str, str] = {}
     last = time.monotonic()
 

@@ -34,7 +34,7 @@ Builder = Callable[[Component], Iterable[Any] | None]
 def check(
     component: Component,
     *,
-    where: str = "component",
+    key_path: str = "component",
     allowed: Collection[str] = ALLOWED,
     context: Collection[str] = (),
 ) -> Component:
@@ -42,12 +42,12 @@ def check(
 
     `context` are names that `build` will be given, so that they may be missing here.
     """
-    target = component.target and find_target(component.target, where, allowed)
+    target = component.target and find_target(component.target, key_path, allowed)
     if target and is_typed(target):
         lacking = required(target) - set(component.arguments)
         if lacking and lacking <= set(context):
             return component
-    call = bind(component, where, allowed, dict.fromkeys(context))
+    call = bind(component, key_path, allowed, dict.fromkeys(context))
     if call is None:
         return component
     part = _checked_part(call)
@@ -131,7 +131,7 @@ class _Walker:
     def _component(self, component: Component, path: str) -> Component:
         target = component.target and find_target(component.target, path, self.allowed)
         if path not in self.builders or not target or (isinstance(target, type) and is_own(target)):
-            return check(component, where=path, allowed=self.allowed)
+            return check(component, key_path=path, allowed=self.allowed)
 
         def find_inner(inner: Component, inner_path: str) -> None:
             if inner.target is not None:
@@ -140,7 +140,7 @@ class _Walker:
         map_inner(component.arguments, Component, find_inner, path)
         parts = self.builders[path](component)
         if parts is None:
-            return check(component, where=path, allowed=self.allowed)
+            return check(component, key_path=path, allowed=self.allowed)
         for part in parts:
             validate(part, path)
         return component

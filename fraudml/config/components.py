@@ -54,7 +54,7 @@ class Component:
         return self.target is not None
 
     @classmethod
-    def from_plain(cls, value: Any, base: Component | None = None, where: str = "") -> Component:
+    def from_plain(cls, value: Any, base: Component | None = None, key_path: str = "") -> Component:
         """Read the YAML form; without `_target_`, its arguments are laid over those of `base`.
 
         Raises
@@ -66,20 +66,20 @@ class Component:
             return value or cls()
         if not isinstance(value, Mapping):
             raise ConfigError(
-                f"{where} is {value!r}. It is a section with {TARGET} and arguments beside it. An "
-                "option of the group is named on the command line or in a defaults list."
+                f"{key_path} is {value!r}. It is a section with {TARGET} and arguments beside it. "
+                "An option of the group is named on the command line or in a defaults list."
             )
         arguments = {str(name): part for name, part in value.items() if name != TARGET}
         target = value.get(TARGET)
         if TARGET not in value and base is not None:
             target, arguments = base.target, {**base.arguments, **arguments}
         if target is not None and not isinstance(target, str):
-            raise ConfigError(f"{where}.{TARGET} is {target!r}. It is a dotted path, or null.")
+            raise ConfigError(f"{key_path}.{TARGET} is {target!r}. It is a dotted path, or null.")
         if target is None and arguments:
-            names = ", ".join(f"{where}.{name}" for name in arguments)
-            group = where.rpartition(".")[2] or "the part"
+            names = ", ".join(f"{key_path}.{name}" for name in arguments)
+            group = key_path.rpartition(".")[2] or "the part"
             raise ConfigError(
-                f"{names} is set, but there is nothing to take it: {where}.{TARGET} is null. "
+                f"{names} is set, but there is nothing to take it: {key_path}.{TARGET} is null. "
                 f"Choose an option of {group} first ({group}=…), or leave it out."
             )
         return cls(target, arguments)
@@ -124,7 +124,7 @@ class ComponentSettings:
 def build(
     component: Component,
     *,
-    where: str = "component",
+    key_path: str = "component",
     allowed: Collection[str] = ALLOWED,
     **context: Any,
 ) -> Any:
@@ -134,7 +134,7 @@ def build(
     ----------
     component : Component
         What to build.
-    where : str
+    key_path : str
         Its dotted path in the config, for messages.
     allowed : collection of str
         What the target may begin with.
@@ -153,7 +153,7 @@ def build(
     >>> build(Component("sklearn.dummy.DummyClassifier"), random_state=0)
     DummyClassifier(random_state=0)
     """
-    call = bind(component, where, allowed, context)
+    call = bind(component, key_path, allowed, context)
     return None if call is None else call.make()
 
 
@@ -210,11 +210,11 @@ def bind(
             _refuse_reserved(name, path)
             arguments[name] = map_inner(value, Component, bind_inner, f"{path}.{name}", list)
     problems.raise_all()
-    place = KeyPath(path, target, f"is no argument of {component.target}")
+    root = KeyPath(path, target, f"is no argument of {component.target}")
     if is_typed(target):
-        arguments = read_arguments(target, arguments, place, problems) or {}
+        arguments = read_arguments(target, arguments, root, problems) or {}
     else:
-        _check_names(target, arguments, place, problems)
+        _check_names(target, arguments, root, problems)
     problems.raise_all()
     return Call(target, component.target, path, arguments)
 

@@ -148,10 +148,12 @@ def _loaded(name: str, files: Files) -> DictConfig:
     return content
 
 
-def _check_command(command: str, declared: object, what: str, override: str | None = None) -> None:
+def _check_command(
+    command: str, declared: object, subject: str, override: str | None = None
+) -> None:
     if declared != command and not _is_agnostic(command):
         run = f"python -m fraudml {declared} {override or '…'}"
-        raise ConfigError(f"{what} is for the command '{declared}', not '{command}'. Run: {run}")
+        raise ConfigError(f"{subject} is for the command '{declared}', not '{command}'. Run: {run}")
 
 
 def _compose_groups(primary: str, chosen: list[Override], files: Files) -> DictConfig:

@@ -140,10 +140,10 @@ def _wrong_choice(override: Override, files: Files) -> str | None:
     return None
 
 
-def no_option(group: str, option: object, options: Sequence[str], where: str = "") -> str:
+def no_option(group: str, option: object, options: Sequence[str], prefix: str = "") -> str:
     """Return the message about an option that a group does not have, with those that it has."""
     shown = "null" if option is None else str(option)
-    sentences = [f"{where}{group}={shown}: there is no option '{shown}' in the group '{group}'."]
+    sentences = [f"{prefix}{group}={shown}: there is no option '{shown}' in the group '{group}'."]
     near = nearest(shown, options)
     sentences += [near] if near.startswith("Did you mean") else []
     sentences += [f"Options are {listing(options, 60)}."] if options else ["It is empty."]

@@ -26,8 +26,8 @@ class Plain(Protocol):
     """A type that reads itself from plain data, and writes itself as such."""
 
     @classmethod
-    def from_plain(cls, value: Any, base: Any, where: str) -> Any:
-        """Read `value`; `base` is the default, `where` the dotted path."""
+    def from_plain(cls, value: Any, base: Any, key_path: str) -> Any:
+        """Read `value`; `base` is the default, `key_path` the dotted path."""
 
     def to_plain(self) -> Any:
         """Write what `from_plain` reads."""
@@ -58,14 +58,14 @@ class KeyPath:
         )
 
 
-def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
+def parse(cls: type[T], mapping: Mapping[str, Any], *, key_path: str = "") -> T:
     """Read plain data into a tree of dataclasses, strictly: all problems are named at once.
 
     Fields are bool, int, float, str, Literal, unions, tuples and sequences (read as tuples),
     mappings, paths, dataclasses, types with `from_plain`, and what takes anything: Any, object,
     protocols. Keys that are left out keep the default of the tree: in a section, that of the
     section's default in its parent. A whole number is accepted for a number or a text; nothing else
-    is converted. `where` is the dotted path of the mapping.
+    is converted. `key_path` is the dotted path of the mapping.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def parse(cls: type[T], mapping: Mapping[str, Any], *, where: str = "") -> T:
     ...
     fraudml.errors.ConfigError: test_shar is not a key. Did you mean 'test_share'?
     """
-    result: T = read_section(cls, mapping, KeyPath(where, cls))
+    result: T = read_section(cls, mapping, KeyPath(key_path, cls))
     return result
 
 

@@ -32,8 +32,8 @@ EXTRAS = {
 """The extra of fraudml that installs a library."""
 
 
-def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) -> Any:
-    """Import the class or function of a component; `where` is its dotted path in the config.
+def find_target(path: object, key_path: str, allowed: Collection[str] = ALLOWED) -> Any:
+    """Import the class or function of a component; `key_path` is its dotted path in the config.
 
     The path is registered by an installed package, or both the path and the home of what it names
     begin with one of `allowed`. An old name of the table in `renamed` is understood.
@@ -46,7 +46,7 @@ def find_target(path: object, where: str, allowed: Collection[str] = ALLOWED) ->
     MachineError
         The library is installed and cannot be loaded.
     """
-    key = f"{where}.{TARGET}"
+    key = f"{key_path}.{TARGET}"
     if not isinstance(path, str):
         raise ConfigError(f"{key} is {path!r}. It is a dotted path, or null.")
     path = current_target(path)

@@ -45,7 +45,7 @@ def build_components(settings: Settings) -> Components:
 
 
 def _build(settings: Settings, key: str) -> Any:
-    return build(getattr(settings, key), where=key, allowed=settings.components.allowed)
+    return build(getattr(settings, key), key_path=key, allowed=settings.components.allowed)
 
 
 def _learner(settings: Settings) -> Learner:

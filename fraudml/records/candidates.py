@@ -198,7 +198,7 @@ def _block(dataset: Dataset, own: pl.DataFrame, rows: NDArray[np.int64]) -> Scor
 
 def _run_costs(settings: Settings) -> CostModel | None:
     allowed = settings.components.allowed
-    costs: CostModel = build(settings.costs, where="costs", allowed=allowed)
+    costs: CostModel = build(settings.costs, key_path="costs", allowed=allowed)
     if costs.columns:
         return None
     if isinstance(costs, Card) and settings.data.columns.amount is None:

@@ -27,9 +27,9 @@ def refusal(target: str | None, arguments: Mapping[str, Any] | None = None, **mo
     """What `check` says, and `build` says the same."""
     component = Component(target, arguments or {})
     with pytest.raises(ConfigError) as caught:
-        check(component, where="part", **more)
+        check(component, key_path="part", **more)
     with pytest.raises(ConfigError):
-        build(component, where="part", allowed=more.get("allowed", ALLOWED))
+        build(component, key_path="part", allowed=more.get("allowed", ALLOWED))
     return str(caught.value)
 
 
@@ -182,7 +182,7 @@ def test_an_inner_part_needs_a_target_that_is_a_text() -> None:
     message = refusal(SVC, {"kernel": {"_target_": 3}})
     assert message == "part.kernel._target_ is 3. It is a dotted path, or null."
     with pytest.raises(ConfigError, match=r"part\.kernel has arguments and no _target_"):
-        check(Component(SVC, {"kernel": {"_target_": None, "x": 1}}), where="part")
+        check(Component(SVC, {"kernel": {"_target_": None, "x": 1}}), key_path="part")
 
 
 @pytest.mark.parametrize("name", ["_partial_", "_args_", "_convert_"])
@@ -235,7 +235,7 @@ def test_a_library_that_cannot_be_loaded_is_the_machines_failure(library: str) -
 
 def test_what_a_constructor_refuses_is_told_with_its_place(library: str) -> None:
     with pytest.raises(ConfigError, match=r"^part: their_parts.good.refuse refuses .* never right"):
-        build(Component(f"{library}.good.refuse"), where="part", allowed=(library,))
+        build(Component(f"{library}.good.refuse"), key_path="part", allowed=(library,))
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,7 @@ def test_a_rule_of_the_class_is_told_even_beside_an_unknown_key() -> None:
 
 def test_a_path_may_stand_before_the_keys() -> None:
     with pytest.raises(ConfigError, match=r"^a\.b\.rows is 'x'"):
-        parse(Source, {"rows": "x"}, where="a.b")
+        parse(Source, {"rows": "x"}, key_path="a.b")
 
 
 def test_a_sequence_is_read_as_a_tuple() -> None:
