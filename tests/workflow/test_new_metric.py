@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from builders import TWO_MONTHS, CapSys, execute, metrics_of, printed, quick, read_json, simulated
 from fraudml.cli import main
 from fraudml.errors import DataError
 from fraudml.metrics import Metric, registry
 from fraudml.report.numbers import ranged
 
-SMALL = (
-    "data.simulate.rows=6000",
-    "data.simulate.prevalence=0.05",
-    "data.simulate.cards=400",
-    "data.simulate.terminals=60",
-    "learner.num_iterations=20",
-    "evaluation.replicates=100",
-    "threads=1",
-)
+SMALL = (*simulated(), *quick(20, 100))
 NAME, TITLE = "mean_fraud_probability", "mean fraud probability"
 
 
@@ -40,42 +32,30 @@ def mean_fraud_probability(*, y_true: Any, p_fraud: Any, weight: Any = None) -> 
 
 @pytest.fixture(scope="module", autouse=True)
 def added() -> Iterator[None]:
-    needs = ("y_true", "p_fraud")
-    metric = Metric(NAME, mean_fraud_probability, needs, "higher", (0.0, 1.0))
+    metric = Metric(NAME, mean_fraud_probability, ("y_true", "p_fraud"), "higher", (0.0, 1.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_ADDED", {})
-        registry.add(metric)
         registry.add(metric)
         yield
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("metric") / "run"
-    assert main(["train", *SMALL, f"output_dir={folder}"]) == 0
-    return folder
-
-
-def shown(capsys: pytest.CaptureFixture[str]) -> str:
-    return " ".join(capsys.readouterr().out.split())
+    return execute(tmp_path_factory.mktemp("metric") / "run", "train", *SMALL)
 
 
 def test_it_stands_in_the_record_with_its_interval(run: Path) -> None:
-    entry = json.loads((run / "metrics.json").read_text())["test"][NAME]
+    entry = metrics_of(run)["test"][NAME]
     scores = pl.read_parquet(run / "test_scores.parquet").filter(pl.col("label") == 1)
     assert entry["value"] == pytest.approx(scores["score"].mean())
     assert entry["low"] < entry["value"] < entry["high"]
 
 
-def test_the_terminal_and_the_report_show_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    assert main(["train", *SMALL, f"output_dir={tmp_path / 'run'}"]) == 0
-    entry = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"][NAME]
-    assert f"{TITLE} {ranged(entry)}" in shown(capsys)
+def test_the_terminal_and_the_report_show_it(tmp_path: Path, capsys: CapSys) -> None:
+    run = execute(tmp_path / "run", "train", *SMALL)
+    assert f"{TITLE} {ranged(metrics_of(run)['test'][NAME])}" in printed(capsys)
     for report in ("report.md", "report.html"):
-        assert TITLE in (tmp_path / "run" / report).read_text(encoding="utf-8")
+        assert TITLE in (run / report).read_text(encoding="utf-8")
 
 
 def test_the_reference_lists_it() -> None:
@@ -90,28 +70,19 @@ def test_the_reference_lists_it() -> None:
     assert "Return the mean probability of the frauds." in script.metrics_page()
 
 
-def test_show_and_compare_know_it(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
+def test_show_and_compare_know_it(run: Path, tmp_path: Path, capsys: CapSys) -> None:
     assert main(["show", f"bundle={run}"]) == 0
-    assert f"test: {TITLE}" in shown(capsys)
-    other = tmp_path / "other"
-    assert main(["train", *SMALL, "learner.num_leaves=3", f"output_dir={other}"]) in (0, 4)
-    runs = f"runs=[{run},{other}]"
-    command = ["compare", runs, "evaluation.replicates=100", f"output_dir={tmp_path / 'both'}"]
-    assert main(command) == 0
-    record = json.loads((tmp_path / "both" / "compare.json").read_text())
-    assert set(record["metrics"][NAME]["values"]) == {"run", "other"}
-    assert TITLE in (tmp_path / "both" / "report.md").read_text(encoding="utf-8")
+    assert f"test: {TITLE}" in printed(capsys)
+    other = execute(tmp_path / "other", "train", *SMALL, "learner.num_leaves=3", codes=(0, 4))
+    runs = (f"runs=[{run},{other}]", "evaluation.replicates=100")
+    both = execute(tmp_path / "both", "compare", *runs)
+    assert set(read_json(both / "compare.json")["metrics"][NAME]["values"]) == {"run", "other"}
+    assert TITLE in (both / "report.md").read_text(encoding="utf-8")
 
 
-def test_a_backtest_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small = ("data.simulate.rows=9000", "data.simulate.days=60", "data.simulate.prevalence=0.04")
-    folder = tmp_path / "run"
-    command = ["backtest", *SMALL, *small, "backtest.folds=2", f"output_dir={folder}"]
-    assert main(command) == 0
-    assert NAME in json.loads((folder / "backtest.json").read_text())["mean"]
-    assert f"{TITLE} " in shown(capsys)
-    report = (folder / "report.md").read_text(encoding="utf-8")
-    assert report.count(f"| {TITLE} |") == 2
+def test_a_backtest_shows_it(tmp_path: Path, capsys: CapSys) -> None:
+    few = (*simulated(TWO_MONTHS), *quick(20, 100), "backtest.folds=2")
+    run = execute(tmp_path / "run", "backtest", *few)
+    assert NAME in read_json(run / "backtest.json")["mean"]
+    assert f"{TITLE} " in printed(capsys)
+    assert (run / "report.md").read_text(encoding="utf-8").count(f"| {TITLE} |") == 2
