@@ -158,7 +158,7 @@ class VennAbers:
     """Inductive Venn–Abers: one probability of the two that a row would have with either label.
 
     At a score s, p0 and p1 are isotonic regressions with s added as legitimate and as fraud, and
-    p = p1 / (1 - p0 + p1). So p is never 0 or 1: a step is drawn towards 1/2 by about one row. That
+    p = p1 / (1 - p0 + p1). So p is never 0 or 1: a step moves towards 1/2 by about one row. That
     shows at the highest scores, whose step is short: the k-th from the top gets about 1 / (k + 2)
     even where none of them was fraud. At up to about 1,000 scores p is that of the paper, but for a
     shift of all log-odds that brings its mean back to the base rate and a slope that ties no

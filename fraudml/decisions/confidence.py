@@ -67,7 +67,7 @@ def clustered_share_bound(hits: Counts, rows: Counts, *, level: float, side: Sid
 
 
 def rows_if_alike(rows: Counts) -> float:
-    """Return how many independent rows clusters are worth whose rows are all alike.
+    """Return how many independent rows equal clusters whose rows are all alike.
 
     Kish (1965), Survey sampling, section 8.2.
 

@@ -251,7 +251,7 @@ class Affine:
 
 def _cost_column(frame: pl.DataFrame, name: str) -> Floats:
     if name not in frame.columns:
-        raise DataError(f"column '{name}' holds costs and is not in the table. Set costs anew.")
+        raise DataError(f"column '{name}' holds costs and is not in the table. Set costs again.")
     if not frame[name].dtype.is_numeric():
         raise DataError(
             f"column '{name}' holds costs and is of type {frame[name].dtype}, no number."

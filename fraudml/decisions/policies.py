@@ -224,7 +224,7 @@ class TunedPolicy:
                 float(content["value_floor"]),
             )
         except TypeError as error:
-            raise ValueError(f"this is no policy: {error}") from error
+            raise ValueError(f"this is not a policy: {error}") from error
 
 
 class Policy(Protocol):

@@ -1,1 +1,1 @@
-"""Evaluation: scores of rows that their model has not seen, what they are worth, and the guard."""
+"""Evaluation of models on held-out rows, comparisons of models, and the guard."""

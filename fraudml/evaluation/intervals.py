@@ -57,7 +57,7 @@ class IntervalSettings:
     level : float
         Confidence of the two-sided intervals.
     baselines : bool
-        Whether simple scores are evaluated beside the model.
+        Whether the model is compared with simple scores.
     """
 
     replicates: int = 1000

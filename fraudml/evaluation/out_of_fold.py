@@ -35,8 +35,8 @@ class RoundsSettings:
     choose : bool
         Whether out-of-fold average precision may choose fewer rounds than the learner's own.
     min_frauds : int
-        With fewer scored frauds than this the learner's own number stands: a few dozen frauds
-        choose no rounds.
+        With fewer scored frauds than this the learner's own number of rounds is kept, because a
+        few dozen frauds cannot choose it.
     """
 
     choose: bool = True

@@ -53,7 +53,7 @@ def card_precision_at_k(
     """Return the mean over days of the share of compromised cards among the k highest scored.
 
     The larger the better. Its largest value is often well below 1, as few cards are compromised
-    on a day: print `attainable_card_precision_at_k` beside it.
+    on a day: report `attainable_card_precision_at_k` with it.
 
     Parameters
     ----------

@@ -297,7 +297,7 @@ METRICS: tuple[Metric, ...] = (
         groups=("test", "show"),
     ),
 )
-"""Every metric with a name of its own; `registry.find_metric` knows more numbers of some."""
+"""Every metric with a fixed name; `registry.find_metric` takes other numbers in some."""
 
 FAMILIES: dict[str, Callable[[Any], Metric]] = {
     "recall_at_fpr": _recall_at_fpr,

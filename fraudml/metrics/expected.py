@@ -117,7 +117,7 @@ def expected_average_precision(
     score = p_fraud if y_score is None else y_score
     p, order, weights = checked(p_fraud=p_fraud, y_score=score, weight=weight)
     weights = weights_or_ones(weights, p)
-    # Each row stands twice, as fraud and as legitimate, with what each of them weighs.
+    # Each row is counted twice, as fraud and as legitimate, with the weight of either.
     label = np.arange(2 * len(p)) < len(p)
     mass = np.concatenate([weights * p, weights * (1 - p)])
     groups = _groups.fraud_groups(label, np.concatenate([order, order]), mass)

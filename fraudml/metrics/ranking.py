@@ -1,4 +1,4 @@
-"""How well a score ranks fraud above legitimate rows, at no threshold of its own.
+"""Metrics of how a score ranks fraud above legitimate rows, without a threshold of its own.
 
 Labels and scores in, a number out. What needs alerts is in `alerts`, curves are in `curves`, cards
 in `cards`. Everything here takes `(y_true, y_score)` first and an optional `weight`, has the same
@@ -224,7 +224,7 @@ def precision_at_k(
     y_true, y_score, weight
         As in `average_precision`.
     k : int
-        How many rows to look at; all of them where there are fewer.
+        How many rows are checked; all of them where there are fewer.
 
     Notes
     -----

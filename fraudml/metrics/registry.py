@@ -20,7 +20,7 @@ _ADDED: dict[str, Metric] = {}
 
 
 def all_metrics() -> tuple[Metric, ...]:
-    """Return every metric with a name of its own, those that were added last."""
+    """Return every metric with a fixed name, those that were added last."""
     return (*METRICS, *_ADDED.values())
 
 
@@ -121,7 +121,7 @@ def find_metric(name: str) -> Metric:
         return FAMILIES[match[1]](float(match[2]))
     if "accuracy" in name:
         raise ConfigError(
-            f"{name!r} is no metric here: never alerting is over 99 % accurate. "
+            f"{name!r} is not a metric here: never alerting is over 99 % accurate. "
             "Use 'average_precision', or 'cost' where costs are known."
         )
     raise ConfigError(f"{name!r} is not a metric. {nearest(name, by_name)}")

@@ -88,7 +88,7 @@ def test_weights_that_leave_one_class_are_one_class() -> None:
         (lambda: fm.reliability([0, 1], [0, 1], per_decade=0), "per_decade is 0"),
         (lambda: fm.alerts_per_day([1], [0], n_days=0), "n_days is 0"),
         (lambda: fm.find_metric("average_precison"), "Did you mean 'average_precision'"),
-        (lambda: fm.find_metric("accuracy"), "'accuracy' is no metric here"),
+        (lambda: fm.find_metric("accuracy"), "'accuracy' is not a metric here"),
         (lambda: fm.find_metric("precision_at_0"), "k is 0"),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_threshold_that_is_no_number_is_refused() -> None:
 
 def test_a_constraint_of_another_shape_is_refused() -> None:
     content = {"kind": "fpr_cap", "threshold": 0.5, "constraint": {"a": 1}, "value_floor": 0}
-    with pytest.raises(ValueError, match="no policy"):
+    with pytest.raises(ValueError, match="not a policy"):
         TunedPolicy.from_dict(content)
 
 
