@@ -56,7 +56,7 @@ _SHARED = {
         Pairs(Mapping[str, Any] | Monotone),
         "By feature name: 1 if the margin may only rise with the feature, -1 if it may only fall.",
     ),
-    "other": Parameter(
+    "extra_parameters": Parameter(
         (),
         Pairs(Mapping[str, Any] | tuple[tuple[str, Any], ...]),
         "More parameters of the library, as in **more; for `dataclasses.replace`.",
@@ -79,7 +79,7 @@ class Booster:
     """
 
     monotone: Monotone = ()
-    other: tuple[tuple[str, Any], ...] = ()
+    extra_parameters: tuple[tuple[str, Any], ...] = ()
 
     parameters: ClassVar[Mapping[str, Parameter]] = _SHARED
     """The settings by name, those of the subclass first."""
@@ -460,8 +460,8 @@ def import_library(library: str) -> Any:
         ) from error
 
 
-def _not_installed(library: str, where: str) -> str:
+def _not_installed(library: str, subject: str) -> str:
     return (
-        f"{where} needs the library {library}, and it is not installed. "
+        f"{subject} needs the library {library}, and it is not installed. "
         f'Run: pip install "fraudml[{library}]"'
     )

@@ -149,7 +149,7 @@ def validate_and_set(learner: Any, given: Mapping[str, Any]) -> None:
     defaults = {name: parameter.default for name, parameter in cls.parameters.items()}
     named = {name: given.get(name, default) for name, default in defaults.items()}
     monotone, unclear = read_monotone(named.pop("monotone"))
-    more = dict(named.pop("other"))
+    more = dict(named.pop("extra_parameters"))
     more |= {name: value for name, value in given.items() if name not in defaults}
     named, rest, problems = _translate(cls, more, named, defaults)
     problems += _wrong_values(cls.parameters, named)
@@ -158,13 +158,14 @@ def validate_and_set(learner: Any, given: Mapping[str, Any]) -> None:
         raise ConfigError(all_problems(f"{len(problems)} problems in learner.", problems))
     for name, value in {**named, "monotone": monotone}.items():
         object.__setattr__(learner, name, value)
-    object.__setattr__(learner, "other", tuple(sorted(rest.items())))
+    object.__setattr__(learner, "extra_parameters", tuple(sorted(rest.items())))
 
 
 def plain_parameters(learner: Any) -> dict[str, Any]:
     """Return the arguments that make an equal learner, as JSON."""
-    own = {name: getattr(learner, name) for name in type(learner).parameters if name != "other"}
-    rest = {name: _as_json(value) for name, value in learner.other}
+    own = {name: getattr(learner, name) for name in type(learner).parameters}
+    del own["extra_parameters"]
+    rest = {name: _as_json(value) for name, value in learner.extra_parameters}
     return own | {"monotone": dict(learner.monotone)} | rest
 
 
@@ -179,7 +180,7 @@ def _translate(
     for given, value in more.items():
         name = names.get(given)
         if name is None:
-            known = {*names, *defaults} - {"other"}
+            known = {*names, *defaults} - {"extra_parameters"}
             problems.append(
                 f"learner.{given} is no parameter of {cls.title}. {nearest(given, known)}"
             )

@@ -134,9 +134,9 @@ def test_refused_parameters_and_fields_are_the_librarys(name: str) -> None:
     cls = type(learner(name))
     known = set(cls.parameter_names().values())
     assert set(cls.refused) <= known
-    own = set(cls.parameters) - {"monotone", "other"}
+    own = set(cls.parameters) - {"monotone", "extra_parameters"}
     assert own <= known - set(cls.refused)
-    assert {field.name for field in fields(cls)} == {*own, "monotone", "other"}
+    assert {field.name for field in fields(cls)} == {*own, "monotone", "extra_parameters"}
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "bagged", *CLASSES])
@@ -146,7 +146,7 @@ def test_signature_and_documentation_follow_from_the_fields(name: str) -> None:
     shape, texts = shape_of(cls), parameter_texts(cls, whole=True)
     assert shape.open
     assert list(shape.parameters) == list(texts) == list(cls.parameters)
-    assert list(cls.parameters)[-2:] == ["monotone", "other"]
+    assert list(cls.parameters)[-2:] == ["monotone", "extra_parameters"]
     for key, parameter in cls.parameters.items():
         assert texts[key] == parameter.text.replace("`", "")
         assert shape.parameters[key].hint == parameter.accepts.hint
