@@ -1,10 +1,12 @@
-"""Tables, commands and files that many tests share."""
+"""Tables, commands, files and learners that many tests share."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from fraudml.decisions.costs import Affine, Card, Columns, CostModel, Fixed, Lin
 from fraudml.decisions.policies import TunedPolicy
 from fraudml.features.plan import FittedFeatures
 from fraudml.learners.protocol import FitContext, Learner
+from fraudml.matrix import DesignMatrix
 
 CapSys = pytest.CaptureFixture[str]
 
@@ -130,3 +133,55 @@ def errors(capsys: CapSys) -> str:
 def read_files(folder: Path) -> dict[str, bytes]:
     """Read the files of a saved model, as a learner is loaded from them."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+BOOSTERS = {
+    "lightgbm": ("LightGBM", "num_iterations"),
+    "bagged": ("BaggedLightGBM", "num_iterations"),
+    "xgboost": ("XGBoost", "n_estimators"),
+    "catboost": ("CatBoost", "iterations"),
+}
+"""Class and setting of the rounds, by the module in `fraudml.learners`."""
+
+
+def booster_class(name: str) -> Any:
+    """Return the class of a booster's settings."""
+    return getattr(import_module(f"fraudml.learners.{name}"), BOOSTERS[name][0])
+
+
+def booster(name: str, rounds: int | None = None, **parameters: Any) -> Any:
+    """Make the settings of a booster."""
+    own = {} if rounds is None else {BOOSTERS[name][1]: rounds}
+    return booster_class(name)(**own, **parameters)
+
+
+def needs(library: str) -> pytest.MarkDecorator:
+    """Skip a test where an extra's library is not installed; others are always there."""
+    missing = library in ("xgboost", "catboost") and find_spec(library) is None
+    return pytest.mark.skipif(missing, reason=f'needs pip install "fraudml[{library}]"')
+
+
+def each_learner(*names: str) -> pytest.MarkDecorator:
+    """Run a test with each name, where its library is installed."""
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=needs(n)) for n in names])
+
+
+def design_matrix(
+    values: Any, label: Any = None, *, names: Any = "abcdefgh", **others: Any
+) -> DesignMatrix:
+    """Make a matrix of anything that numpy makes an array of; a letter names a column."""
+    matrix = np.ascontiguousarray(values, dtype=np.float32)
+    labels = None if label is None else np.asarray(label).astype(np.int8)
+    return DesignMatrix(matrix, tuple(names)[: matrix.shape[1]], label=labels, **others)
+
+
+class Countdown:
+    """A deadline that passes after so many checks."""
+
+    def __init__(self, checks: int) -> None:
+        self.checks = checks
+
+    @property
+    def expired(self) -> bool:
+        self.checks -= 1
+        return self.checks < 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 from numpy.typing import NDArray
 
-from builders import read_files
+from builders import booster, design_matrix, each_learner, read_files
 from fraudml.errors import BundleError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM
@@ -111,12 +109,10 @@ def test_log_odds_are_finite_and_keep_the_order(shares: NDArray[np.float64]) -> 
 def model_text() -> str:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 2)).astype(np.float32)
-    label = (values[:, 0] > 1).astype(np.int8)
-    train = DesignMatrix(values, ("a", "b"), label=label)
-    return LightGBM(num_iterations=3).fit(train, FitContext()).text
+    train = design_matrix(values, values[:, 0] > 1)
+    return booster("lightgbm", 3).fit(train, FitContext()).text
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_model_text_with_a_piece_missing_is_seen(data: st.DataObject) -> None:
     text = model_text()
@@ -129,7 +125,7 @@ def test_model_text_with_a_piece_missing_is_seen(data: st.DataObject) -> None:
     assert model_problem(text, 3) is not None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(2, 64),
     st.floats(0.001, 1.0),
@@ -180,21 +176,7 @@ def test_boosters_see_all_frauds_and_share_the_legitimate_rows(
     assert times.max() - times.min() <= 1, "no row is seen twice before each is seen once"
 
 
-EXTRAS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            find_spec(name) is None, reason=f'needs pip install "fraudml[{name}]"'
-        ),
-    )
-    for name in ("xgboost", "catboost")
-]
-ROUNDS = {"xgboost": "n_estimators", "catboost": "iterations"}
-
-
-def booster(name: str, **parameters: Any) -> Any:
-    module = import_module(f"fraudml.learners.{name}")
-    return (module.XGBoost if name == "xgboost" else module.CatBoost)(**parameters)
+extras = each_learner("xgboost", "catboost")
 
 
 @cache
@@ -202,13 +184,12 @@ def made(name: str) -> Any:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 3)).astype(np.float32)
     values[:, 2] = rng.integers(0, 6, 300)
-    label = (values[:, 0] + values[:, 2] / 6 > 1).astype(np.int8)
-    train = DesignMatrix(values, ("a", "b", "shop"), (2,), label=label)
-    return booster(name, **{ROUNDS[name]: 5}).fit(train, FitContext())
+    label = values[:, 0] + values[:, 2] / 6 > 1
+    train = design_matrix(values, label, names=("a", "b", "shop"), categorical=(2,))
+    return booster(name, 5).fit(train, FitContext())
 
 
-@pytest.mark.parametrize("name", EXTRAS)
-@settings(deadline=None)
+@extras
 @given(matrices(), st.integers(1, 3))
 def test_margin_of_a_row_depends_on_the_row_alone(
     name: str, matrix: DesignMatrix, rounds: int
@@ -219,8 +200,7 @@ def test_margin_of_a_row_depends_on_the_row_alone(
     np.testing.assert_array_equal(np.concatenate(alone), whole)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
-@settings(deadline=None)
+@extras
 @given(st.data())
 def test_a_damaged_model_never_reaches_its_library(
     name: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -241,8 +221,8 @@ def test_a_damaged_model_never_reaches_its_library(
         load_learner(name, read_files(folder), facts)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
-@settings(max_examples=30, deadline=None)
+@extras
+@settings(max_examples=30)
 @given(
     st.integers(1, 500),
     st.floats(0.001, 1.0),
@@ -253,7 +233,7 @@ def test_settings_survive_json(
     name: str, rounds: int, rate: float, l2: float, monotone: dict[str, int]
 ) -> None:
     penalty = {"xgboost": "lambda", "catboost": "reg_lambda"}[name]
-    learner = booster(name, **{ROUNDS[name]: rounds, "eta": rate, penalty: l2}, monotone=monotone)
+    learner = booster(name, rounds, **{"eta": rate, penalty: l2}, monotone=monotone)
     again = type(learner)(**json.loads(json.dumps(learner.to_dict())))
     assert again == learner
     assert hash(again) == hash(learner)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from builders import read_files
+from builders import Countdown, design_matrix, read_files
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import load_learner
 from fraudml.learners.bagged import BaggedLightGBM, FittedBagged
@@ -31,25 +31,12 @@ def rows(seed: int = 0, size: int = 4000) -> DesignMatrix:
     """About one row in forty a fraud."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(size, 3)).astype(np.float32)
-    label = (values.sum(axis=1) + rng.logistic(size=size) * 0.4 > 3.6).astype(np.int8)
-    return DesignMatrix(values, ("a", "b", "c"), label=label)
+    return design_matrix(values, values.sum(axis=1) + rng.logistic(size=size) * 0.4 > 3.6)
 
 
 @cache
 def fitted() -> FittedBagged:
     return LEARNER.fit(rows(), FitContext())
-
-
-class Countdown:
-    """A deadline that passes after it was asked so many times."""
-
-    def __init__(self, times: int) -> None:
-        self.times = times
-
-    @property
-    def expired(self) -> bool:
-        self.times -= 1
-        return self.times < 0
 
 
 def cut_after(rounds: int) -> FittedBagged:

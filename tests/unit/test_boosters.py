@@ -1,13 +1,11 @@
-"""What is special about XGBoost and CatBoost; what all learners share is tested elsewhere."""
+"""The parameters of boosters, and what is special about XGBoost and CatBoost."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,15 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 import fraudml
-from builders import read_files
+from builders import (
+    BOOSTERS,
+    booster,
+    booster_class,
+    design_matrix,
+    each_learner,
+    needs,
+    read_files,
+)
 from fraudml.cli import main
 from fraudml.config.describe import parameter_texts
 from fraudml.config.shape import shape_of
@@ -31,22 +37,13 @@ from fraudml.learners.protocol import FitContext, FittedLearner
 from fraudml.matrix import DesignMatrix
 from fraudml.recipe import Recipe
 
-CLASSES = {"xgboost": "XGBoost", "catboost": "CatBoost"}
-ROUNDS = {"xgboost": "n_estimators", "catboost": "iterations"}
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(
-        find_spec(name) is None, reason=f'needs pip install "fraudml[{name}]"'
-    )
-
-
-both = pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in CLASSES])
+EXTRAS = ("xgboost", "catboost")
+both = each_learner(*EXTRAS)
+every_booster = each_learner("lightgbm", *EXTRAS)
 
 
 def learner(name: str, rounds: int = 40, **more: Any) -> Any:
-    make: Callable[..., Any] = getattr(import_module(f"fraudml.learners.{name}"), CLASSES[name])
-    return make(**{ROUNDS[name]: rounds}, **more)
+    return booster(name, rounds, **more)
 
 
 @cache
@@ -57,8 +54,8 @@ def rows(seed: int = 0, size: int = 3000) -> DesignMatrix:
     values[:, 1] = rng.integers(2, 22, size)
     values[:, 2] = rng.integers(2, 5, size)
     risk = np.where(values[:, 1] % 2 == 1, 0.3, 0.01)
-    label = (rng.random(size) < risk).astype(np.int8)
-    return DesignMatrix(values, ("amount", "shop", "kind", "age"), (1, 2), label=label)
+    names = ("amount", "shop", "kind", "age")
+    return design_matrix(values, rng.random(size) < risk, names=names, categorical=(1, 2))
 
 
 @cache
@@ -68,8 +65,26 @@ def fitted(name: str) -> FittedLearner:
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "said"),
+    ("name", "wrong", "messages"),
     [
+        (
+            "lightgbm",
+            {
+                "num_leafs": 3,
+                "scale_pos_weight": 9,
+                "n_jobs": 2,
+                "num_leaves": 1,
+                "learning_rate": "fast",
+            },
+            [
+                "5 problems in learner.",
+                "learner.num_leafs is no parameter of LightGBM. Did you mean 'num_leaf'",
+                "scale_pos_weight cannot be set here; use weighting=…",
+                "learner.n_jobs cannot be set here; use threads=…",
+                "learner.num_leaves is 1. It is a whole number from 2 to",
+                "learner.learning_rate is 'fast'. It is a number",
+            ],
+        ),
         pytest.param(
             "xgboost",
             {"max_dept": 3, "scale_pos_weight": 9, "n_jobs": 2, "max_bin": 1, "base_score": 0},
@@ -121,15 +136,17 @@ def fitted(name: str) -> FittedLearner:
     ],
 )
 def test_wrong_parameters_are_named_at_once(
-    name: str, wrong: dict[str, Any], said: list[str]
+    name: str, wrong: dict[str, Any], messages: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        learner(name, **wrong)
-    for part in said:
-        assert part in str(caught.value)
+        booster(name, **wrong)
+    for message in messages:
+        assert message in str(caught.value)
+    if "problems" in messages[0]:
+        assert str(caught.value).startswith(messages[0])
 
 
-@both
+@every_booster
 def test_refused_parameters_and_fields_are_the_librarys(name: str) -> None:
     cls = type(learner(name))
     known = set(cls.parameter_names().values())
@@ -139,10 +156,9 @@ def test_refused_parameters_and_fields_are_the_librarys(name: str) -> None:
     assert {field.name for field in fields(cls)} == {*own, "monotone", "extra_parameters"}
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "bagged", *CLASSES])
+@each_learner(*BOOSTERS)
 def test_signature_and_documentation_follow_from_the_fields(name: str) -> None:
-    classes = {"lightgbm": "LightGBM", "bagged": "BaggedLightGBM"} | CLASSES
-    cls = getattr(import_module(f"fraudml.learners.{name}"), classes[name])
+    cls = booster_class(name)
     shape, texts = shape_of(cls), parameter_texts(cls, whole=True)
     assert shape.open
     assert list(shape.parameters) == list(texts) == list(cls.parameters)
@@ -154,36 +170,63 @@ def test_signature_and_documentation_follow_from_the_fields(name: str) -> None:
         assert parameter.default in parameter.accepts
 
 
-@both
+ALIASES = {
+    "lightgbm": (
+        {"min_child_samples": 7, "reg_alpha": 2.0},
+        {"min_data_in_leaf": 7, "lambda_l1": 2.0},
+    ),
+    "xgboost": ({"lambda": 2.0}, {"reg_lambda": 2.0}),
+    "catboost": ({"reg_lambda": 2.0}, {"l2_leaf_reg": 2.0}),
+}
+
+
+@every_booster
 def test_aliases_mean_their_parameter(name: str) -> None:
-    shares = {"xgboost": ("lambda", "reg_lambda"), "catboost": ("reg_lambda", "l2_leaf_reg")}
-    alias, documented = shares[name]
-    assert learner(name, **{alias: 2.0}) == learner(name, **{documented: 2.0})
+    aliases, documented = ALIASES[name]
+    assert learner(name, **aliases) == learner(name, **documented)
     assert learner(name, eta=0.2) == learner(name, learning_rate=0.2)
     with pytest.raises(ConfigError, match=r"learner\.eta and another name of 'learning_rate'"):
         learner(name, learning_rate=0.1, eta=0.2)
 
 
-@both
+@pytest.mark.parametrize(
+    ("alias", "parameter"),
+    [("colsample_bytree", "feature_fraction"), ("reg_alpha", "lambda_l1")],
+)
+def test_a_parameter_is_set_by_one_of_its_names(alias: str, parameter: str) -> None:
+    twice = rf"learner\.({alias}|{parameter}) and another name of '{parameter}'"
+    with pytest.raises(ConfigError, match=twice):
+        learner("lightgbm", **{alias: 0.8, parameter: 0.4})
+
+
+FURTHER: dict[str, dict[str, Any]] = {
+    "lightgbm": {"max_depth": 4, "interaction_constraints": [[0], [1, 2]]},
+    "xgboost": {"gamma": 0.5},
+    "catboost": {"random_strength": 2.0},
+}
+
+
+@every_booster
 def test_replace_keeps_other_parameters(name: str) -> None:
-    more = {"xgboost": {"gamma": 0.5}, "catboost": {"random_strength": 2.0}}[name]
-    one = learner(name, monotone={"age": 1}, **more)
-    changed = replace(one, learning_rate=0.2)
-    assert changed == learner(name, monotone={"age": 1}, learning_rate=0.2, **more)
-    assert changed.to_dict().items() >= more.items()
+    further = FURTHER[name]
+    changed = replace(learner(name, monotone={"age": 1}, **further), learning_rate=0.2)
+    assert changed == learner(name, monotone={"age": 1}, learning_rate=0.2, **further)
+    assert changed.to_dict().items() >= further.items()
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "said"),
+    ("name", "wrong", "reason"),
     [
+        ("lightgbm", {"max_depth": "deep"}, "max_depth should be of type int"),
         pytest.param("xgboost", {"gamma": "deep"}, "min_split_loss", marks=needs("xgboost")),
         pytest.param("xgboost", {"subsample": 3.0}, "exceed bound", marks=needs("xgboost")),
         pytest.param("catboost", {"subsample": 3.0}, r"in \(0,1\]", marks=needs("catboost")),
         pytest.param("catboost", {"bootstrap_type": "x"}, "'Bernoulli'", marks=needs("catboost")),
     ],
 )
-def test_value_that_the_library_refuses(name: str, wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=f"{CLASSES[name]} refuses to fit: .*{said}") as caught:
+def test_value_that_the_library_refuses(name: str, wrong: dict[str, Any], reason: str) -> None:
+    refusal = f"{BOOSTERS[name][0]} refuses to fit: .*{reason}"
+    with pytest.raises(ConfigError, match=refusal) as caught:
         learner(name, **wrong).fit(rows(), FitContext())
     assert "\n" not in str(caught.value)
     assert ".cpp" not in str(caught.value)
@@ -210,7 +253,7 @@ def test_a_code_beyond_all_that_the_fit_saw_is_scored(name: str) -> None:
 @both
 def test_a_matrix_of_categories_alone(name: str) -> None:
     train = rows()
-    shops = DesignMatrix(train.values[:, [1]].copy(), ("shop",), (0,), label=train.y)
+    shops = design_matrix(train.values[:, [1]], train.y, categorical=(0,))
     model = learner(name).fit(shops, FitContext())
     assert average_precision_score(train.y, model.margin(shops)) > 1.5 * train.y.mean()
     assert model.contributions(shops).shape == (len(train), 2)
@@ -256,7 +299,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boosting.importlib.util, "find_spec", lambda _: None)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", EXTRAS)
 @pytest.mark.usefixtures("nothing_installed")
 def test_what_to_install_is_said_before_anything_is_read(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -271,7 +314,7 @@ def test_what_to_install_is_said_before_anything_is_read(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", EXTRAS)
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_bundle_says_what_to_install(name: str, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=rf'pip install "fraudml\[{name}\]"'):
@@ -335,7 +378,7 @@ def test_catboost_writes_nothing_into_the_working_folder(
 @needs("catboost")
 def test_columns_without_two_values_are_refused() -> None:
     values = np.full((100, 2), 3.0, dtype=np.float32)
-    train = DesignMatrix(values, ("a", "b"), label=(np.arange(100) > 90).astype(np.int8))
+    train = design_matrix(values, np.arange(100) > 90)
     with pytest.raises(DataError, match=r"No feature has two values.*Check data\.columns"):
         learner("catboost").fit(train, FitContext())
 
@@ -343,7 +386,7 @@ def test_columns_without_two_values_are_refused() -> None:
 @needs("catboost")
 def test_empty_columns_give_the_base_rate() -> None:
     values = np.full((100, 2), np.nan, dtype=np.float32)
-    train = DesignMatrix(values, ("a", "b"), label=(np.arange(100) >= 90).astype(np.int8))
+    train = design_matrix(values, np.arange(100) >= 90)
     margin = learner("catboost", 400).fit(train, FitContext()).margin(train)
     assert (margin == margin[0]).all()
     assert margin[0] == pytest.approx(np.log(0.1 / 0.9), abs=0.05)
@@ -369,7 +412,7 @@ def test_train_and_score(name: str, tmp_path: Path) -> None:
     small = ["rows=12000", "prevalence=0.0165", "cards=2000", "terminals=60"]
     overrides = [
         *(f"data.simulate.{one}" for one in small),
-        f"learner.{ROUNDS[name]}=60",
+        f"learner.{BOOSTERS[name][1]}=60",
         "learner.monotone={amount: 1}",
         *("evaluation.replicates=100", "threads=1"),
     ]

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from builders import read_files
+from builders import BOOSTERS, booster, design_matrix, each_learner, needs, read_files
 from fraudml.config.sources import packaged_conf
 from fraudml.errors import ConfigError, DataError
 from fraudml.learners import devices, load_learner, probe
@@ -28,14 +27,6 @@ from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import DesignMatrix
 
 LOGISTIC = "sklearn.linear_model.LogisticRegression"
-EXTRAS = {"xgboost": "XGBoost", "catboost": "CatBoost"}
-
-
-def extra(name: str, **more: Any) -> Any:
-    if find_spec(name) is None:
-        pytest.skip(f'needs pip install "fraudml[{name}]"')
-    make: Callable[..., Any] = getattr(import_module(f"fraudml.learners.{name}"), EXTRAS[name])
-    return make(**more)
 
 
 @cache
@@ -44,9 +35,8 @@ def rows(seed: int = 0, size: int = 3000, levels: int = 6) -> DesignMatrix:
     values = rng.normal(size=(size, 6)).astype(np.float32)
     values[:, 5] = rng.integers(2, 2 + levels, size)
     risk = 1 / (1 + np.exp(4 - 1.5 * values[:, 0] - values[:, 1] * (values[:, 5] == 3)))
-    label = (rng.random(size) < risk).astype(np.int8)
     names = (*(f"column_{number}" for number in range(5)), "shop")
-    return DesignMatrix(values, names, categorical=(5,), label=label)
+    return design_matrix(values, rng.random(size) < risk, names=names, categorical=(5,))
 
 
 @pytest.fixture
@@ -94,12 +84,12 @@ def test_estimators_of_scikit_learn_run_on_the_processor_alone(kind: Any) -> Non
     assert str(caught.value).endswith("Set device=auto or cpu, or choose another learner.")
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@each_learner("xgboost", "catboost")
 def test_opencl_is_lightgbms_alone(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        choose_device(extra(name), DeviceSettings("opencl"))
+        choose_device(booster(name), DeviceSettings("opencl"))
     assert str(caught.value) == (
-        f"device is 'opencl'. {EXTRAS[name]} runs on 'cpu', 'cuda' alone; OpenCL is for "
+        f"device is 'opencl'. {BOOSTERS[name][0]} runs on 'cpu', 'cuda' alone; OpenCL is for "
         "learner=lightgbm and bagged_lightgbm. Set device=auto or cpu, or choose another learner."
     )
 
@@ -110,34 +100,26 @@ def xgboost_without_cuda() -> str:
     return "it finds no GPU." if has_cuda else "this build of it has no CUDA."
 
 
-@pytest.mark.parametrize(
-    ("make", "reason", "remedy"),
-    [
-        (
-            LightGBM,
-            lambda: "CUDA Tree Learner was not enabled in this build.",
-            "cmake.define.USE_CUDA=ON",
-        ),
-        (
-            lambda: extra("xgboost"),
-            xgboost_without_cuda,
-            "pip uninstall -y xgboost xgboost-cpu && pip install",
-        ),
-        (lambda: extra("catboost"), lambda: "CUDA", "'nvidia-smi' lists both"),
-    ],
-    ids=["lightgbm", "xgboost", "catboost"],
-)
-def test_cuda_that_is_not_there(
-    make: Callable[[], Any], reason: Callable[[], str], remedy: str
-) -> None:
-    learner = make()
+NO_CUDA: dict[str, tuple[Callable[[], str], str]] = {
+    "lightgbm": (
+        lambda: "CUDA Tree Learner was not enabled in this build.",
+        "cmake.define.USE_CUDA=ON",
+    ),
+    "xgboost": (xgboost_without_cuda, "pip uninstall -y xgboost xgboost-cpu && pip install"),
+    "catboost": (lambda: "CUDA", "'nvidia-smi' lists both"),
+}
+
+
+@each_learner(*NO_CUDA)
+def test_cuda_that_is_not_there(name: str) -> None:
+    learner, (reason, remedy) = booster(name), NO_CUDA[name]
     if device_problem(learner.on("cuda"), "cuda") is None:
         pytest.skip("needs a machine where this learner finds no CUDA")
-    name = type(learner).__name__
     with pytest.raises(ConfigError) as caught:
         choose_device(learner, DeviceSettings("cuda"))
     text = str(caught.value)
-    assert text.startswith(f"device is 'cuda', and {name} cannot be fitted there: ")
+    start = f"device is 'cuda', and {type(learner).__name__} cannot be fitted there: "
+    assert text.startswith(start)
     assert reason() in text
     assert remedy in text
     assert "\n" not in text
@@ -177,14 +159,15 @@ def test_auto_says_what_it_took(log: pytest.LogCaptureFixture) -> None:
     assert log.messages == ["device=auto chose cpu: LogisticRegression runs on the CPU alone."]
 
 
+@needs("catboost")
 @pytest.mark.usefixtures("cuda_is_there")
 def test_what_catboost_does_on_the_processor_alone(log: pytest.LogCaptureFixture) -> None:
-    learner, device = choose_device(extra("catboost"), DeviceSettings("auto"))
+    learner, device = choose_device(booster("catboost"), DeviceSettings("auto"))
     assert (learner.border_count, device) == (254, "cuda")
     assert "learner.border_count is 254 instead of 1023" in log.messages[-1]
     settled = DeviceSettings("cuda", deterministic=True)
     with pytest.raises(ConfigError) as caught:
-        choose_device(extra("catboost", rsm=0.5, monotone={"amount": 1}), settled)
+        choose_device(booster("catboost", rsm=0.5, monotone={"amount": 1}), settled)
     text = str(caught.value)
     assert text.startswith("3 problems in learner.")
     for said in (
@@ -195,23 +178,25 @@ def test_what_catboost_does_on_the_processor_alone(log: pytest.LogCaptureFixture
         assert said in text
     log.clear()
     auto = DeviceSettings("auto", deterministic=True)
-    assert choose_device(extra("catboost"), auto)[1] == "cpu"
+    assert choose_device(booster("catboost"), auto)[1] == "cpu"
     assert "device.deterministic is true" in log.messages[0]
     with pytest.raises(ConfigError, match=r"learner\.border_count is 500, and device is 'cuda'"):
-        choose_device(extra("catboost", border_count=500), DeviceSettings("cuda"))
+        choose_device(booster("catboost", border_count=500), DeviceSettings("cuda"))
 
 
+@needs("xgboost")
 @pytest.mark.usefixtures("cuda_is_there")
 def test_what_xgboost_does_on_the_processor_alone() -> None:
     with pytest.raises(ConfigError, match=r"tree_method is 'exact', and device is 'cuda'"):
-        choose_device(extra("xgboost", tree_method="exact"), DeviceSettings("cuda"))
-    learner = extra("xgboost")
+        choose_device(booster("xgboost", tree_method="exact"), DeviceSettings("cuda"))
+    learner = booster("xgboost")
     settled = DeviceSettings("cuda", deterministic=True)
     assert choose_device(learner, settled) == (learner, "cuda")
 
 
+@needs("xgboost")
 def test_xgboost_does_not_go_on_where_it_was_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = extra("xgboost", n_estimators=2)
+    learner = booster("xgboost", n_estimators=2)
     if device_problem(learner, "cuda") is None:
         pytest.skip("needs a machine where XGBoost finds no CUDA")
     library = import_module("xgboost")

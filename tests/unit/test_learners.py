@@ -22,12 +22,11 @@ from sklearn.metrics import average_precision_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
-from builders import read_files
+from builders import Countdown, design_matrix, each_learner, read_files
 from fraudml.config.components import Component, build
 from fraudml.errors import BudgetError, BundleError, ConfigError, DataError
 from fraudml.learners import as_learner, learner_kinds, load_learner
 from fraudml.learners.archive import read_archive
-from fraudml.learners.lightgbm import LightGBM
 from fraudml.learners.protocol import FitContext, FittedLearner, Learner
 from fraudml.learners.sklearn import SklearnLearner
 from fraudml.matrix import UNSEEN_CODE, DesignMatrix
@@ -58,8 +57,7 @@ OTHERS = {
 }
 
 
-EXTRAS = {"catboost", "xgboost"}
-MISSING = {name for name in EXTRAS if find_spec(name) is None}
+MISSING = {name for name in ("catboost", "xgboost") if find_spec(name) is None}
 
 
 def shipped() -> dict[str, Learner]:
@@ -78,22 +76,8 @@ NO_WEIGHTS = {"balanced_bagging", "discriminant", "easy_ensemble"}
 SUM_IN_FLOAT32 = {"xgboost"}
 
 
-def learners(*names: str) -> pytest.MarkDecorator:
-    """Each of these; one whose library is not there is skipped."""
-    params = [
-        pytest.param(
-            name,
-            marks=pytest.mark.skipif(
-                name in MISSING, reason=f'needs pip install "fraudml[{name}]"'
-            ),
-        )
-        for name in names
-    ]
-    return pytest.mark.parametrize("name", params)
-
-
-every_learner = learners(*LEARNERS, *sorted(MISSING))
-every_booster = learners("lightgbm", "xgboost", "catboost")
+every_learner = each_learner(*LEARNERS, *sorted(MISSING))
+every_booster = each_learner("lightgbm", "xgboost", "catboost")
 
 
 @cache
@@ -104,22 +88,17 @@ def rows(seed: int = 0, size: int = 3000) -> DesignMatrix:
     values[:, 2] = rng.integers(2, 9, size)
     values[:, 3] = 7.0
     signal = values[:, 0] + (values[:, 2] == 4) - 0.5 * values[:, 1]
-    label = (signal + rng.logistic(size=size) * 0.5 > 2.0).astype(np.int8)
+    label = signal + rng.logistic(size=size) * 0.5 > 2.0
     values[rng.random(size) < 0.1, 1] = np.nan
     values[rng.random(size) < 0.05, 2] = 0
     values[:, 4] = np.nan
     names = ("amount", "age", "shop", "constant", "empty")
-    return DesignMatrix(values, names, (2,), label=label)
+    return design_matrix(values, label, names=names, categorical=(2,))
 
 
 @cache
 def fitted(name: str, threads: int = 1, seed: int = 0) -> FittedLearner:
     return LEARNERS[name].fit(rows(), FitContext(seed=seed, threads=threads))
-
-
-def columns(names: tuple[str, ...], *values: Any, label: Any = None) -> DesignMatrix:
-    matrix = np.column_stack([np.asarray(column, dtype=np.float32) for column in values])
-    return DesignMatrix(np.ascontiguousarray(matrix), names, label=label)
 
 
 def saved_bytes(model: FittedLearner, folder: Path) -> dict[str, bytes]:
@@ -177,7 +156,7 @@ def test_threads_do_not_change_margins(name: str) -> None:
     np.testing.assert_array_equal(fitted(name, 2).margin(test), fitted(name, 1).margin(test))
 
 
-@learners(
+@each_learner(
     *("lightgbm", "bagged_lightgbm", "xgboost", "catboost", "random_forest", "hinge"),
     *("balanced_random_forest", "balanced_bagging", "easy_ensemble", "rusboost"),
 )
@@ -200,14 +179,14 @@ def test_unseen_category_is_scored(name: str) -> None:
     assert np.isfinite(fitted(name).margin(replace(rows(seed=1), values=values))).all()
 
 
-@learners(*sorted((set(LEARNERS) | MISSING) - NO_WEIGHTS))
+@each_learner(*sorted((set(LEARNERS) | MISSING) - NO_WEIGHTS))
 def test_weights_count(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().values[:, 0] > 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
     assert (model.margin(rows()) != fitted(name).margin(rows())).any()
 
 
-@learners("lightgbm", "bagged_lightgbm", "xgboost", "catboost", "logistic")
+@each_learner("lightgbm", "bagged_lightgbm", "xgboost", "catboost", "logistic")
 def test_weight_of_frauds_raises_margins(name: str) -> None:
     weighted = rows().with_weight(np.where(rows().y == 1, 20.0, 1.0))
     model = LEARNERS[name].fit(weighted, FitContext())
@@ -263,7 +242,7 @@ def test_progress_rises_to_one(name: str) -> None:
     assert seen[-1] == 1.0
 
 
-@learners(
+@each_learner(
     *("lightgbm", "bagged_lightgbm", "xgboost", "catboost"),
     *("logistic", "hinge", "discriminant"),
 )
@@ -334,56 +313,6 @@ def test_learners_import_their_libraries_late() -> None:
 # LightGBM
 
 
-class Countdown:
-    """A deadline that passes after it was asked so many times."""
-
-    def __init__(self, times: int) -> None:
-        self.times = times
-
-    @property
-    def expired(self) -> bool:
-        self.times -= 1
-        return self.times < 0
-
-
-def test_unknown_refused_and_wrong_parameters_are_named_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        LightGBM(num_leafs=3, scale_pos_weight=9, n_jobs=2, num_leaves=1, learning_rate="fast")  # type: ignore[arg-type]
-    message = str(caught.value)
-    assert message.startswith("5 problems in learner.")
-    assert "learner.num_leafs is no parameter of LightGBM. Did you mean 'num_leaf'" in message
-    assert "scale_pos_weight cannot be set here; use weighting=…" in message
-    assert "learner.n_jobs cannot be set here; use threads=…" in message
-    assert "learner.num_leaves is 1. It is a whole number from 2 to" in message
-    assert "learner.learning_rate is 'fast'. It is a number" in message
-
-
-def test_refused_parameters_are_lightgbm_parameters() -> None:
-    assert set(LightGBM.refused) <= set(LightGBM.parameter_names().values())
-
-
-def test_aliases_mean_their_parameter() -> None:
-    assert LightGBM(min_child_samples=7, reg_alpha=2.0) == LightGBM(
-        min_data_in_leaf=7, lambda_l1=2.0
-    )
-    with pytest.raises(ConfigError, match=r"learner.colsample_bytree and .*feature_fraction"):
-        LightGBM(feature_fraction=0.4, colsample_bytree=0.8)
-    with pytest.raises(ConfigError, match=r"learner.lambda_l1 and another name of 'lambda_l1'"):
-        LightGBM(reg_alpha=1.0, lambda_l1=2.0)
-
-
-def test_replace_keeps_other_parameters() -> None:
-    learner = LightGBM(max_depth=4, interaction_constraints=[[0], [1, 2]])
-    changed = replace(learner, num_leaves=5)
-    assert changed == LightGBM(num_leaves=5, max_depth=4, interaction_constraints=[[0], [1, 2]])
-    assert changed.to_dict()["interaction_constraints"] == [[0], [1, 2]]
-
-
-def test_value_that_lightgbm_refuses_is_an_error_of_the_config() -> None:
-    with pytest.raises(ConfigError, match=r"LightGBM refuses.*max_depth should be of type int"):
-        LightGBM(max_depth="deep").fit(rows(), FitContext())
-
-
 def test_model_text_holds_the_trees_alone(tmp_path: Path) -> None:
     fitted("lightgbm").save(tmp_path)
     text = (tmp_path / "model.txt").read_text(encoding="utf-8")
@@ -426,16 +355,16 @@ def test_deadline_keeps_a_tenth_of_the_rounds_or_nothing(
 @pytest.mark.parametrize("size", [2, 3, 19, 50])
 def test_few_rows_are_fitted(name: str, size: int) -> None:
     x = np.arange(size)
-    label = (x >= size - 1).astype(np.int8)
-    model = LEARNERS[name].fit(columns(("x",), x, label=label), FitContext(), rounds=5)
-    assert np.isfinite(model.margin(columns(("x",), x))).all()
+    label = x >= size - 1
+    model = LEARNERS[name].fit(design_matrix(x[:, None], label), FitContext(), rounds=5)
+    assert np.isfinite(model.margin(design_matrix(x[:, None]))).all()
 
 
-@learners("lightgbm", "xgboost")
+@each_learner("lightgbm", "xgboost")
 @pytest.mark.parametrize("value", [3.0, np.nan])
 def test_columns_that_say_nothing_give_the_base_rate(name: str, value: float) -> None:
-    label = np.array([1] * 10 + [0] * 90, np.int8)
-    train = columns(("a", "b"), np.full(100, value), np.full(100, value), label=label)
+    label = np.arange(100) < 10
+    train = design_matrix(np.full((100, 2), value), label)
     model = LEARNERS[name].fit(train, FitContext(), rounds=400)
     margin = model.margin(train)
     assert (margin == margin[0]).all()
@@ -472,8 +401,8 @@ def test_rows_of_weight_zero_teach_nothing(name: str) -> None:
 def test_linear_model_is_the_one_of_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
 
-    train = columns(("a", "b"), *np.random.default_rng(0).normal(size=(2, 400)))
-    train = replace(train, label=(train.values[:, 0] > 0.8).astype(np.int8))
+    values = np.random.default_rng(0).normal(size=(2, 400)).T
+    train = design_matrix(values, values[:, 0].astype(np.float32) > 0.8)
     learner = SklearnLearner("sklearn.linear_model.LogisticRegression", preprocess="none", C=0.3)
     reference = LogisticRegression(C=0.3).fit(train.values, train.y)
     margin = learner.fit(train, FitContext()).margin(train)
@@ -482,10 +411,10 @@ def test_linear_model_is_the_one_of_scikit_learn() -> None:
 
 def test_shares_of_zero_and_one_have_finite_margins_in_order() -> None:
     x = np.repeat([0.0, 1.0, 2.0], 40)
-    label = np.where(x == 2, 1, np.where(x == 1, np.arange(120) % 2, 0)).astype(np.int8)
-    train = columns(("x",), x, label=label)
+    label = np.where(x == 2, 1, np.where(x == 1, np.arange(120) % 2, 0))
+    train = design_matrix(x[:, None], label)
     learner = SklearnLearner("sklearn.tree.DecisionTreeClassifier", preprocess="none")
-    low, middle, high = learner.fit(train, FitContext()).margin(columns(("x",), [0, 1, 2]))
+    low, middle, high = learner.fit(train, FitContext()).margin(design_matrix([[0], [1], [2]]))
     assert -20 < low < middle < high < 20
     assert middle == pytest.approx(0.0, abs=1e-9)
     assert low == pytest.approx(-high)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,33 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import BOOSTERS, booster, design_matrix, each_learner
 from fraudml.errors import ConfigError, DataError
 from fraudml.learners.monotone import monotone_signs, read_monotone
 from fraudml.learners.protocol import FitContext, FittedLearner
 from fraudml.matrix import DesignMatrix
 
-CHEAP: dict[str, tuple[str, dict[str, Any]]] = {
-    "lightgbm": ("LightGBM", {"num_iterations": 40}),
-    "xgboost": ("XGBoost", {"n_estimators": 40}),
-    "catboost": ("CatBoost", {"iterations": 40}),
-    "bagged": ("BaggedLightGBM", {"num_iterations": 20, "n_members": 2, "fraud_share": 0.3}),
-}
-
-
-def needs(name: str) -> pytest.MarkDecorator:
-    there = name not in ("xgboost", "catboost") or find_spec(name) is not None
-    return pytest.mark.skipif(not there, reason=f'needs pip install "fraudml[{name}]"')
-
-
-every_learner = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=needs(name)) for name in CHEAP]
-)
+every_learner = each_learner(*BOOSTERS)
 
 
 def learner(name: str, **more: Any) -> Any:
-    cls, cheap = CHEAP[name]
-    make: Callable[..., Any] = getattr(import_module(f"fraudml.learners.{name}"), cls)
-    return make(**cheap, **more)
+    if name == "bagged":
+        return booster(name, 20, n_members=2, fraud_share=0.3, **more)
+    return booster(name, 40, **more)
 
 
 @cache
@@ -50,9 +33,9 @@ def rows() -> DesignMatrix:
     values = rng.normal(size=(2000, 3)).astype(np.float32)
     values[:, 1] = rng.integers(2, 7, 2000)
     signal = np.sin(3 * values[:, 0]) + (values[:, 1] == 4) + 0.5 * values[:, 2]
-    label = (signal + rng.logistic(size=2000) * 0.3 > 1.2).astype(np.int8)
+    label = signal + rng.logistic(size=2000) * 0.3 > 1.2
     values[rng.random(2000) < 0.1, 0] = np.nan
-    return DesignMatrix(values, ("amount", "shop", "age"), (1,), label=label)
+    return design_matrix(values, label, names=("amount", "shop", "age"), categorical=(1,))
 
 
 @cache
@@ -84,20 +67,19 @@ def test_margins_follow_the_direction(name: str) -> None:
 
 @every_learner
 def test_directions_survive_json(name: str) -> None:
-    one = learner(name, monotone={"amount": 1, "age": -1})
-    plain = json.loads(json.dumps(one.to_dict()))
+    original = learner(name, monotone={"amount": 1, "age": -1})
+    plain = json.loads(json.dumps(original.to_dict()))
     assert plain["monotone"] == {"amount": 1, "age": -1}
-    again = type(one)(**plain)
-    assert again == one
-    assert hash(again) == hash(one)
+    again = type(original)(**plain)
+    assert again == original
+    assert hash(again) == hash(original)
     assert learner(name, monotone={"age": 0}) == learner(name)
 
 
 @every_learner
 def test_names_that_are_no_numeric_features_are_refused_at_the_fit(name: str) -> None:
-    one = learner(name, monotone={"amont": 1, "shop": 1, "age": -1})
     with pytest.raises(DataError) as caught:
-        one.fit(rows(), FitContext())
+        learner(name, monotone={"amont": 1, "shop": 1, "age": -1}).fit(rows(), FitContext())
     message = str(caught.value)
     assert message.startswith("2 problems in learner.monotone.")
     assert "learner.monotone.amont names no feature of the fit. Did you mean 'amount'?" in message

@@ -1,4 +1,4 @@
-"""What a fit tells while it is made, and bins that fits of the same rows share."""
+"""The callback of a fit, and bins that fits of the same rows share."""
 
 from __future__ import annotations
 
@@ -7,53 +7,47 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fraudml.learners import xgboost
-from fraudml.learners.lightgbm import LightGBM
+from builders import booster, design_matrix, each_learner
 from fraudml.learners.protocol import FitContext
 from fraudml.learners.watch import BinStore, EvalCallback
 from fraudml.matrix import DesignMatrix
 
-LEARNERS = (LightGBM, pytest.param("xgboost", id="XGBoost"))
-
-
-def made(learner: Any, **parameters: Any) -> Any:
-    return (xgboost.XGBoost if learner == "xgboost" else learner)(**parameters)
+both = each_learner("lightgbm", "xgboost")
 
 
 @pytest.fixture
 def rows() -> DesignMatrix:
     generator = np.random.default_rng(0)
     values = generator.normal(size=(2000, 5)).astype(np.float32)
-    label = (values.sum(axis=1) + generator.normal(size=2000) > 2).astype(np.int8)
-    return DesignMatrix(values, tuple("abcde"), (), label=label)
+    return design_matrix(values, values.sum(axis=1) + generator.normal(size=2000) > 2)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_told_margins_are_those_of_the_rounds(learner: Any, rows: DesignMatrix) -> None:
-    told: dict[int, Any] = {}
-    callback = EvalCallback(rows, (0.25, 0.5, 0.75), told.__setitem__)
-    model = made(learner).fit(rows, FitContext(callback=callback), rounds=10)
-    assert list(told) == [2, 5, 8]
-    for rounds, margin in told.items():
+@both
+def test_reported_margins_are_those_of_the_rounds(name: str, rows: DesignMatrix) -> None:
+    reported: dict[int, Any] = {}
+    callback = EvalCallback(rows, (0.25, 0.5, 0.75), reported.__setitem__)
+    model = booster(name).fit(rows, FitContext(callback=callback), rounds=10)
+    assert list(reported) == [2, 5, 8]
+    for rounds, margin in reported.items():
         np.testing.assert_allclose(margin, model.margin(rows, rounds), atol=1e-5)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_what_is_raised_ends_the_fit(learner: Any, rows: DesignMatrix) -> None:
+@both
+def test_what_is_raised_ends_the_fit(name: str, rows: DesignMatrix) -> None:
     def report(rounds: int, margin: Any) -> None:
         raise KeyError(rounds, len(margin))
 
     with pytest.raises(KeyError, match=r"\(5, 2000\)"):
-        made(learner).fit(rows, FitContext(callback=EvalCallback(rows, (0.5,), report)), rounds=10)
+        booster(name).fit(rows, FitContext(callback=EvalCallback(rows, (0.5,), report)), rounds=10)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
-def test_shared_bins_make_the_same_model(learner: Any, rows: DesignMatrix) -> None:
+@both
+def test_shared_bins_make_the_same_model(name: str, rows: DesignMatrix) -> None:
     store = BinStore(10**9)
     shared = FitContext(bins=store.of("rows"))
-    made(learner, max_leaves=4, learning_rate=0.3).fit(rows, shared, rounds=5)
+    booster(name, max_leaves=4, learning_rate=0.3).fit(rows, shared, rounds=5)
     for parameters in ({"max_leaves": 6}, {"max_leaves": 6, "max_bin": 15}, {"lambda": 3.0}):
-        own = made(learner, **parameters)
+        own = booster(name, **parameters)
         again = own.fit(rows, shared, rounds=5).margin(rows)
         assert np.array_equal(again, own.fit(rows, FitContext(), rounds=5).margin(rows))
 
