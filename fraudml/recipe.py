@@ -21,19 +21,10 @@ from fraudml.weighting import Weighting, thin
 
 @dataclass(frozen=True)
 class FittedRecipe:
-    """A fitted learner and what the recipe did to the prior.
+    """A fitted learner, the rows and frauds that it was fitted on, and what that did to the prior.
 
-    Parameters
-    ----------
-    learner : FittedLearner
-        The model.
-    beta : float, optional
-        The realised share of legitimate rows that it was fitted on, weights included; None where
-        no prior correction is valid.
-    rows, frauds : int
-        The number of rows that it was fitted on, and of frauds among them.
-    start : float
-        The margin that a loss started from.
+    `beta` is the realised share of legitimate rows, weights included; None where no prior
+    correction is valid. `start` is the margin that a loss started from.
     """
 
     learner: FittedLearner
@@ -57,21 +48,7 @@ class FittedRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is fitted.
-
-    Parameters
-    ----------
-    learner : Learner
-        The model's learner.
-    samplers : tuple of SamplerStep
-        Resample the rows of the fit, in order.
-    weighting : Weighting, optional
-        Weighs them.
-    keep_legit : float
-        The share of legitimate rows that are used at all.
-    loss : Loss, optional
-        The loss to minimise instead of the log loss.
-    """
+    """How a model is fitted: on a share of the legitimate rows, resampled, then weighted."""
 
     learner: Learner
     samplers: tuple[SamplerStep, ...] = ()

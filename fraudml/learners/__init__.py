@@ -1,7 +1,7 @@
 """Learners behind one protocol. One module a learner: its settings, its fit, its files.
 
 A module is a learner when it has `load(files, metadata, threads)`. Its name is the kind that a
-bundle writes down, so that a bundle never names a path to import.
+bundle records, so that a bundle never names a path to import.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def load_learner(
     Parameters
     ----------
     kind : str
-        What `FittedLearner.kind` said.
+        `FittedLearner.kind`.
     files : mapping
         The files that `FittedLearner.save` wrote, by name.
     metadata : mapping
@@ -47,7 +47,7 @@ def load_learner(
     Raises
     ------
     BundleError
-        The kind is not known, a file or an entry is missing, or a file is not what it should be.
+        The kind is unknown, a file or an entry is missing, or a file is damaged.
     """
     if not is_known(kind):
         raise BundleError(

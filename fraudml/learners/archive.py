@@ -52,10 +52,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def write_archive(estimator: Any) -> bytes:
     """Return a fitted estimator as a skops archive without compression, times or addresses.
 
-    Raises
-    ------
-    ConfigError
-        It holds what could not be read back: types that are not trusted (named), or no data.
+    One that could not be read back, with types that are not trusted, is refused.
     """
     import skops.io
 

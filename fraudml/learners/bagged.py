@@ -141,15 +141,7 @@ class BaggedLightGBM(LightGBM):
 
 
 class FittedBagged:
-    """LightGBM models whose margins are averaged.
-
-    Parameters
-    ----------
-    models : sequence of FittedLightGBM
-        At least one, of the same columns.
-    offsets : sequence of float
-        What is added to the margins of each.
-    """
+    """LightGBM models whose margins are averaged, an offset added to those of each."""
 
     kind = KIND
 

@@ -205,16 +205,9 @@ def _document_init(cls: type[Booster]) -> None:
 
 
 class FittedBooster:
-    """Trees, made from the library's own model file: what scores is what is saved.
+    """Trees, read from the library's own model file: the model that scores is the one saved.
 
-    Parameters
-    ----------
-    content : bytes
-        The model, without the parameters of its fit.
-    names : tuple of str
-        The columns of the fit, in their order.
-    threads : int
-        The number of threads to score with; a few rows take one.
+    The file has no parameters of the fit. A few rows are scored in one thread.
     """
 
     kind: ClassVar[str]
@@ -292,16 +285,7 @@ def boost_rounds(
 ) -> int:
     """Add rounds until the deadline, and report each; return the number of rounds done.
 
-    Parameters
-    ----------
-    context : FitContext
-        Deadline, progress and callback.
-    rounds : int
-        The number of rounds to make.
-    update : callable
-        Makes one round, given the number of those before it.
-    score : callable
-        As in `every_round`.
+    `update` makes a round, given the number of those before it; `score` is as in `every_round`.
     """
     after_round = every_round(context.callback, rounds, score)
     for done in range(rounds):
@@ -314,20 +298,7 @@ def boost_rounds(
 
 
 def accept_early_end(done: int, rounds: int, setting: str) -> None:
-    """Accept a fit that the deadline cut short, with a warning in the log, or refuse it.
-
-    Parameters
-    ----------
-    done, rounds : int
-        The rounds done, and those that were to be done.
-    setting : str
-        The learner's setting for the number of rounds.
-
-    Raises
-    ------
-    BudgetError
-        Less than a tenth of the rounds are done.
-    """
+    """Accept a fit that the deadline cut short, with a warning; refuse less than a tenth of it."""
     if done < max(1, math.ceil(_USABLE_SHARE * rounds)):
         raise BudgetError(
             f"Time budget exhausted after {done} of {rounds} rounds: too few for a usable model. "
@@ -371,17 +342,7 @@ def without_infinities(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def predict_in_threads(
     score: Callable[[NDArray[np.float32]], NDArray[Any]], values: NDArray[np.float32], threads: int
 ) -> NDArray[np.float64]:
-    """Score rows in several threads, by a function that uses one.
-
-    Parameters
-    ----------
-    score : callable
-        From rows to one result a row, which depends on the row alone.
-    values : ndarray of float32
-        At least one row.
-    threads : int
-        The number of parts; a few rows are one part.
-    """
+    """Score rows in several threads, by a function of rows that uses one; a few rows take one."""
     parts = 1 if len(values) <= ONE_THREAD_ROWS else threads
     if parts == 1:
         return score(values).astype(np.float64)
@@ -396,11 +357,6 @@ def read_model(
     """Take a model file and the names of its columns, as `FittedBooster.save` left them.
 
     The digest is compared first: a damaged file can end the process of the library that reads it.
-
-    Raises
-    ------
-    BundleError
-        The file or an entry is missing, or the file is not the one that was written.
     """
     try:
         content = files[name]
@@ -442,13 +398,7 @@ def check_extra_of_bundle(library: str) -> None:
 
 
 def import_library(library: str) -> Any:
-    """Import the library of a learner.
-
-    Raises
-    ------
-    ConfigError
-        It is not installed, or cannot be loaded, as on macOS without OpenMP.
-    """
+    """Import the library of a learner; refuse one that is missing or cannot be loaded."""
     check_extra(library)
     try:
         return importlib.import_module(library)

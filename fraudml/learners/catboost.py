@@ -278,19 +278,7 @@ class _RoundCounter:
 
 
 class FittedCatBoost(FittedBooster):
-    """Trees, made from CatBoost's own model file; see `FittedBooster`.
-
-    Parameters
-    ----------
-    content : bytes
-        The model in CatBoost's binary format, without the parameters of its fit.
-    names : tuple of str
-        The columns of the fit, in their order.
-    threads : int
-        The number of threads to score with; a few rows take one.
-    categorical : tuple of int
-        Positions of the categorical columns.
-    """
+    """Trees, read from CatBoost's own model file; see `FittedBooster`."""
 
     kind = KIND
     title = "CatBoost"

@@ -43,13 +43,8 @@ class DeviceSettings:
 def choose_device(learner: Learner, settings: DeviceSettings) -> tuple[Learner, str]:
     """Return a learner as it runs on the device of the settings, and the device.
 
-    Costs nothing for `cpu`; otherwise a few seconds for a tiny model in a process of its own.
-
-    Raises
-    ------
-    ConfigError
-        A device that is set by name is not available, or not for this learner; the message has
-        what to install.
+    Costs nothing for `cpu`; otherwise a few seconds for a tiny model in a child process. A device
+    that is set by name and not available is refused, with what to install.
     """
     if settings.kind == "auto":
         return _best(learner, settings.deterministic)

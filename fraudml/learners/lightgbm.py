@@ -298,7 +298,7 @@ def _added_margin(
 
 
 class FittedLightGBM(FittedBooster):
-    """Trees, made from LightGBM's own model text; see `FittedBooster`."""
+    """Trees, read from LightGBM's own model text; see `FittedBooster`."""
 
     kind = KIND
     title = "LightGBM"

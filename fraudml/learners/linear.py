@@ -21,19 +21,7 @@ MODEL_FILE = "linear.json"
 
 
 class FittedLinear:
-    """A linear model: margins are sums of coefficient × value, added column by column.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing
-        Makes the columns.
-    coefficients : ndarray of float64
-        One for each resulting column.
-    intercept : float
-        The margin where all columns are 0.
-    names : tuple of str
-        The columns of the fit, in their order.
-    """
+    """A linear model: margins are sums of coefficient × value, added column by column."""
 
     kind = KIND
     rounds = None

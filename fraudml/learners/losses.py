@@ -25,15 +25,7 @@ _MIN_HESSIAN = 1e-6
 
 @dataclass(frozen=True)
 class RowLoss:
-    """The rows of a fit, prepared for a loss.
-
-    Parameters
-    ----------
-    fraud : ndarray of bool
-        The labels.
-    scale : ndarray of float32
-        A number of the loss for each row: its weight, its margin or its cost.
-    """
+    """The labels of a fit, and the loss's weight, margin or cost of each row."""
 
     fraud: NDArray[np.bool_]
     scale: Floats

@@ -34,14 +34,7 @@ def read_monotone(given: Mapping[str, Any] | Monotone) -> tuple[Monotone, list[s
 
 
 def monotone_signs(monotone: Monotone, train: DesignMatrix) -> list[int]:
-    """Return one direction a column of the fit: 1, -1, or 0 where it is free.
-
-    Raises
-    ------
-    DataError
-        Names that are no feature of the fit (with the nearest) or a categorical one, whose levels
-        have no order: all of them at once.
-    """
+    """Return one direction a column of the fit: 1, -1, or 0 where it is free."""
     position = {name: number for number, name in enumerate(train.names)}
     signs, problems = [0] * len(train.names), []
     for name, sign in monotone:

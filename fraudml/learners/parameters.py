@@ -99,17 +99,7 @@ class Parameter:
 
 
 def parameter(default: Any, accepts: Number | Choice | Switch, text: str) -> Any:
-    """Declare a field of a `Booster`.
-
-    Parameters
-    ----------
-    default : object
-        Its value where it is not set.
-    accepts : Number, Choice or Switch
-        The values that it takes.
-    text : str
-        What it means; the first sentence is the one that the command line prints.
-    """
+    """Declare a field of a `Booster`; the help prints the first sentence of its text."""
     return field(default=default, metadata={"parameter": Parameter(default, accepts, text)})
 
 
@@ -138,13 +128,7 @@ def with_parameters(doc: str | None, parameters: Mapping[str, Parameter]) -> str
 
 
 def validate_and_set(learner: Any, given: Mapping[str, Any]) -> None:
-    """Set the fields of a frozen `Booster`, once every parameter is checked.
-
-    Raises
-    ------
-    ConfigError
-        Names that are unknown, refused or given twice, and values that are wrong: all at once.
-    """
+    """Set the fields of a frozen `Booster`, or refuse all wrong names and values at once."""
     cls = type(learner)
     defaults = {name: parameter.default for name, parameter in cls.parameters.items()}
     named = {name: given.get(name, default) for name, default in defaults.items()}

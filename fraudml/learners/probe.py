@@ -29,13 +29,10 @@ _ROWS, _ROUNDS = 1_000, 2
 
 
 def device_problem(learner: Learner, device: str, deterministic: bool = False) -> str | None:
-    """Fit a tiny model on a device, and say in a sentence why that was not possible.
+    """Fit a tiny model on a device; return the library's message, or how the process ended.
 
-    Returns
-    -------
-    str or None
-        The library's message, or how the process ended; None where the device can be used, and
-        where the settings fail even on the CPU: that is not a problem of the device.
+    None where the device can be used, and where the settings fail even on the CPU: that is not a
+    problem of the device.
     """
     task = {
         "module": type(learner).__module__,

@@ -143,25 +143,8 @@ class SklearnLearner:
     ) -> FittedLearner:
         """Fit the preprocessing and the estimator on `train`, with its weights.
 
-        Warnings of scikit-learn (no convergence, say) go to the log.
-
-        Parameters
-        ----------
-        train : DesignMatrix
-            With labels of both classes.
-        context : FitContext
-            Seed and threads. A fit cannot be stopped: the deadline is checked only before it.
-        rounds
-            Not used.
-
-        Raises
-        ------
-        BudgetError
-            The deadline has passed.
-        ConfigError
-            There are weights and the estimator takes none, or the device is not the CPU.
-        DataError
-            The estimator refuses the rows; or no feature, or one class only.
+        Warnings of scikit-learn (no convergence, say) go to the log. A fit cannot be stopped: the
+        deadline is checked only before it.
         """
         check_fit_rows(train)
         self.on(context.device)
@@ -205,24 +188,7 @@ class SklearnLearner:
 
 
 class FittedEstimator:
-    """Any other fitted classifier.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing
-        Makes the columns.
-    estimator : classifier
-        Fitted on them.
-    names : tuple of str
-        The columns of the fit, in their order.
-    threads : int
-        The number of threads to score with.
-
-    Raises
-    ------
-    ConfigError
-        The estimator cannot be saved: known after its first fit, not after hours.
-    """
+    """Any other fitted classifier; one that cannot be saved is refused after its first fit."""
 
     kind = KIND
     rounds = None
@@ -290,13 +256,7 @@ class FittedEstimator:
 def load(
     files: Mapping[str, bytes], metadata: Mapping[str, Any], threads: int = 1
 ) -> FittedEstimator:
-    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded.
-
-    Raises
-    ------
-    BundleError
-        The file is missing or not what it should be, or holds types that are not trusted (named).
-    """
+    """Read back what `FittedEstimator.save` wrote; types that are not trusted are not loaded."""
     content = files.get(ESTIMATOR_FILE, b"")
     if not check_archive(content):
         libraries = ("scikit-learn", "skops", "imbalanced-learn")

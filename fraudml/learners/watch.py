@@ -18,17 +18,10 @@ Score = Callable[[NDArray[np.float32], int, int], NDArray[Any]]
 
 @dataclass(frozen=True)
 class EvalCallback:
-    """Rows that a fit scores at intervals; nothing is learnt from them.
+    """Rows that a fit scores after some shares of its rounds, below 1.
 
-    Parameters
-    ----------
-    rows : DesignMatrix
-        The columns of the fit.
-    shares : tuple of float
-        After which shares of the rounds margins are reported; below 1.
-    report : callable
-        Gets the number of rounds done and the margins of `rows` up to a constant; an exception
-        from it ends the fit.
+    `report` gets the number of rounds done and the margins of the rows up to a constant; an
+    exception from it ends the fit. Nothing is learnt from the rows.
     """
 
     rows: DesignMatrix
@@ -59,10 +52,7 @@ def every_round(callback: EvalCallback | None, rounds: int, score: Score) -> Cal
 class BinStore:
     """Binned rows that fits on the same rows share; the oldest are dropped first.
 
-    Parameters
-    ----------
-    max_bytes : int
-        How much it may hold, counted as the rows were before binning.
+    It holds up to `max_bytes`, counted as the rows were before binning.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -86,15 +76,7 @@ class BinStore:
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of the rows of one fit.
-
-    Parameters
-    ----------
-    store : BinStore
-        Where they are cached.
-    rows : hashable
-        Stands for the rows with their labels and weights, and for the starting margin.
-    """
+    """The bins of one fit; `rows` stands for its rows, labels, weights and starting margin."""
 
     store: BinStore
     rows: Hashable

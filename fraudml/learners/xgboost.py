@@ -291,7 +291,7 @@ def _check_device_used(booster: Any, device: str) -> None:
 
 
 class FittedXGBoost(FittedBooster):
-    """Trees, made from XGBoost's own model file (UBJSON); see `FittedBooster`.
+    """Trees, read from XGBoost's own model file (UBJSON); see `FittedBooster`.
 
     Margins are as exact as XGBoost's float32.
     """

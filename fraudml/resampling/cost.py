@@ -32,21 +32,8 @@ def check_cost(
     least. The time is assumed to grow further as between the last two: at least with the rows, at
     most with their cube. Tables of up to 5,000 rows are not tried.
 
-    Parameters
-    ----------
-    trial : callable
-        Runs the sampler on the rows at the given positions.
-    y : ndarray of int64
-        The labels; a trial has the same share of frauds, and at least 20 of each class.
-    deadline : Deadline
-        When everything must be finished.
-    name : str
-        The sampler.
-
-    Raises
-    ------
-    BudgetError
-        The estimate is longer than the time left.
+    `trial` runs the sampler on the rows at given positions; a trial has the same share of frauds as
+    all rows, and at least 20 of each class.
     """
     if len(y) <= _FREE_ROWS and not deadline.expired:
         return

@@ -50,22 +50,8 @@ _SLOW = (
 class Job:
     """One step with its rows and its execution context.
 
-    Parameters
-    ----------
-    step : SamplerStep
-        The sampler and its settings.
-    matrix : DesignMatrix
-        The rows.
-    seed : int
-        The step's own seed.
-    threads : int
-        The number of threads to use.
-    deadline : Deadline
-        When the work must be finished.
-    statistics : callable
-        Returns the statistics of the columns, given whether numbers are scaled.
-    trial : bool
-        Whether it is only timed, and logs nothing.
+    `statistics` returns those of the columns, given whether numbers are scaled. A trial is only
+    timed, and logs nothing.
     """
 
     step: SamplerStep

@@ -51,8 +51,18 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @cache
+def probed(learner: Any, device: str, deterministic: bool) -> str | None:
+    """Try a learner on a device once: each try is a process."""
+    return device_problem(learner, device, deterministic)
+
+
+@pytest.fixture(autouse=True)
+def probe_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "device_problem", probed)
+
+
 def no_opencl() -> str | None:
-    return device_problem(LightGBM().on("opencl"), "opencl")
+    return probed(LightGBM().on("opencl"), "opencl", False)
 
 
 @pytest.fixture
@@ -113,7 +123,7 @@ NO_CUDA: dict[str, tuple[Callable[[], str], str]] = {
 @each_learner(*NO_CUDA)
 def test_cuda_that_is_not_there(name: str) -> None:
     learner, (reason, remedy) = booster(name), NO_CUDA[name]
-    if device_problem(learner.on("cuda"), "cuda") is None:
+    if probed(learner.on("cuda"), "cuda", False) is None:
         pytest.skip("needs a machine where this learner finds no CUDA")
     with pytest.raises(ConfigError) as caught:
         choose_device(learner, DeviceSettings("cuda"))
@@ -131,6 +141,7 @@ def test_opencl_without_a_platform_says_what_to_install(monkeypatch: pytest.Monk
     problem = device_problem(LightGBM().on("opencl"), "opencl")
     if problem is None:
         pytest.skip("needs an OpenCL loader that heeds OCL_ICD_VENDORS")
+    monkeypatch.setattr(devices, "device_problem", lambda *_: problem)
     with pytest.raises(ConfigError) as caught:
         choose_device(LightGBM(), DeviceSettings("opencl"))
     assert "LightGBM cannot be fitted there: " in str(caught.value)
@@ -138,7 +149,7 @@ def test_opencl_without_a_platform_says_what_to_install(monkeypatch: pytest.Monk
 
 
 def test_auto_says_why_it_took_the_processor(log: pytest.LogCaptureFixture) -> None:
-    if device_problem(LightGBM(), "cuda") is None:
+    if probed(LightGBM(), "cuda", False) is None:
         pytest.skip("needs a machine where LightGBM finds no CUDA")
     learner = LightGBM()
     assert choose_device(learner, DeviceSettings("auto")) == (learner, "cpu")
@@ -197,7 +208,7 @@ def test_what_xgboost_does_on_the_processor_alone() -> None:
 @needs("xgboost")
 def test_xgboost_does_not_go_on_where_it_was_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = booster("xgboost", n_estimators=2)
-    if device_problem(learner, "cuda") is None:
+    if probed(booster("xgboost"), "cuda", False) is None:
         pytest.skip("needs a machine where XGBoost finds no CUDA")
     library = import_module("xgboost")
     for has_cuda, why in ((False, "this build of it has no CUDA"), (True, "it finds no GPU")):
