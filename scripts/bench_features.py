@@ -112,10 +112,10 @@ def _compare_with_authors() -> tuple[int, int]:
     """Compare every value of the sample with the authors'; return how many there are and differ."""
     _, dataset, features = _loaded("handbook_book")
     sample = pl.read_parquet(Path(os.environ["FRAUDML_DATA"], "handbook_features_sample.parquet"))
-    made = features.transform(dataset, threads=granted_threads()).with_columns(
+    transformed = features.transform(dataset, threads=granted_threads()).with_columns(
         dataset.frame["TRANSACTION_ID"]
     )
-    both = sample.join(made, on="TRANSACTION_ID", suffix=" here")
+    both = sample.join(transformed, on="TRANSACTION_ID", suffix=" here")
     differ = 0
     for name in sample.columns[1:]:
         theirs = both[name].cast(pl.Float64).to_numpy()

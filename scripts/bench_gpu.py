@@ -147,7 +147,7 @@ def bench(arguments: argparse.Namespace, figures: record.Figures) -> None:
     print(f"{arguments.threads} threads; {card}; {_FRAUD:.1%} fraud, {_COLUMNS} columns")
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
         print(pl.DataFrame(table))
-    print("\n".join(["Skipped:", *(f"  {one}" for one in skipped)]))
+    print("\n".join(["Skipped:", *(f"  {note}" for note in skipped)]))
 
 
 def add_figures(figures: record.Figures, fit: str, measured: dict[str, Any]) -> None:
@@ -172,8 +172,8 @@ def _in_a_process(
     try:
         measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        return f"ended with code {done.returncode}: {said}"
+        reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        return f"ended with code {done.returncode}: {reason}"
     return measured
 
 

@@ -66,8 +66,8 @@ def handbook() -> list[Block]:
     dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
     shared = SharedFolds.of(dataset, folds, settings, threads=1)
-    made = [shared.fold_data(fold) for fold in folds]
-    return [_block(one.prepared, one.train, one.test) for one in made]
+    data = [shared.fold_data(fold) for fold in folds]
+    return [_block(fold.prepared, fold.train, fold.test) for fold in data]
 
 
 def _block(prepared: Any, train: NDArray[np.int64], test: NDArray[np.int64]) -> Block:
@@ -129,7 +129,7 @@ def _measure(blocks: list[Block], fit: Fit, seeds: int, threads: int) -> tuple[S
             ]
         )
     seconds = (time.process_time() - started) / seeds
-    every = [pair for one in drawn for pair in one]
+    every = [pair for block in drawn for pair in block]
     options = BootstrapOptions(threads=threads)
     return bootstrap_blocks(every, ["average_precision"], options), seconds
 

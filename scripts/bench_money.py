@@ -148,7 +148,7 @@ def splits(threads: int, figures: record.Figures) -> None:
         table, run = _trained(replace(settings, split=replace(settings.split, seed=seed)))
         plain, never, oracle = _beside(table, 0, threads)
         own = table.benefit(_alerts(run))
-        gained = [(one - never) / (oracle - never) for one in (own, plain)]
+        gained = [(benefit - never) / (oracle - never) for benefit in (own, plain)]
         shares.append(gained)
         print(
             f"| {seed} | {own:,.0f} | {never:,.0f} | {oracle:,.0f} | {gained[0]:.3f} "
@@ -162,18 +162,18 @@ def splits(threads: int, figures: record.Figures) -> None:
 
 def gmsc(threads: int, figures: record.Figures) -> None:
     print("| seed | savings | plain LightGBM from .5 on |\n|---|---|---|")
-    found = []
+    rows = []
     for seed in range(10):
         table, run = _trained(_settings(["+experiment=gmsc_costs", f"seed={seed}"], threads))
         values = [
             savings(table.y_true, alert, **table.costs.as_mapping()).value
             for alert in (_alerts(run), table.plain(seed, threads))
         ]
-        found.append(values)
+        rows.append(values)
         print(f"| {seed} | {values[0]:.4f} | {values[1]:.4f} |", flush=True)
-    mean = np.mean(np.array(found, dtype=np.float64), axis=0)
+    mean = np.mean(np.array(rows, dtype=np.float64), axis=0)
     print(f"| mean | {mean[0]:.4f} | {mean[1]:.4f} |")
-    _add_means(figures, found, "savings")
+    _add_means(figures, rows, "savings")
 
 
 def _add_means(figures: record.Figures, pairs: Sequence[Sequence[Any]], unit: str) -> None:

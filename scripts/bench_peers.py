@@ -116,10 +116,10 @@ def handbook(threads: int) -> Iterator[Task]:
     dataset = check_table(load_table(settings.data, names=settings.features.keys), settings.data)
     folds = prequential_folds(dataset, settings.backtest, settings.split, settings.data)
     shared = SharedFolds.of(dataset, folds, settings, threads=threads)
-    made = [shared.fold_data(fold) for fold in folds]
+    data = [shared.fold_data(fold) for fold in folds]
     yield Task(
         "handbook, four test folds, the book's 15 features",
-        [_block(one.prepared, one.train, one.test) for one in made],
+        [_block(fold.prepared, fold.train, fold.test) for fold in data],
         _learner,
         {
             "XGBoost": 0.687,
@@ -335,19 +335,19 @@ def rows(
     seeds, threads, ours = arguments.seeds, arguments.threads, arguments.ours
     results = {name: measure(task, task.ours(name), seeds, threads) for name in ours}
     own = results[ours[0]]
-    for name, one in results.items():
-        _add_figures(figures, f"{task.name}: fraudml, {name}", one)
-        yield _line(task.name, f"**fraudml**, {name}", one.precision, "", one)
+    for name, result in results.items():
+        _add_figures(figures, f"{task.name}: fraudml, {name}", result)
+        yield _line(task.name, f"**fraudml**, {name}", result.precision, "", result)
     for name, model in peers.items():
         if model is _tuned and own.savings is None:
             continue  # it moves the threshold alone: without money it is LightGBM again
-        found = measure(task, model, seeds, threads)
-        _add_figures(figures, f"{task.name}: {name}", found)
-        samples = {"own": own.sample, "peer": found.sample}
+        measured = measure(task, model, seeds, threads)
+        _add_figures(figures, f"{task.name}: {name}", measured)
+        samples = {"own": own.sample, "peer": measured.sample}
         paired = PairedComparison(samples, BootstrapOptions())
         ahead = paired.differences("own", "peer")["average_precision"]
-        said = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
-        yield _line(task.name, name, found.precision, said, found)
+        text = f"{ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})"
+        yield _line(task.name, name, measured.precision, text, measured)
     for name, theirs in task.published.items():
         yield _line(task.name, f"published: {name}", theirs, f"{own.precision - theirs:+.3f}", None)
 
@@ -368,10 +368,10 @@ def _line(task: str, name: str, value: float, ahead: str, result: Result | None)
 def _where(threads: int) -> str:
     """The commit and the machine, for whoever reads the table later."""
     names = ("python", "fraudml", "lightgbm", "scikit-learn")
-    said = ", ".join(f"{name} {versions()[name]}" for name in names)
+    installed = ", ".join(f"{name} {versions()[name]}" for name in names)
     return (
         f"Commit {record.commit(short=True)}, {platform.machine()} with {granted_threads()} cores, "
-        f"threads={threads}, {said}."
+        f"threads={threads}, {installed}."
     )
 
 
@@ -386,19 +386,19 @@ def main() -> None:
     parser.add_argument("--autogluon", metavar="PYTHON")
     parser.add_argument("--seconds", type=float, default=240.0)
     record.add_option(parser)
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     if "FRAUDML_DATA" not in os.environ:
-        sys.exit(f"Set FRAUDML_DATA to the folder that holds {told.table}.parquet.")
-    peers = {name: PEERS[name] for name in told.peers}
-    if told.autogluon:
-        name = f"AutoGluon, {told.seconds:g} s a block"
-        peers[name] = _autogluon(told.autogluon, told.seconds)
-    print(_where(told.threads), end="\n\n")
+        sys.exit(f"Set FRAUDML_DATA to the folder that holds {arguments.table}.parquet.")
+    peers = {name: PEERS[name] for name in arguments.peers}
+    if arguments.autogluon:
+        name = f"AutoGluon, {arguments.seconds:g} s a block"
+        peers[name] = _autogluon(arguments.autogluon, arguments.seconds)
+    print(_where(arguments.threads), end="\n\n")
     print("| rows | model | AP | fraudml less it | savings | s |\n|---|---|---|---|---|---|")
-    with record.recording(__file__, __doc__, told, told.table) as figures:
-        for task in TABLES[told.table](told.threads):
-            if told.blocks in task.name:
-                for line in rows(task, told, peers, figures):
+    with record.recording(__file__, __doc__, arguments, arguments.table) as figures:
+        for task in TABLES[arguments.table](arguments.threads):
+            if arguments.blocks in task.name:
+                for line in rows(task, arguments, peers, figures):
                     print(line, flush=True)
 
 

@@ -47,18 +47,18 @@ def _details(run: Run, rows: int, threads: int) -> tuple[ReportData, dict[str, f
     known = np.flatnonzero(dataset.label >= 0)[-rows:]
     tested = dataset.take(known)
     matrix = run.bundle.features.matrix(tested)
-    made = run.bundle.decide(tested, matrix)
-    scored = score_rows(dataset, known, made.margin, made.p)
+    decisions = run.bundle.decide(tested, matrix)
+    scored = score_rows(dataset, known, decisions.margin, decisions.p)
     assert run.details is not None
     costs = run.bundle.costs.costs(tested.frame, tested.amount)
     spent = {}
     started = time.perf_counter()
     options = settings.evaluation.options(child_seed(settings.seed, "intervals"), threads)
     threshold = run.bundle.policy.threshold
-    curves = draw_curves(scored, made.alert, costs, options, threshold=threshold)
+    curves = draw_curves(scored, decisions.alert, costs, options, threshold=threshold)
     spent["curves"] = time.perf_counter() - started
     started = time.perf_counter()
-    drivers = find_drivers(run.bundle.learner, matrix, made.alert, made.p)
+    drivers = find_drivers(run.bundle.learner, matrix, decisions.alert, decisions.p)
     spent["drivers"] = time.perf_counter() - started
     return ReportData(curves, drivers, run.details.clusters, run.bundle.costs), spent
 

@@ -114,12 +114,12 @@ def peak_mb(pid: int) -> float:
 
 def least(costs: list[Cost]) -> Cost:
     """Return the least of each figure."""
-    return Cost(*(min(one) for one in zip(*map(astuple, costs), strict=True)))
+    return Cost(*(min(column) for column in zip(*map(astuple, costs), strict=True)))
 
 
-def faster(one: Cost, other: Cost) -> str:
+def faster(cost: Cost, base: Cost) -> str:
     """Return how many times as fast one is as another."""
-    return f"{other.wall / one.wall:.3f} wall, {other.cpu / one.cpu:.3f} CPU"
+    return f"{base.wall / cost.wall:.3f} wall, {base.cpu / cost.cpu:.3f} CPU"
 
 
 def time_single_rows(bundle: Path, source: Path, figures: record.Figures) -> None:
@@ -189,8 +189,8 @@ def print_table(chosen: argparse.Namespace, figures: record.Figures) -> None:
                 add_figures(figures, name, rows, costs)
             bare, native, onnx = map(least, sides)
             cells = "".join(
-                f" |{rows / one.wall:>15,.0f}{rows / one.cpu:>9,.0f}{one.memory:>7.0f}"
-                for one in (bare, native, onnx)
+                f" |{rows / cost.wall:>15,.0f}{rows / cost.cpu:>9,.0f}{cost.memory:>7.0f}"
+                for cost in (bare, native, onnx)
             )
             print(
                 f"{rows:>10,}{cells} | {faster(native, bare)} | {faster(onnx, native)}", flush=True

@@ -134,16 +134,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def _tables(names: list[str]) -> dict[str, list[Fold]]:
-    found = {}
+    scores = {}
     for name in names:
         try:
-            found[name] = list(_TABLES[name]())
+            scores[name] = list(_TABLES[name]())
         except FileNotFoundError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        frauds = sum(score.frauds for _, score in found[name])
-        print(f"{name}: {len(found[name])} folds, {frauds} frauds scored", file=sys.stderr)
-    return found
+        frauds = sum(score.frauds for _, score in scores[name])
+        print(f"{name}: {len(scores[name])} folds, {frauds} frauds scored", file=sys.stderr)
+    return scores
 
 
 def _measure(
@@ -151,8 +151,8 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """One row for each number of rounds of a setting."""
     different, checkpoints = SETTINGS[name]
-    made = BaggedLightGBM if name.startswith("bagged") else LightGBM
-    learner = made(**different, num_iterations=max(checkpoints))
+    kind = BaggedLightGBM if name.startswith("bagged") else LightGBM
+    learner = kind(**different, num_iterations=max(checkpoints))
     rows: list[dict[str, Any]] = [{"setting": name, "rounds": count} for count in checkpoints]
     start = time.process_time()
     for table, folds in tables.items():
@@ -262,7 +262,7 @@ def _handbook() -> Iterator[Fold]:
 
 
 def _handbook_features(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    when, fraud, one = pl.col("TX_DATETIME"), pl.col("TX_FRAUD"), pl.lit(1.0)
+    when, fraud, unit = pl.col("TX_DATETIME"), pl.col("TX_FRAUD"), pl.lit(1.0)
     amount = pl.col("TX_AMOUNT")
     columns = [
         (when.dt.weekday() >= 6).alias("weekend"),
@@ -276,7 +276,7 @@ def _handbook_features(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         for name, values in (("count", pl.col("one")), ("frauds", fraud.cast(pl.Float64))):
             window = values.rolling_sum_by("TX_DATETIME", f"{days + 7}d", closed="right")
             columns.append(window.over("TERMINAL_ID").alias(f"terminal {name} {days}"))
-    frame = frame.with_columns(one.alias("one")).with_columns(columns)
+    frame = frame.with_columns(unit.alias("one")).with_columns(columns)
     shares = []
     for days in (1, 7, 30):
         count = pl.col(f"terminal count {days}") - pl.col("terminal count 0")

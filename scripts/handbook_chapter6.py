@@ -42,10 +42,10 @@ def _seeded(value: Any, seed: int) -> Any:
     if isinstance(value, Component):
         return Component(value.target, _seeded(value.arguments, seed))
     if isinstance(value, Mapping):
-        made = {name: _seeded(one, seed) for name, one in value.items()}
-        return {**made, "random_state": seed} if "random_state" in made else made
+        seeded = {name: _seeded(item, seed) for name, item in value.items()}
+        return {**seeded, "random_state": seed} if "random_state" in seeded else seeded
     if isinstance(value, list | tuple):
-        return type(value)(_seeded(one, seed) for one in value)
+        return type(value)(_seeded(item, seed) for item in value)
     return value
 
 
@@ -54,16 +54,16 @@ def _study(end: str, seed: int, folder: Path) -> dict[str, dict[str, Any]]:
     settings = load_settings(
         "backtest", ["+experiment=handbook_resampling", f"backtest.end={end}", "threads=1"]
     )
-    samplers = {name: _seeded(one, seed) for name, one in settings.study.resampling.items()}
+    samplers = {name: _seeded(item, seed) for name, item in settings.study.resampling.items()}
     study = replace(settings.study, resampling=samplers)
     done = run(replace(settings, study=study, output_dir=str(folder / f"{end}_{seed}")))
     assert isinstance(done, Study)
-    return {one["resampling"]: one for one in done.metrics["variants"]}
+    return {variant["resampling"]: variant for variant in done.metrics["variants"]}
 
 
-def _chosen(found: dict[str, dict[str, Any]], family: str, metric: str) -> str:
-    names = [name for name in found if name.startswith(family)]
-    return max(names, key=lambda name: float(found[name]["mean"][metric]))
+def _chosen(variants: dict[str, dict[str, Any]], family: str, metric: str) -> str:
+    names = [name for name in variants if name.startswith(family)]
+    return max(names, key=lambda name: float(variants[name]["mean"][metric]))
 
 
 def main() -> None:
@@ -79,18 +79,19 @@ def main() -> None:
 
 def _print_table(seeds: int, figures: record.Figures) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = [
+        results = [
             {name: _study(end, seed, Path(folder)) for name, end in FOLDS.items()}
             for seed in range(seeds)
         ]
     print(f"{'':<16}{'metric':<19}{'published':>10}{'seed 0':>8}{'mean':>7}  ratio, verdict")
     for family, published in PUBLISHED.items():
         for metric, wanted in zip(METRICS, published, strict=True):
-            chosen = [_chosen(one["validation"], family, metric) for one in found]
+            chosen = [_chosen(result["validation"], family, metric) for result in results]
             values = [
-                one["test"][name]["mean"][metric] for one, name in zip(found, chosen, strict=True)
+                result["test"][name]["mean"][metric]
+                for result, name in zip(results, chosen, strict=True)
             ]
-            change = found[0]["validation"][chosen[0]].get("difference", {})
+            change = results[0]["validation"][chosen[0]].get("difference", {})
             verdict = change[metric]["verdict"] if change else ""
             print(
                 f"{family:<16}{metric:<19}{wanted:>10.3f}{values[0]:>8.3f}{np.mean(values):>7.3f}"

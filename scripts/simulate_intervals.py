@@ -68,9 +68,9 @@ def sample(cards: int, share: float, random: np.random.Generator) -> ScoredRows:
     entity = np.repeat(np.arange(cards), rows)
     chance = np.where(compromised, random.beta(2, 3, cards), 0.0)
     fraud = random.random(len(entity)) < chance[entity]
-    found = random.normal(2.5, 1.0, cards)
+    visibility = random.normal(2.5, 1.0, cards)
     habit = random.normal(0.0, 0.5, cards)
-    score = random.normal(0.0, 0.8, len(entity)) + habit[entity] + fraud * found[entity]
+    score = random.normal(0.0, 0.8, len(entity)) + habit[entity] + fraud * visibility[entity]
     taste = random.normal(3.5, 0.6, cards)
     amount = np.exp(taste[entity] + random.normal(0.0, 0.7, len(entity)) + fraud)
     return ScoredRows(
@@ -122,8 +122,8 @@ def _ends(
     rows: ScoredRows, clusters: Clusters, replicates: int, seed: int
 ) -> list[tuple[float | None, float | None]]:
     drawn = bootstrap(rows, METRICS, clusters, replicates=replicates, seed=seed)
-    found = [drawn.interval(name) for name in METRICS]
-    return [(each.low, each.high) for each in found]
+    intervals = [drawn.interval(name) for name in METRICS]
+    return [(each.low, each.high) for each in intervals]
 
 
 def table(results: Sequence[Coverage]) -> str:
@@ -131,9 +131,9 @@ def table(results: Sequence[Coverage]) -> str:
     head = f"{'compromised':<13}{'metric':<20}{'drawn':<8}{'truth':>7}{'coverage':>10}"
     lines = [f"{head}{'below':>8}{'above':>8}{'width':>8}"]
     lines += [
-        f"{one.compromised:<13}{one.metric:<20}{one.drawn:<8}{one.truth:>7.3f}{one.share:>10.3f}"
-        f"{one.below:>8.3f}{one.above:>8.3f}{one.width:>8.3f}"
-        for one in results
+        f"{row.compromised:<13}{row.metric:<20}{row.drawn:<8}{row.truth:>7.3f}{row.share:>10.3f}"
+        f"{row.below:>8.3f}{row.above:>8.3f}{row.width:>8.3f}"
+        for row in results
     ]
     return "\n".join(lines)
 
@@ -146,13 +146,13 @@ def main() -> None:
     args = parser.parse_args()
     with record.recording(__file__, __doc__, args) as figures:
         results = [
-            one
+            row
             for compromised in (120, 30)
-            for one in coverage(compromised, samples=args.samples, replicates=args.replicates)
+            for row in coverage(compromised, samples=args.samples, replicates=args.replicates)
         ]
-        for one in results:
-            name = f"{one.metric}, {one.compromised} compromised cards, by {one.drawn}"
-            figures.add(name, one.share, "coverage")
+        for row in results:
+            name = f"{row.metric}, {row.compromised} compromised cards, by {row.drawn}"
+            figures.add(name, row.share, "coverage")
     print(f"{args.samples:,} samples, {args.replicates:,} replicates, nominal .95")
     print(table(results))
 

@@ -130,7 +130,7 @@ def simulate(
     entity = np.arange(size) // ROWS_A_CARD if cards else None
     nothing = np.zeros(size)
     costs = CostMatrix(nothing, nothing, nothing, nothing)
-    found: dict[str, list[tuple[float, float]]] = {}
+    outcomes: dict[str, list[tuple[float, float]]] = {}
     for run in range(runs):
         score, label = scorer.draw(np.random.default_rng([frauds, cards, run]), size, cards)
         if not label.any():
@@ -139,8 +139,8 @@ def simulate(
         for name, threshold in _tuned(rows, floor, confidence).items():
             at = np.inf if threshold >= NEVER else float(np.log(threshold / (1 - threshold)))
             truth = (scorer.precision(at), scorer.recall(at)) if np.isfinite(at) else (np.nan, 0.0)
-            found.setdefault(name, []).append(truth)
-    return {name: _outcome(np.array(one), floor) for name, one in found.items()}
+            outcomes.setdefault(name, []).append(truth)
+    return {name: _outcome(np.array(truths), floor) for name, truths in outcomes.items()}
 
 
 def _tuned(rows: TuningRows, floor: float, confidence: float) -> dict[str, float]:
@@ -165,32 +165,32 @@ def main() -> None:
     parser.add_argument("--floor", type=float, default=0.5)
     parser.add_argument("--confidence", type=float, default=0.95)
     record.add_option(parser)
-    told = parser.parse_args()
-    with record.recording(__file__, __doc__, told) as figures:
-        _print_table(told, figures)
+    arguments = parser.parse_args()
+    with record.recording(__file__, __doc__, arguments) as figures:
+        _print_table(arguments, figures)
 
 
-def _print_table(told: argparse.Namespace, figures: record.Figures) -> None:
+def _print_table(arguments: argparse.Namespace, figures: record.Figures) -> None:
     print("| scorer | cards | frauds | method | violated | none found | recall |")
     print("|---|---|---|---|---|---|---|")
     for name, make in SCORERS.items():
         for cards in (False, True):
             for frauds in (60, 200):
-                found = simulate(
-                    make(told.floor),
+                outcomes = simulate(
+                    make(arguments.floor),
                     frauds=frauds,
                     cards=cards,
-                    floor=told.floor,
-                    confidence=told.confidence,
-                    runs=told.runs,
+                    floor=arguments.floor,
+                    confidence=arguments.confidence,
+                    runs=arguments.runs,
                 )
-                for method, one in found.items():
-                    values = f"{one.violated:.3f} | {one.none:.3f} | {one.recall:.3f}"
+                for method, outcome in outcomes.items():
+                    values = f"{outcome.violated:.3f} | {outcome.none:.3f} | {outcome.recall:.3f}"
                     kind = f"{ROWS_A_CARD} a card" if cards else "no"
                     print(f"| {name} | {kind} | {frauds} | {method} | {values} |", flush=True)
                     case = f"{name}, cards: {kind}, {frauds} frauds, {method}"
-                    figures.add(f"{case}, violated", one.violated, "share")
-                    figures.add(f"{case}, recall", one.recall, "recall")
+                    figures.add(f"{case}, violated", outcome.violated, "share")
+                    figures.add(f"{case}, recall", outcome.recall, "recall")
 
 
 SCORERS: dict[str, Callable[[float], Scorer]] = {"falling": falling, "plateau": plateau}

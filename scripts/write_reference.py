@@ -44,7 +44,7 @@ Row = Sequence[str]
 def pages() -> dict[str, str]:
     """Every page of the reference: its path below the folder, and its text."""
     options = groups()
-    made = {
+    pages = {
         "commands.md": commands_page(options),
         "keys.md": keys_page(),
         "groups.md": groups_page(options),
@@ -52,8 +52,8 @@ def pages() -> dict[str, str]:
         "exit-codes.md": codes_page(),
     }
     for group, names in options.items():
-        made[f"groups/{group}.md"] = group_page(group, names)
-    return {path: NOTICE + text.rstrip("\n") + "\n" for path, text in made.items()}
+        pages[f"groups/{group}.md"] = group_page(group, names)
+    return {path: NOTICE + text.rstrip("\n") + "\n" for path, text in pages.items()}
 
 
 def table(header: Row, rows: Iterable[Row]) -> str:
@@ -85,11 +85,15 @@ def commands_page(options: Mapping[str, Sequence[str]]) -> str:
 
 
 def command_part(name: str, command: Command, options: Mapping[str, Sequence[str]]) -> str:
-    lines = "\n".join(f"python -m fraudml {name} {one}".rstrip() for one in command.examples)
+    lines = "\n".join(
+        f"python -m fraudml {name} {example}".rstrip() for example in command.examples
+    )
     chosen = defaults_of(name, options)
-    said = ", ".join(f"`{group}={option}`" for group, option in chosen.items())
+    defaults = ", ".join(f"`{group}={option}`" for group, option in chosen.items())
     composed = (
-        f"Its groups, as they are chosen by default: {said}." if said else "It has no groups."
+        f"Its groups, as they are chosen by default: {defaults}."
+        if defaults
+        else "It has no groups."
     )
     text = f"{command.text[:1].upper()}{command.text[1:]}."
     return f"## `{name}`\n\n{plain(text)}\n\n```text\n{lines}\n```\n\n{composed}"
@@ -98,8 +102,10 @@ def command_part(name: str, command: Command, options: Mapping[str, Sequence[str
 def defaults_of(name: str, options: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """What the primary config of a command chooses."""
     content = yaml.safe_load((packaged_conf() / f"{name}.yaml").read_text(encoding="utf-8"))
-    chosen = [one for one in content["defaults"] if isinstance(one, dict)]
-    return {group: option for one in chosen for group, option in one.items() if group in options}
+    chosen = [entry for entry in content["defaults"] if isinstance(entry, dict)]
+    return {
+        group: option for entry in chosen for group, option in entry.items() if group in options
+    }
 
 
 def keys_page() -> str:
@@ -143,7 +149,7 @@ def tree_rows(section: Any, prefix: str) -> Iterator[tuple[str, Row]]:
 
 def sections_of(hint: Any) -> list[Any]:
     """The sections that a key takes which is null by default."""
-    return [one for one in get_args(hint) if dataclasses.is_dataclass(one)]
+    return [part for part in get_args(hint) if dataclasses.is_dataclass(part)]
 
 
 def shown(value: Any) -> str:
@@ -210,23 +216,23 @@ def component_part(content: Mapping[str, Any]) -> str:
     target = content[TARGET]
     if target is None:
         return "Does nothing."
-    found = find_target(target, TARGET)
-    said = {name: value for name, value in content.items() if name != TARGET}
-    if not is_typed(found):
+    component = find_target(target, TARGET)
+    stated = {name: value for name, value in content.items() if name != TARGET}
+    if not is_typed(component):
         more = (
             ""
-            if not said
-            else f"\n\n{table(('sets', 'to'), [(code(k), shown(v)) for k, v in said.items()])}"
+            if not stated
+            else f"\n\n{table(('sets', 'to'), [(code(k), shown(v)) for k, v in stated.items()])}"
         )
         return f"`{target}`; every argument that its library documents is a key.{more}"
-    texts, rows = parameter_texts(found, whole=True), []
-    for name, parameter in shape_of(found).parameters.items():
-        default = said.get(name, parameter.initial())
+    texts, rows = parameter_texts(component, whole=True), []
+    for name, parameter in shape_of(component).parameters.items():
+        default = stated.get(name, parameter.initial())
         value = "required" if default is MISSING else shown(default)
         rows.append((code(name), code(kind_of(parameter.hint)), value, plain(texts.get(name, ""))))
     passed = "Passed on to the library, which documents it."
-    listed = shape_of(found).parameters
-    rows += [(code(k), "value", shown(v), passed) for k, v in said.items() if k not in listed]
+    listed = shape_of(component).parameters
+    rows += [(code(k), "value", shown(v), passed) for k, v in stated.items() if k not in listed]
     if not rows:
         return f"`{target}`; it has no keys."
     return f"`{target}`\n\n{table(('key', 'takes', 'default', 'what it is'), rows)}"
@@ -268,13 +274,13 @@ def first_line(function: Any) -> str:
 
 def codes_page() -> str:
     own: list[type[errors.FraudmlError]] = errors.FraudmlError.__subclasses__()
-    said = {
+    texts = {
         error.exit_code: first_line(error) for error in own if error.__module__ == errors.__name__
     }
     rows = [
         ("0", "Done."),
         ("1", "A defect of fraudml; the traceback is shown."),
-        *((str(number), plain(text)) for number, text in sorted(said.items()) if number > 1),
+        *((str(number), plain(text)) for number, text in sorted(texts.items()) if number > 1),
         (str(INTERRUPTED), "Interrupted, by Ctrl-C or SIGTERM."),
     ]
     return (

@@ -137,7 +137,7 @@ def parse_text(text: pl.Series, time_format: str) -> pl.Series:
     ConfigError
         The format is none.
     """
-    written = re.sub(r"%%|\.%f|%f", lambda found: _FRACTIONS.get(found[0], found[0]), time_format)
+    written = re.sub(r"%%|\.%f|%f", lambda match: _FRACTIONS.get(match[0], match[0]), time_format)
     if re.search(r"%[HI]", written) and not re.search(r"%[MTRXcs]", written):
         # polars reads hours with minutes alone.
         text, written = text + " 00", f"{written} %M"

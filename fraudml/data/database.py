@@ -64,14 +64,14 @@ def connected(uri: str, key: str) -> Iterator[Connection]:
         where = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(uri)})
     except psycopg.ProgrammingError as error:
         raise ConfigError(
-            f"{key} is no address of a database: {_said(error)}. It is like "
+            f"{key} is no address of a database: {_first_line(error)}. It is like "
             "postgresql://host/database."
         ) from error
     try:
         connection = psycopg.connect(where)
     except psycopg.Error as error:
         raise MachineError(
-            f"{key}: the database '{shown_address(uri)}' cannot be reached: {_said(error)}. Start "
+            f"{key}: the database '{shown_address(uri)}' cannot be reached: {_first_line(error)}. Start "
             "it, or check PGUSER, PGPASSWORD and the network, then run the same command again."
         ) from error
     try:
@@ -84,22 +84,24 @@ def connected(uri: str, key: str) -> Iterator[Connection]:
 def _in_our_words(error: Exception, uri: str, key: str) -> ConfigError | DataError | MachineError:
     import psycopg
 
-    where, said = f"{key}: the database '{shown_address(uri)}'", _said(error)
+    where, reason = f"{key}: the database '{shown_address(uri)}'", _first_line(error)
     if isinstance(error, psycopg.errors.SyntaxError):
-        return ConfigError(f"{where} cannot read the SQL: {said}. Correct it.")
+        return ConfigError(f"{where} cannot read the SQL: {reason}. Correct it.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return MachineError(f"{where} does not allow it: {said}. Grant it, then run it again.")
+        return MachineError(f"{where} does not allow it: {reason}. Grant it, then run it again.")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-        return MachineError(f"{where} may only be read: {said}. Name the primary, then try again.")
+        return MachineError(
+            f"{where} may only be read: {reason}. Name the primary, then try again."
+        )
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return MachineError(
-            f"{where} failed: {said}. Nothing of it was written. Run the same command again when "
+            f"{where} failed: {reason}. Nothing of it was written. Run the same command again when "
             "it is back."
         )
-    return DataError(f"{where} refused: {said}. Correct the query, the table or the values.")
+    return DataError(f"{where} refused: {reason}. Correct the query, the table or the values.")
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of an error, which has no values of the connection's secrets."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")

@@ -300,10 +300,10 @@ def scan_typed(
     try:
         return _scan_typed(files, kept, text)
     except (pl.exceptions.PolarsError, OSError) as error:
-        found = [problem for file in files if (problem := file.broken())]
-        if not found:
+        problems = [problem for file in files if (problem := file.broken())]
+        if not problems:
             raise
-        raise DataError(all_problems(f"{len(found)} files are broken.", found)) from error
+        raise DataError(all_problems(f"{len(problems)} files are broken.", problems)) from error
 
 
 def read_text(files: Sequence[TextFile], kept: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -334,8 +334,8 @@ def _scan_typed(
     kinds = _kinds(files[0].csv)
     fitting, _ = _fitting(cut.head(_SAMPLE), {name: kinds for name in kept if name not in text})
     fitting, signs = _fitting(cut, fitting, pl.col(_CUT).sum(), empty.sum().alias("empty"))
-    if signs[_CUT] > 0 and (found := [problem for file in files if (problem := file.ragged())]):
-        raise DataError(all_problems(f"{len(found)} files are broken.", found))
+    if signs[_CUT] > 0 and (problems := [problem for file in files if (problem := file.ragged())]):
+        raise DataError(all_problems(f"{len(problems)} files are broken.", problems))
     if signs["empty"]:
         _log.info("%s empty lines are left out.", f"{signs['empty']:,}")
         cut = cut.filter(~empty)
@@ -432,19 +432,19 @@ def _looks_ragged(pieces: Iterator[bytes], separator: str, quote: str, expected:
     """Whether a record has another number of fields; may err on a quote inside a plain field."""
     inside, fields, length, last = 0, 0, 0, 10  # of the record that the end of a piece cuts
     for piece in itertools.chain(pieces, [b"\n"]):
-        found = np.frombuffer(piece, np.uint8)
-        quotes = found == ord(quote) if quote else np.zeros(len(found), dtype=bool)
+        content = np.frombuffer(piece, np.uint8)
+        quotes = content == ord(quote) if quote else np.zeros(len(content), dtype=bool)
         quoted = (np.cumsum(quotes, dtype=np.uint8) + np.uint8(inside)) & 1 == 1
-        ends = np.flatnonzero((found == 10) & ~quoted)
-        between = np.flatnonzero((found == ord(separator)) & ~quoted)
+        ends = np.flatnonzero((content == 10) & ~quoted)
+        between = np.flatnonzero((content == ord(separator)) & ~quoted)
         upto = np.searchsorted(between, ends)
         counts = np.diff(upto, prepend=-fields) + 1
         lengths = np.diff(ends, prepend=-1 - length) - 1
-        before = np.append(np.uint8(last), found[:-1])[ends]
+        before = np.append(np.uint8(last), content[:-1])[ends]
         blank = (lengths == 0) | ((lengths == 1) & (before == 13))
         if np.any((counts != expected) & ~blank):
             return True
-        inside, last = int(quoted[-1]), int(found[-1])
+        inside, last = int(quoted[-1]), int(content[-1])
         fields = len(between) - (int(upto[-1]) if len(ends) else -fields)
-        length = len(found) - (int(ends[-1]) + 1 if len(ends) else -length)
+        length = len(content) - (int(ends[-1]) + 1 if len(ends) else -length)
     return inside == 1

@@ -117,16 +117,16 @@ class Answer:
             frame = pl.read_csv(
                 io.BytesIO(text), has_header=False, schema={"0": pl.Int8(), **given}
             )
-            made = [
+            columns = [
                 _typed(pl.col(f"{position}"), dtype).alias(name)
                 for position, (name, dtype) in enumerate(schema.items(), 1)
             ]
-            return frame.select(made)
+            return frame.select(columns)
         except pl.exceptions.PolarsError as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(
-                f"{self.place} has a value that cannot be read: {said}. Moments such as 'infinity' "
-                "or of before the year 1 are none here: convert them in the query."
+                f"{self.place} has a value that cannot be read: {reason}. Moments such as "
+                "'infinity' or before the year 1 cannot be held: convert them in the query."
             ) from error
 
 
@@ -192,11 +192,11 @@ def asked(
             )
         text = {roles.id, roles.entity, *roles.categorical}
         schema = {
-            name: pl.String() if found[0] == "numeric" and name in text else _dtype(*found)
-            for name, found in types
+            name: pl.String() if native[0] == "numeric" and name in text else _dtype(*native)
+            for name, native in types
         }
         place = f"'{shown_address(uri)}'"
-        yield Answer(connection, sql, place, {n: found[0] for n, found in types}, schema)
+        yield Answer(connection, sql, place, {n: native[0] for n, native in types}, schema)
 
 
 def _checked(query: str | None, key: str, query_key: str) -> str:
@@ -217,7 +217,7 @@ def _types(connection: Connection, sql: str) -> list[tuple[str, tuple[str, str]]
     """Return the columns of a query, each with the name and the category of its type."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM ({sql}\n) AS given LIMIT 0".encode())
-        columns = [(one.name, one.type_code) for one in cursor.description or ()]
+        columns = [(column.name, column.type_code) for column in cursor.description or ()]
         cursor.execute(
             "SELECT oid::bigint, typname, typcategory::text FROM pg_type WHERE oid = ANY(%s)",
             [[oid for _, oid in columns]],

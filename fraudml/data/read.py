@@ -223,10 +223,10 @@ def reading(settings: DataSettings) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"'{settings.path}' cannot be read: {said}. Check that it is whole and may be read, or "
-            "write it again."
+            f"'{settings.path}' cannot be read: {reason}. Check that it is whole and may be read, "
+            "or write it again."
         ) from error
 
 
@@ -266,12 +266,12 @@ def table_files(settings: DataSettings) -> list[Path]:
     matches = [given] if os.path.lexists(given) else _globbed(given)
     if not matches:
         raise DataError(_not_found(settings.path, given))
-    found = _files_of(matches)
-    known = [path for path in found if _format(path)]
+    files = _files_of(matches)
+    known = [path for path in files if _format(path)]
     if not known:
-        raise DataError(_none_known(settings.path, given, found))
-    if len(found) > len(known):
-        others = [path.name for path in found if not _format(path)]
+        raise DataError(_none_known(settings.path, given, files))
+    if len(files) > len(known):
+        others = [path.name for path in files if not _format(path)]
         _log.info("Files that are no tables are left out: %s.", listing(others))
     _refuse_mixed(settings.path, known)
     return known
@@ -354,14 +354,14 @@ def _not_found(path: str, given: Path) -> str:
     return message + f"Its folder does not exist either. {hint}Correct data.path."
 
 
-def _none_known(path: str, given: Path, found: Sequence[Path]) -> str:
+def _none_known(path: str, given: Path, files: Sequence[Path]) -> str:
     known = ", ".join(_FORMATS)
     if given.is_file():
         return (
             f"data.path is '{path}', whose name does not say what it is. Expected a name that ends "
             f"in {known}, or .gz after the first three. Rename it."
         )
-    held = f"It holds {listing(file.name for file in found)}." if found else "It is empty."
+    held = f"It holds {listing(file.name for file in files)}." if files else "It is empty."
     return f"data.path is '{path}' and no file there ends in {known}. {held} Correct data.path."
 
 
@@ -604,10 +604,10 @@ def _wanted(roles: ColumnRoles) -> Iterator[tuple[str, str]]:
 
 
 def _separator_hint(names: Sequence[str]) -> str:
-    found = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
-    if not found:
+    marks = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
+    if not marks:
         return ""
-    mark = "tab" if found[0] == "\t" else found[0]
+    mark = "tab" if marks[0] == "\t" else marks[0]
     return f" The file has this one column alone: set data.csv.separator='{mark}'."
 
 
@@ -626,10 +626,10 @@ def _type_problems(schemas: Mapping[Path, pl.Schema], kept: Sequence[str]) -> li
     ]
 
 
-def _alike(one: pl.DataType, other: pl.DataType) -> bool:
+def _alike(first: pl.DataType, second: pl.DataType) -> bool:
     """Whether two types have one that holds the values of both."""
-    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
-        return one.time_zone == other.time_zone
-    numbers = one.is_numeric() and other.is_numeric()
-    words = one in _WORDS and other in _WORDS
-    return one == other or numbers or words or pl.Null in (one, other)
+    if isinstance(first, pl.Datetime) and isinstance(second, pl.Datetime):
+        return first.time_zone == second.time_zone
+    numbers = first.is_numeric() and second.is_numeric()
+    words = first in _WORDS and second in _WORDS
+    return first == second or numbers or words or pl.Null in (first, second)

@@ -117,10 +117,10 @@ def replace_rows(
             connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"fraudml {table.name}"]
             )
-        for table, (frame, made) in tables.items():
+        for table, (frame, created) in tables.items():
             schema = _wanted(frame.collect_schema())
             if not _check(connection, table, schema):
-                if not made:
+                if not created:
                     continue
                 _make(connection, table, schema)
             _forget(connection, table, run_id)
@@ -147,8 +147,8 @@ def _type(dtype: pl.DataType) -> str:
 
 def _check(connection: Connection, table: RunTable, wanted: Mapping[str, str]) -> bool:
     """Whether the table is there; it is refused if it does not fit."""
-    found = connection.execute(_COLUMNS, [_quoted(table)]).fetchall()
-    types = {name: dtype for name, dtype, _ in found}
+    present = connection.execute(_COLUMNS, [_quoted(table)]).fetchall()
+    types = {name: dtype for name, dtype, _ in present}
     if not types:
         return False
     problems = [
@@ -163,7 +163,7 @@ def _check(connection: Connection, table: RunTable, wanted: Mapping[str, str]) -
     ]
     problems += [
         f"its column '{name}' must have a value, and there is none"
-        for name, _, must in found
+        for name, _, must in present
         if must and name not in wanted
     ]
     if problems:

@@ -204,12 +204,43 @@ def test_a_module_that_is_started_by_name_counts_as_an_import() -> None:
     assert not cycle_among({"a": {"b"}, "b": {"c"}, "c": set()})
 
 
+VAGUE = {"made", "said", "told", "found", "one"}
+"""Names that hide what they hold: a result, a message, options, matches, the item's own noun."""
+
+
+def bound_names(tree: ast.AST) -> Iterator[str]:
+    """Every name that a file gives: to values, parameters, attributes, functions and classes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.alias(asname=str(name)) | ast.MatchAs(name=str(name)):
+                yield name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*FILES, *sorted((PACKAGE.parent / "scripts").glob("*.py"))],
+    ids=lambda path: str(path.relative_to(PACKAGE.parent)),
+)
+def test_a_name_is_the_noun_of_what_it_holds(path: Path) -> None:
+    names = set(bound_names(ast.parse(path.read_text(encoding="utf-8"))))
+    assert not {name for name in names if name.strip("_") in VAGUE}
+
+
+def test_vague_names_are_seen_wherever_they_are_bound() -> None:
+    source = "one = 1\ndef said(told): found.made = [one for one in told]\n"
+    assert set(bound_names(ast.parse(source))) == {"one", "said", "told", "made"}
+
+
 def loaded(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    made = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
-    return set(made.stdout.split())
+    return set(ended.stdout.split())
 
 
 @pytest.mark.parametrize(
