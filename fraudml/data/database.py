@@ -72,7 +72,8 @@ def connected(uri: str, key: str) -> Iterator[Connection]:
     except psycopg.Error as error:
         raise MachineError(
             f"{key}: the database '{shown_address(uri)}' cannot be reached: {_first_line(error)}. "
-            "Start it, or check PGUSER, PGPASSWORD and the network, then run the same command again."
+            "Start it, or check PGUSER, PGPASSWORD and the network, then run the same command "
+            "again."
         ) from error
     try:
         with connection:
