@@ -211,13 +211,14 @@ def _digest(folder: Path) -> str:
 def run_step(
     checkout: Checkout, folder: Path, command: Sequence[str], inputs: Sequence[Path] = ()
 ) -> Step:
-    """Run a command in an empty folder, or return what it took when nothing has changed since."""
+    """Run a command in an empty folder, or return what it took where it has run like this."""
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs]
     key = json.dumps([checkout.digest, *command, *digests])
     record = folder / "step.json"
     if record.is_file():
         step = Step(**json.loads(record.read_text(encoding="utf-8")))
-        if step.key == key:
+        # A failure may have been the machine's: it is tried again.
+        if step.key == key and step.exit_code in {0, REFUSED}:
             return step
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -129,11 +129,14 @@ def test_any_difference_ends_with_1_and_is_kept(
     assert words in kept["differences"][0]
 
 
-def test_runs_that_both_fail_are_no_equality(
+def test_runs_that_both_fail_are_no_equality_and_are_tried_again(
     compare: Checkouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(NUMBERS, "exit_code", 3)
-    assert compare()[0] == 1
+    for _ in range(2):
+        code, runs = compare()
+        assert code == 1
+        assert [run.split()[:2] for run in runs] == [["before", "train"], ["after", "train"]]
 
 
 def test_a_model_that_both_refuse_is_compared_without_a_bundle(
