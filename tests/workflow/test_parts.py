@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import yaml
 
-HOUSE_RULES = Path(__file__).parents[1] / "house_rules"
-SMALL = (
-    *("data.simulate.rows=12000", "data.simulate.prevalence=0.03", "data.simulate.cards=1500"),
-    *("evaluation.replicates=0", "proof=false", "threads=1"),
-)
+from builders import metrics_of, quick, read_json, repeat, simulated
+from fraudml.data.settings import SimulateSettings
 
-REFERENCE = """
+HOUSE_RULES = Path(__file__).parents[1] / "house_rules"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+TABLE = SimulateSettings(rows=12_000, prevalence=0.03, cards=1500)
+SMALL = (*simulated(TABLE), *quick(None, replicates=0), "proof=false")
+
+REFERENCE = f"""
 import sys
-sys.path.insert(0, "scripts")
+sys.path.insert(0, {str(SCRIPTS)!r})
 from write_reference import group_page, metrics_page
 print(metrics_page(), group_page("policy", ["top_share"]))
 """
@@ -54,6 +56,10 @@ def error_of(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
     return done.stderr
 
 
+def config_of(run: Path) -> Any:
+    return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True)
 class Trained:
     folder: Path
@@ -70,18 +76,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def test_a_run_is_made_of_parts_of_the_package(trained: Trained) -> None:
-    config = yaml.safe_load((trained.folder / "config.yaml").read_text(encoding="utf-8"))
+    config = config_of(trained.folder)
     assert config["learner"] == {"_target_": "house.learner.Centroid", "scale": 1.0}
     assert config["resampling"] == {"_target_": "house.sampler.Halved"}
     assert config["policy"]["_target_"] == "house.policy.TopShare"
     assert config["policy"]["share"] == 0.02
-    metrics = json.loads((trained.folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = metrics_of(trained.folder)
     assert metrics["policy"]["kind"] == "top_share"
     assert metrics["test"]["average_precision"]["value"] > 0.05
 
 
 def test_a_metric_of_the_package_is_in_every_result(trained: Trained) -> None:
-    metrics = json.loads((trained.folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = metrics_of(trained.folder)
     value = metrics["test"]["top_decile"]["value"]
     assert 0 < value < 1
     assert f"{value:.3f}" in next(
@@ -132,15 +138,7 @@ def test_its_bundle_is_read_where_the_package_is_installed(
 
 
 def test_a_run_is_repeated_only_where_the_package_is_installed(trained: Trained) -> None:
-    again = (
-        "train",
-        "--config-dir",
-        str(trained.folder),
-        "--config-name",
-        "config",
-        "--cfg",
-        "job",
-    )
+    again = ("train", *repeat(trained.folder), "--cfg", "job")
     assert "house.learner.Centroid" in output_of(fraudml(*again))
     message = error_of(fraudml(*again, "metrics=[]", installed=False))
     assert "learner._target_ is 'house.learner.Centroid'. It begins with one of" in message
@@ -149,8 +147,10 @@ def test_a_run_is_repeated_only_where_the_package_is_installed(trained: Trained)
 def test_a_loss_of_the_package(tmp_path: Path) -> None:
     run = ("train", *SMALL, "loss=heavy_fraud", "learner.num_iterations=30", "rounds.choose=false")
     output_of(fraudml(*run, "loss.weight=3", f"output_dir={tmp_path / 'run'}"))
-    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
-    assert config["loss"] == {"_target_": "house.loss.HeavyFraud", "weight": 3.0}
+    assert config_of(tmp_path / "run")["loss"] == {
+        "_target_": "house.loss.HeavyFraud",
+        "weight": 3.0,
+    }
 
 
 def test_a_command_of_the_package() -> None:
@@ -196,3 +196,11 @@ def test_a_learner_that_no_bundle_could_be_read_with_is_refused(tmp_path: Path) 
     arguments = ("learner._target_=loose.Loose", "components.allow=[loose]")
     message = error_of(fraudml("train", *SMALL, *arguments, folder))
     assert "and there is no module loose. Put the folder that has it on PYTHONPATH" in message
+
+
+@pytest.mark.slow
+def test_a_sweep_chooses_among_parts_of_the_package(tmp_path: Path) -> None:
+    space = "sweep.space=['policy=choice(minimum_cost,top_share)','resampling=choice(none,halved)']"
+    run = ("sweep", *SMALL, "learner=centroid", space, "sweep.sampler=grid")
+    output_of(fraudml(*run, f"output_dir={tmp_path / 'sweep'}"))
+    assert read_json(tmp_path / "sweep" / "sweep.json")["trials"] == {"complete": 4, "total": 4}
