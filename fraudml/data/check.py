@@ -253,7 +253,11 @@ def _time_problems(facts: _Facts, schema: Schema, settings: DataSettings) -> Ite
         return
     if settings.as_of is None and (late := check_present(facts["time"], roles.time, schema)):
         yield Problem("time", roles.time, *late)
-    arrival = roles.label_time or roles.label_delay
+    yield from _arrival_problems(facts, schema)
+
+
+def _arrival_problems(facts: _Facts, schema: Schema) -> Iterator[Problem]:
+    arrival = schema.roles.label_time or schema.roles.label_delay
     if arrival and (wrong := check_arrival(facts["time"], facts["label_time"], arrival, schema)):
         yield Problem("label_time", arrival, *wrong)
 
@@ -315,6 +319,8 @@ def conform_table(
     frame, misread = _read_known_money(frame, schema.money)
     facts, problems = _facts(frame, conformed, labelled=labelled)
     problems += [*misread, *_endless(frame, needed)]
+    if schema.spelling.rule > 1:
+        problems += _arrival_problems(facts, conformed)
     if problems:
         texts = [problem.text for problem in problems]
         raise DataError(all_problems(f"{len(texts)} problems in the table.", texts))

@@ -169,8 +169,10 @@ _OFFSET = r"\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:?(\d\d)?)\s*$"
 def _mixed_zones(text: pl.Series) -> str | None:
     """Say that some stamps have an offset and others have none, where that is so."""
     zoned = text.str.contains(_OFFSET).fill_null(value=False)
+    if not zoned.any():
+        return None
     plain = text.is_not_null() & ~zoned & text.str.contains(r"\d\d:\d\d").fill_null(value=False)
-    if not (zoned.any() and plain.any()):
+    if not plain.any():
         return None
     first, other = zoned.arg_max() or 0, plain.arg_max() or 0
     return (
@@ -184,7 +186,8 @@ def _mixed_zones(text: pl.Series) -> str | None:
 def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = None) -> pl.Series:
     """Turn a column into moments value by value: what cannot be read becomes null.
 
-    Unlike `read_moments` no value depends on those beside it, so that a table may come in pieces.
+    Unlike `read_moments` no value depends on those beside it, so that a table may come in pieces;
+    but one that names offsets in some values alone is refused.
 
     Parameters
     ----------
@@ -194,11 +197,13 @@ def try_moments(column: pl.Series, unit: TimeUnit, time_format: str | None = Non
     Raises
     ------
     DataError
-        The type is none that can be read as time.
+        The type is none that can be read as time, or only some values name an offset.
     """
     if is_written(column, time_format):
         column = digits(column)
     if column.dtype == pl.String:
+        if time_format is None and (mixed := _mixed_zones(column)):
+            raise DataError(mixed)
         return _text_moments(column, time_format)
     if not column.dtype.is_numeric():
         return to_moment(column, unit)
@@ -288,6 +293,8 @@ def _from_numbers(column: pl.Series, unit: TimeUnit) -> pl.Series:
         return (column.cast(pl.Int64) // 1_000).cast(MOMENT)
     if column.dtype.is_integer():
         return (column.cast(pl.Int64) * MICROSECONDS[unit] + _ZERO.get(unit, 0)).cast(MOMENT)
+    if unit == "excel":  # whose days, since 1900, hold no microseconds
+        return ((microseconds / 1_000).round().cast(pl.Int64) * 1_000).cast(MOMENT)
     return microseconds.round().cast(pl.Int64).cast(MOMENT)
 
 

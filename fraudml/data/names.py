@@ -19,6 +19,7 @@ from fraudml.errors import DataError
 MISSING_WORDS = ("NA", "NaN", "nan", "NULL", "null", "None")
 """Words that mean 'missing' wherever text is read, besides the empty field."""
 
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
 _WHOLE = re.compile(r"(-?[1-9][0-9]*|0)\.0+|-0\.0+")
 _BLANKS = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -63,12 +64,12 @@ def names_of(column: pl.Series, spelling: Spelling) -> pl.Series:
     dtype = column.dtype
     if spelling.rule == 1:
         return _names_of_format_1(column)
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if dtype in _TEXT:
         return _of_text(column.cast(pl.String), spelling)
     if dtype.is_float():
         return _of_floats(column)
     if dtype.is_decimal():
-        return column.cast(pl.String).str.replace(r"(\.\d*?)0+$", "$1").str.strip_suffix(".")
+        return _of_decimals(column)
     if isinstance(dtype, pl.Datetime):
         clock = column.dt.convert_time_zone("UTC") if dtype.time_zone else column
         return clock.dt.strftime("%Y-%m-%d %H:%M:%S%.f")
@@ -79,7 +80,7 @@ def comparable(column: pl.Series, spelling: Spelling) -> pl.Series:
     """Return a column whose values are equal where the names are; cheaper than names of numbers."""
     if column.dtype.is_float():
         return _exact(column)
-    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+    if column.dtype in _TEXT:
         return names_of(column, spelling)
     return column
 
@@ -118,6 +119,10 @@ def _of_text(text: pl.Series, spelling: Spelling) -> pl.Series:
         text = text.str.replace(r"^(-?[1-9][0-9]*|0)\.0+$", "$1").str.replace(r"^-0\.0+$", "0")
     words = {"": None, **dict.fromkeys(spelling.missing), **_TRUTH}
     return text.replace(words) if text.is_in(list(words)).any() else text
+
+
+def _of_decimals(column: pl.Series) -> pl.Series:
+    return column.cast(pl.String).str.replace(r"(\.\d*?)0+$", "$1").str.strip_suffix(".")
 
 
 def _of_floats(column: pl.Series) -> pl.Series:

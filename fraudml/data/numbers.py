@@ -183,10 +183,6 @@ class Marked:
     ----------
     column : str
         Its name.
-    words : tuple of str
-        What is no number or date.
-    rows : int
-        In how many rows.
     values : Series, optional
         The column as numbers or moments, where all words mean 'missing'.
     message : str
@@ -194,8 +190,6 @@ class Marked:
     """
 
     column: str
-    words: tuple[str, ...]
-    rows: int
     values: pl.Series | None
     message: str
 
@@ -213,7 +207,7 @@ def find_marked(frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[Marked]
     for name in columns:
         if frame[name].dtype != pl.String:
             continue
-        sample = _sample(frame[name]).str.strip_chars()
+        sample = without_markers(_sample(frame[name])).drop_nulls()
         for kind, read in _READERS.items():
             if sample.is_empty() or read(sample).is_not_null().mean() < _ALMOST:  # type: ignore[operator]
                 continue
@@ -231,25 +225,24 @@ def _sample(text: pl.Series) -> pl.Series:
 
 def _marked(text: pl.Series, read: pl.Series, kind: str) -> Marked | None:
     wrong = text.is_not_null() & read.is_null() & (text != "").fill_null(value=False)
-    words = text.filter(wrong).value_counts(sort=True)
+    counted = text.filter(wrong).value_counts()
+    words = counted.sort("count", text.name, descending=[True, False])
+    others = words.filter(~is_marker(words[text.name]))
     known = len(text) - text.null_count()
-    if not 0 < len(words) <= _FEW or wrong.sum() > (1 - _ALMOST) * known:
+    if words.is_empty() or len(others) > _FEW or others["count"].sum() > (1 - _ALMOST) * known:
         return None
-    usual = is_marker(words[text.name])
-    first = wrong.arg_max() or 0
     counts = ", ".join(f"'{word}' in {count:,}" for word, count in words.head(5).iter_rows())
     message = (
         f"column '{text.name}' holds {kind} in all but {wrong.sum():,} of {known:,} rows that are "
-        f"filled ({counts} rows; first at row {first:,})"
+        f"filled ({counts} rows; first at row {wrong.arg_max():,})"
     )
-    if usual.all():
-        note = f"{message}: read as {kind}, with these as missing."
-        return Marked(text.name, tuple(words[text.name]), int(wrong.sum()), read, note)
-    values = listing_of(words[text.name])
+    if others.is_empty():
+        return Marked(text.name, read, f"{message}: read as {kind}, with these as missing.")
     note = (
-        f"{message}, and stays text. If these mean 'missing', set data.csv.null_values=[{values}]."
+        f"{message}, and stays text. If these mean 'missing', set "
+        f"data.csv.null_values=[{listing_of(others[text.name])}]."
     )
-    return Marked(text.name, tuple(words[text.name]), int(wrong.sum()), None, note)
+    return Marked(text.name, None, note)
 
 
 def listing_of(words: pl.Series) -> str:

@@ -163,6 +163,7 @@ def read_past(source: Source | None, bundle: DecisionBundle, span: Span) -> Know
     for frame in source.frames(_ROWS):
         valid = frame.filter(pl.col(REASON).is_null())
         without_time += frame.height - valid.height
+        _refuse_unreadable(frame, bundle.schema.roles.time)
         first = min((moment for moment in (first, _first(valid)) if moment), default=None)
         needed.append(valid.filter(pl.col(MOMENT) >= start))
     rows = pl.concat(needed, how="vertical_relaxed")
@@ -182,6 +183,20 @@ def read_past(source: Source | None, bundle: DecisionBundle, span: Span) -> Know
             labelled=bundle.features.history.uses_labels,
         )
     return KnownPast(past, first, last, without_time)
+
+
+def _refuse_unreadable(frame: pl.DataFrame, time: str | None) -> None:
+    """Refuse rows of a history that have a time and a value that cannot be read."""
+    timeless = [f"no time in '{time}'", f"'{time}' is not a time"]
+    wrong = frame.filter(pl.col(REASON).is_not_null() & ~pl.col(REASON).is_in(timeless))
+    if not wrong.height:
+        return
+    counts = wrong[REASON].value_counts(sort=True).rows()
+    reasons = "; ".join(f"{reason} in {count:,} rows" for reason, count in counts[:5])
+    raise DataError(
+        f"history: {reasons} (first at row {wrong[ROW][0]:,}). Without these rows the past of "
+        "others would be another. Write these values as in training, or as missing."
+    )
 
 
 def check_past(

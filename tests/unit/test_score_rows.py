@@ -75,16 +75,21 @@ def test_not_a_number_is_missing() -> None:
 def test_text_is_read_value_by_value() -> None:
     made = sorted_out(
         *({"amount": " 7 "}, {"age": "true"}, {"amount": "7,5"}, {"amount": " "}),
-        *({"at": "01/02/2026"}, {"at": "2026-01-02"}, {"at": "2026-01-02T03:04:05+01:00"}),
+        *({"at": "01/02/2026"}, {"at": "2026-01-02"}),
         text=True,
     )
+    zoned = sorted_out({"at": "2026-01-02T03:04:05+01:00"}, text=True)
     assert made[REASON].to_list() == [
         *(None, None, "'amount' is not a number", "no amount in 'amount'", "'at' is not a time"),
-        *(None, None),
+        None,
     ]
+    assert zoned[REASON].to_list() == [None]
     assert made["amount"].to_list()[:2] == [7.0, 3.5]
     assert made["age"][1] == 1.0
-    assert made[MOMENT].to_list()[5:] == [datetime(2026, 1, 2), datetime(2026, 1, 2, 2, 4, 5)]
+    assert made[MOMENT].to_list()[5:] == [datetime(2026, 1, 2)]
+    assert zoned[MOMENT].to_list() == [datetime(2026, 1, 2, 2, 4, 5)]
+    with pytest.raises(DataError, match="names an offset"):
+        sorted_out({}, {"at": "2026-01-02T03:04:05+01:00"}, text=True)
 
 
 def test_one_reason_a_row_the_first_column_first() -> None:
