@@ -70,7 +70,7 @@ def read_settings(plain: dict[str, object]) -> Settings:
     from fraudml.config.settings import Settings
     from fraudml.config.targets import ALLOWED
 
-    settings = parse(Settings, current_keys(plain))
+    settings = parse(Settings, current_keys(plain), typed=getattr(plain, "typed", None))
     allowed = getattr(getattr(settings, "components", None), "allowed", ALLOWED)
     return check_tree(settings, allowed, {"resampling": _samplers, "learner": _learner})
 

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from fraudml.config.overrides import no_option, read_overrides, sort_overrides
+from fraudml.config.overrides import no_option, read_overrides, sort_overrides, typed_texts
 from fraudml.config.sources import EXPERIMENT, Files
 from fraudml.config.targets import TARGET
 from fraudml.errors import ConfigError, listing, nearest
@@ -36,13 +40,21 @@ EXPERIMENT_AGNOSTIC = ("audit", "features", "sweep")
 """Commands that take the experiments of every other command."""
 
 
+class Composed(dict[str, Any]):
+    """A plain config, and what was typed for values that became something else than text."""
+
+    def __init__(self, plain: Mapping[str, Any], typed: Mapping[str, str]) -> None:
+        super().__init__(plain)
+        self.typed = dict(typed)
+
+
 def compose(
     command: str,
     overrides: Sequence[str] = (),
     *,
     config_dir: str | Path | None = None,
     config_name: str | None = None,
-) -> dict[str, Any]:
+) -> Composed:
     """Compose a command's config from YAML files and overrides, every interpolation resolved.
 
     A primary config without a defaults list is taken as complete: a group chosen beside it replaces
@@ -59,6 +71,7 @@ def compose(
     config = _compose_groups(primary, chosen, files)
     _apply_keys(config, keys)
     plain = _resolved(config)
+    plain.typed |= typed_texts(keys)
     if _is_agnostic(command):
         plain["command"] = command
     _check_command(command, plain.setdefault("command", command), f"The config '{primary}'")
@@ -187,6 +200,16 @@ def _hydra(
         return hydra_compose(primary, lines, return_hydra_config=whole)
 
 
+class _Files(FileConfigSource):
+    """Reads YAML files, whether or not they begin with a byte order mark."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        result = super().load_config(config_path)
+        path = Path(self.path, self._normalize_file_name(config_path))
+        start = path.read_text(encoding="utf-8-sig")[:512]
+        return replace(result, header=self._get_header_dict(start))
+
+
 class _FollowingFolders(SearchPathPlugin):
     """Adds our folders after the first one; Hydra's own hydra.searchpath hides primary configs."""
 
@@ -204,6 +227,8 @@ def _own_hydra(folders: tuple[Path, ...]) -> Iterator[None]:
     theirs = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None
     _FollowingFolders.folders = folders
+    sources = SourcesRegistry.instance().types
+    their_files, sources["file"] = sources["file"], _Files
     store = ConfigStore.instance()
     their_configs, store.repo = store.repo, copy.deepcopy(store.repo)
     for kind in KINDS:
@@ -213,6 +238,7 @@ def _own_hydra(folders: tuple[Path, ...]) -> Iterator[None]:
         yield
     finally:
         store.repo = their_configs
+        sources["file"] = their_files
         _FollowingFolders.folders = ()
         GlobalHydra.instance().hydra = theirs
 
@@ -241,7 +267,7 @@ def _delete(config: DictConfig, key: str) -> None:
     del parent[name]
 
 
-def _resolved(config: DictConfig) -> dict[str, Any]:
+def _resolved(config: DictConfig) -> Composed:
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         plain = None if missing else OmegaConf.to_container(config, resolve=True)
@@ -252,7 +278,29 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
         example = " ".join(f"{key}=…" for key in missing)
         raise ConfigError(f"{listing(missing, 10)} {are} required. Set: {example}")
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    typed: dict[str, str] = {}
+    decoded = _decoded(plain, OmegaConf.to_container(config, resolve=False), "", typed)
+    return Composed({str(key): value for key, value in decoded.items()}, typed)
+
+
+_VARIABLE = re.compile(r"\$\{oc\.env:[^{}]*\}")
+
+
+def _decoded(value: Any, written: Any, path: str, typed: dict[str, str]) -> Any:
+    """Read what stands in an environment variable as it would be read on the command line."""
+    if isinstance(value, dict):
+        return {
+            key: _decoded(part, written[key], f"{path}.{key}".lstrip("."), typed)
+            if isinstance(written, dict)
+            else part
+            for key, part in value.items()
+        }
+    if isinstance(value, str) and isinstance(written, str) and _VARIABLE.fullmatch(written):
+        read = yaml.safe_load(value) if value else value
+        if isinstance(read, bool | int | float):
+            typed[path] = value
+            return read
+    return value
 
 
 def _interpolation(error: OmegaConfBaseException) -> str:

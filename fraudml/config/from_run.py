@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fraudml.config.compose import compose
-from fraudml.config.overrides import read_overrides
+from fraudml.config.overrides import read_overrides, typed_texts
 from fraudml.config.sources import Files
 from fraudml.errors import ConfigError, listing
 
@@ -55,6 +55,7 @@ def compose_from_run(
     for key, override in given.items():
         section, _, name = key.rpartition(".")
         (plain[section] if section else plain)[name] = override.value()
+    plain.typed |= typed_texts(given.values())
     return plain
 
 

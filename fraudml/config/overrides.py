@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,31 @@ def _values_of(override: Override) -> list[str]:
     if not values:
         raise ConfigError(f"'{override.input_line}' stands for no run at all.")
     return [f"{override.get_key_element()}={value}" for value in values]
+
+
+def typed_texts(overrides: Iterable[Override]) -> dict[str, str]:
+    """Return what was typed for values that the grammar reads as numbers or booleans, by key.
+
+    Examples
+    --------
+    >>> typed_texts(read_overrides(["day=2026_11_29", "a=[1e5,x]"], Files.of(None), swept=False))
+    {'day': '2026_11_29', 'a[0]': '1e5'}
+    """
+    texts: dict[str, str] = {}
+    for override in overrides:
+        value, key = override.value(), override.key_or_group
+        typed = (override.input_line or "").partition("=")[2].strip()
+        if isinstance(value, bool | int | float):
+            texts[key] = typed
+        elif isinstance(value, list):
+            items = typed.strip("[]").split(",")
+            known = zip(value, items, strict=True) if len(items) == len(value) else ()
+            texts |= {
+                f"{key}[{position}]": item.strip()
+                for position, (part, item) in enumerate(known)
+                if isinstance(part, bool | int | float)
+            }
+    return texts
 
 
 def sort_overrides(

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin
 
@@ -35,12 +35,16 @@ class Plain(Protocol):
 
 @dataclass(frozen=True)
 class KeyPath:
-    """The dotted path of a value, the class at the root, and the hint of the whole key."""
+    """The dotted path of a value, the class at the root, and the hint of the whole key.
+
+    `typed` has what was typed for values that YAML or Hydra read as something else than text.
+    """
 
     path: str = ""
     root: Any = None
     noun: str = "is not a key"
     hint: Any = None
+    typed: Mapping[str, str] = field(default_factory=dict)
 
     def child(self, name: object) -> KeyPath:
         """Return the path of a key below."""
@@ -58,18 +62,25 @@ class KeyPath:
         )
 
 
-def parse(cls: type[T], mapping: Mapping[str, Any], *, key_path: str = "") -> T:
+def parse(
+    cls: type[T],
+    mapping: Mapping[str, Any],
+    *,
+    key_path: str = "",
+    typed: Mapping[str, str] | None = None,
+) -> T:
     """Read plain data into a tree of dataclasses, strictly: all problems are named at once.
 
     Fields are bool, int, float, str, Literal, unions, tuples and sequences (read as tuples),
     mappings, paths, dataclasses, types with `from_plain`, and what takes anything: Any, object,
     protocols. Keys that are left out keep the default of the tree: in a section, that of the
     section's default in its parent. A whole number is accepted for a number or a text; nothing else
-    is converted. `key_path` is the dotted path of the mapping.
+    is converted. `key_path` is the dotted path of the mapping, `typed` what was typed for a value,
+    by its dotted path: where a text is expected, it is that.
 
     Examples
     --------
-    >>> from dataclasses import dataclass
+    >>> from dataclasses import dataclass, field
     >>> @dataclass(frozen=True)
     ... class Split:
     ...     test_share: float = 0.2
@@ -80,7 +91,7 @@ def parse(cls: type[T], mapping: Mapping[str, Any], *, key_path: str = "") -> T:
     ...
     fraudml.errors.ConfigError: test_shar is not a key. Did you mean 'test_share'?
     """
-    result: T = read_section(cls, mapping, KeyPath(key_path, cls))
+    result: T = read_section(cls, mapping, KeyPath(key_path, cls, typed=typed or {}))
     return result
 
 
@@ -201,6 +212,8 @@ def _read_nested(hint: Any, value: Any, path: KeyPath, base: Any) -> Any:
 def _read_scalar(hint: Any, value: Any, path: KeyPath, _: Any) -> Any:
     if hint is float and isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{path.path} is {value}. It is a finite number.")
+    if hint is str and value is not None and path.path in path.typed:
+        return path.typed[path.path]
     whole = isinstance(value, int) and not isinstance(value, bool)
     if type(value) is hint or (whole and hint in (float, str)):
         return hint(value) if whole else value

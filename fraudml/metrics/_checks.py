@@ -170,6 +170,9 @@ def _codes(name: str, values: Any) -> Codes:
         )
     array = _finite(name, column)
     _refuse(name, array, array != np.floor(array), "a whole number")
+    # From here on a float no longer holds every whole number: two cards may have become one.
+    limit = 2.0 ** (np.finfo(column.dtype).nmant + 1)
+    _refuse(name, array, np.abs(array) >= limit, f"a whole number below {limit:.0f}, or an integer")
     return array.astype(np.int64)
 
 

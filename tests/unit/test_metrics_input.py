@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 
 import fraudml.metrics as fm
 from fraudml.errors import ConfigError, DataError
+from fraudml.metrics.clusters import choose_clusters
 
 
 def test_the_package_loads_no_heavy_library() -> None:
@@ -132,3 +134,11 @@ def test_baselines_stand_beside_the_values() -> None:
     assert fm.measure(rows, "recall_at_fpr_0.05").reference_values == {"baseline": 0.05}
     found = fm.measure(rows, "card_precision_at_4")
     assert found.value == found.reference_values["attainable"] == 0.25
+
+
+@pytest.mark.parametrize("entity", [[1e300, 2e300], [2.0**53, 1.0], np.float32([2**24, 1])])
+def test_entities_that_a_float_cannot_tell_apart_are_refused(entity: Any) -> None:
+    with pytest.raises(DataError, match=r"entity is .* in row 0 \(\d such of 2 rows\)"):
+        choose_clusters(entity=entity, minimum=1)
+    exact = choose_clusters(entity=[2.0**53 - 1, 2.0**53 - 2], minimum=1)
+    assert exact.count == 2
