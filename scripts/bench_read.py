@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import record
+
 from fraudml.data.check import check_table
 from fraudml.data.read import load_table
 from fraudml.data.settings import ColumnRoles, DataSettings, SimulateSettings
@@ -64,21 +66,35 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    record.add_option(parser)
     arguments = parser.parse_args()
     if arguments.child is not None:
         print(_read(arguments.child))
         return
     checkouts = [_HERE, *([arguments.against.resolve()] if arguments.against else [])]
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        record.recording(__file__, __doc__, arguments) as figures,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         for path in _files(Path(folder), arguments.rows):
-            times: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
-            for _ in range(arguments.repeats):
-                for checkout in checkouts:
-                    times[checkout].append(_child(checkout, path))
-            medians = [statistics.median(times[checkout]) for checkout in checkouts]
+            medians = _medians(checkouts, path, arguments.repeats, figures)
             shown = ", ".join(f"{seconds:.2f} s" for seconds in medians)
             ratio = f", ratio {medians[0] / medians[-1]:.3f}" if len(medians) > 1 else ""
             print(f"{path.suffix[1:]:8} {arguments.rows:,} rows: {shown} of CPU{ratio}")
+
+
+def _medians(
+    checkouts: list[Path], path: Path, repeats: int, figures: record.Figures
+) -> list[float]:
+    """Read a file in turns by each checkout; the first is this one."""
+    times: dict[Path, list[float]] = {checkout: [] for checkout in checkouts}
+    for _ in range(repeats):
+        for checkout in checkouts:
+            times[checkout].append(_child(checkout, path))
+    medians = [statistics.median(times[checkout]) for checkout in checkouts]
+    own = times[checkouts[0]]
+    figures.add(f"{path.suffix[1:]}, CPU", medians[0], "s", repeats=own)
+    return medians
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def parameter_texts(documented: Any, *, whole: bool = False) -> dict[str, str]:
     --------
     >>> from fraudml.data.settings import CsvSettings
     >>> parameter_texts(CsvSettings)["decimal_comma"]
-    'Whether 3,14 is a number.'
+    'Whether 3,14 is a number; null where values that have one reading alone may tell.'
     """
     parts = _UNDERLINED.split(inspect.getdoc(documented) or "")
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))

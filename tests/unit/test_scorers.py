@@ -145,7 +145,7 @@ def test_a_metric_of_ones_own_makes_a_scorer() -> None:
     ("name", "columns", "message"),
     [
         ("alert_rate", {}, "neither when higher nor when lower"),
-        ("accuracy", {}, "no metric here"),
+        ("accuracy", {}, "not a metric here"),
         ("average_precison", {}, "average_precision"),
         ("brier", {"amount": 1.0}, "brier takes no amount. Columns that it takes: none"),
     ],
