@@ -101,8 +101,8 @@ def dump(settings: Any) -> Any:
     Examples
     --------
     >>> from fraudml.data.settings import CsvSettings
-    >>> dump(CsvSettings())["separator"]
-    ','
+    >>> dump(CsvSettings())["encoding"]
+    'utf8'
     """
     if hasattr(settings, "to_plain"):
         return settings.to_plain()

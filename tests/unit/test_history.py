@@ -684,7 +684,9 @@ def test_text_that_is_no_number_is_refused_when_scoring(where: str) -> None:
     features = fitted(table, with_amount("aggregate"), drop=("amount", "shop"))
     words = twelve(amount=[*"12345", "3;5", *"789012"])
     tables = (words, table) if where == "table" else (table, words)
-    with pytest.raises(DataError, match=r"is text in 1 of 12 rows here \(first at row 5: '3;5'\)"):
+    with pytest.raises(
+        DataError, match=r"no number or money in 1 of 12 rows \(first at row 5: '3;5'\)"
+    ):
         features.transform(*tables)
 
 
