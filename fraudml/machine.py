@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from fraudml.cgroup import cpu_quota, memory_limit
 
 _LIBRARIES = (
     "fraudml",
@@ -27,9 +27,6 @@ _IMPORTED_AS = {"fraudml", "imblearn", "lightgbm", "sklearn"}
 _OPTIONAL = ("catboost", "xgboost")
 """Libraries of learners that are extras of fraudml."""
 
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
-
 
 def granted_threads() -> int:
     """Return how many threads this process may keep busy, at least 1.
@@ -40,24 +37,13 @@ def granted_threads() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # only Linux has it
         cores = os.cpu_count() or 1
-    return max(1, min(cores, _cgroup_cores()))
-
-
-def _cgroup_cores() -> int:
-    try:
-        quota, period = _CGROUP_LIMIT.read_text(encoding="ascii").split()
-        return max(1, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no container, or no limit ('max')
-        return sys.maxsize
+    return max(1, math.ceil(min(cores, cpu_quota())))
 
 
 def granted_memory_mb() -> float:
     """Return how much memory this process may use: the machine's, or the container's share."""
-    limits = [machine_memory_mb() or float("inf")]
-    with contextlib.suppress(OSError, ValueError):  # no container, or no limit ('max')
-        limits.append(int(_CGROUP_MEMORY.read_text(encoding="ascii")) / 1024**2)
-    least = min(limits)
-    return least if least < float("inf") else 4096.0
+    least = min(machine_memory_mb() or math.inf, memory_limit() / 1024**2)
+    return least if least < math.inf else 4096.0
 
 
 def machine_memory_mb() -> float | None:

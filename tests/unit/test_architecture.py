@@ -14,8 +14,8 @@ import fraudml
 
 PACKAGE = Path(fraudml.__file__).parent
 LEAVES = {
-    *("addresses", "errors", "files", "machine", "matrix", "parts", "printable", "progress"),
-    *("seeds", "version"),
+    *("addresses", "cgroup", "errors", "files", "machine", "matrix", "parts", "printable"),
+    *("progress", "seeds", "version"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "progress": set(),
     "seeds": set(),
     "shift": set(),
-    "machine": {"errors"},
+    "cgroup": set(),
+    "machine": {"cgroup"},
     "files": {"errors"},
     "metrics": {"errors"},
     "data": set(),

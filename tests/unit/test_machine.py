@@ -9,7 +9,17 @@ from types import ModuleType
 
 import pytest
 
-from fraudml import machine
+from fraudml import cgroup, machine
+
+
+def group(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """A container's root of the groups, with one limit."""
+    mount = "35 24 0:30 / /group rw - cgroup2 cgroup2 rw\n"
+    files = {"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": mount, f"group/{name}": text}
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content + "\n")
+    monkeypatch.setattr(cgroup, "_ROOT", root)
 
 
 @pytest.mark.parametrize(
@@ -19,8 +29,7 @@ from fraudml import machine
 def test_a_containers_share_bounds_the_threads(
     text: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cpu.max").write_text(text + "\n")
-    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "cpu.max")
+    group(tmp_path, monkeypatch, "cpu.max", text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert machine.granted_threads() == cores
 
@@ -28,7 +37,7 @@ def test_a_containers_share_bounds_the_threads(
 def test_the_process_keeps_to_its_own_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "not there")
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     assert machine.granted_threads() == 3
 
@@ -36,7 +45,7 @@ def test_the_process_keeps_to_its_own_cores(
 def test_without_an_affinity_the_cores_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_CGROUP_LIMIT", tmp_path / "not there")
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert machine.granted_threads() == 1
@@ -73,7 +82,7 @@ def test_a_containers_share_bounds_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "machine_memory_mb", lambda: 8192.0)
-    monkeypatch.setattr(machine, "_CGROUP_MEMORY", tmp_path / "memory.max")
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
     assert machine.granted_memory_mb() == 8192.0
-    (tmp_path / "memory.max").write_text(f"{2 * 1024**3}\n")
+    group(tmp_path, monkeypatch, "memory.max", str(2 * 1024**3))
     assert machine.granted_memory_mb() == 2048.0
