@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fraudml.openmp import limit_spinning
 from fraudml.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _HOMES = {
     "load_bundle": "fraudml.scoring",
     "train": "fraudml.workflows.train",
 }
+
+limit_spinning()  # before a library is loaded that would not look again
 
 
 def __getattr__(name: str) -> Any:

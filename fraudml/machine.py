@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from fraudml.cgroup import cpu_quota, memory_limit
+from fraudml.openmp import warn_of_spinning
 
 _LIBRARIES = (
     "fraudml",
@@ -38,6 +39,16 @@ def granted_threads() -> int:
     except AttributeError:  # only Linux has it
         cores = os.cpu_count() or 1
     return max(1, math.ceil(min(cores, cpu_quota())))
+
+
+def thread_count(requested: int | None) -> int:
+    """Return how many threads to use: those requested, by default as many as are granted.
+
+    Logs once where several of them are going to spin while they wait.
+    """
+    threads = requested or granted_threads()
+    warn_of_spinning(threads)
+    return threads
 
 
 def granted_memory_mb() -> float:

@@ -17,7 +17,7 @@ from fraudml.evaluation.out_of_fold import OutOfFold, RoundsSettings, out_of_fol
 from fraudml.evaluation.scored import score_rows
 from fraudml.learners.devices import DeviceSettings, choose_device
 from fraudml.learners.protocol import FitContext
-from fraudml.machine import granted_threads
+from fraudml.machine import thread_count
 from fraudml.pipeline.components import Components, build_components
 from fraudml.pipeline.evaluate import HoldoutEvaluation
 from fraudml.pipeline.prepare import Prepared, Rows
@@ -30,7 +30,7 @@ def fit_context(settings: Settings, progress: Progress) -> FitContext:
     """Return the execution context of every fit; the device still depends on the learner."""
     return FitContext(
         seed=settings.seed,
-        threads=settings.threads or granted_threads(),
+        threads=thread_count(settings.threads),
         deterministic=settings.device.deterministic,
         deadline=Deadline(settings.budget.wall_clock),
         progress=progress,

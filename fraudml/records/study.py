@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fraudml.machine import granted_threads
+from fraudml.machine import thread_count
 from fraudml.pipeline.folds import SharedFolds
 from fraudml.pipeline.study import objective
 from fraudml.records.metrics import block_record, data_record, record_header
@@ -24,7 +24,7 @@ def study_record(
     settings, dataset = shared.settings, shared.dataset
     seconds = {variant_name(row): row.pop("seconds") for row in variants}
     devices = {row["learner"]: row.pop("device") for row in variants}
-    threads = settings.threads or granted_threads()
+    threads = thread_count(settings.threads)
     header = record_header(settings, started, threads, ", ".join(sorted(set(devices.values()))))
     header["run"] |= {"device_by_learner": devices, "seconds_by_variant": seconds}
     return {

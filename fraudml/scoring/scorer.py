@@ -17,6 +17,7 @@ from fraudml.data.frames import as_polars
 from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.matrix import DesignMatrix
+from fraudml.openmp import warn_of_spinning
 from fraudml.scoring.reasons import check_reasons, explain_rows, reason_columns
 from fraudml.scoring.single_row import SingleRow
 
@@ -201,4 +202,5 @@ def load_bundle(path: str | Path, threads: int = 1) -> Scorer:
     BundleError
         The bundle is damaged or unknown.
     """
+    warn_of_spinning(threads)
     return Scorer(read_bundle(path, threads))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fraudml.config.settings import Settings
 from fraudml.errors import FraudmlError
-from fraudml.machine import granted_memory_mb, granted_threads
+from fraudml.machine import granted_memory_mb, thread_count
 from fraudml.progress import Deadline, Progress
 from fraudml.sweep.owner import heartbeat
 from fraudml.sweep.process import Outcome, Worker
@@ -40,7 +40,7 @@ def search(
     workers = [
         Worker(
             shared.folder,
-            threads=max(1, (settings.threads or granted_threads()) // sweep.workers),
+            threads=max(1, thread_count(settings.threads) // sweep.workers),
             seconds=sweep.trial_seconds,
             memory_mb=sweep.trial_memory_mb or int(0.8 * granted_memory_mb()),
         )

@@ -19,7 +19,7 @@ from fraudml.config.settings import Settings
 from fraudml.data.check import check_table
 from fraudml.errors import DataError
 from fraudml.evaluation.scored import ScoredFrame, score_rows
-from fraudml.machine import granted_threads
+from fraudml.machine import thread_count
 from fraudml.pipeline.components import build_components
 from fraudml.pipeline.folds import SharedFolds
 from fraudml.pipeline.prepare import Prepared, prepare_split
@@ -63,7 +63,7 @@ class TrialRows:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _prepare(self, settings: Settings) -> list[SweepRows]:
-        threads = settings.threads or granted_threads()
+        threads = thread_count(settings.threads)
         if settings.sweep.blocks == "steps":
             split = split_blocks(self._dataset, settings.split, settings.data, settings.seed)
             costs = build_components(settings).costs

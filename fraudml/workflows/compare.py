@@ -23,7 +23,7 @@ from fraudml.evaluation.curves import draw_curves
 from fraudml.evaluation.intervals import BootstrapOptions
 from fraudml.evaluation.table import clusters_of, clusters_over, scored_rows
 from fraudml.files import write_json
-from fraudml.machine import granted_threads
+from fraudml.machine import thread_count
 from fraudml.metrics.registry import names_in
 from fraudml.progress import Progress, silent, stage
 from fraudml.records.candidates import Candidate, from_bundles, from_runs
@@ -55,7 +55,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Comparison:
     """Run the command: compare `runs`, or `bundles` on a table."""
     started = time.perf_counter()
     _check(settings)
-    threads = settings.threads or granted_threads()
+    threads = thread_count(settings.threads)
     with run_folder(settings) as paths:
         with stage(progress, "read"):
             if settings.runs:

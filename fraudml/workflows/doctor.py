@@ -35,6 +35,9 @@ _LEARNERS = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "catboost": "CatBoost
 _VARIABLES = (
     "FRAUDML_DEBUG",
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    "KMP_BLOCKTIME",
     "POLARS_MAX_THREADS",
     "CUDA_VISIBLE_DEVICES",
 )

@@ -34,7 +34,7 @@ from fraudml.export.sources import (
 )
 from fraudml.files import atomic_file, atomic_folder, sha256, write_json
 from fraudml.learners.lightgbm import FittedLightGBM, read_text
-from fraudml.machine import granted_threads, versions
+from fraudml.machine import thread_count, versions
 from fraudml.matrix import DesignMatrix
 from fraudml.pipeline.check_rows import check_rows
 from fraudml.progress import Progress, silent, stage
@@ -79,7 +79,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Exported:
     folder, output = _paths(settings, options)
     if options.format == "c":
         find_compiler()
-    threads = settings.threads or granted_threads()
+    threads = thread_count(settings.threads)
     with stage(progress, "read"):
         bundle = read_bundle(folder, threads)
         _refuse_kind(bundle, options)

@@ -12,7 +12,7 @@ from fraudml.data.check import check_table
 from fraudml.data.schema import Dataset
 from fraudml.errors import DataError, listing
 from fraudml.features.plan import FittedFeatures, fit_features
-from fraudml.machine import granted_threads
+from fraudml.machine import thread_count
 from fraudml.pipeline.components import build_components
 from fraudml.pipeline.load import table_of
 from fraudml.progress import Progress, silent, stage
@@ -54,7 +54,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> FeatureTable:
             label_delay=settings.backtest.delay(settings.split),
             never=frozenset(costs.columns),
         )
-        table = _table(dataset, features, settings.threads or granted_threads())
+        table = _table(dataset, features, thread_count(settings.threads))
     write_output(table, path, settings)
     return FeatureTable(str(path), table.height, features)
 

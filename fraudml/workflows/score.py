@@ -25,7 +25,7 @@ from fraudml.decisions.policies import TunedPolicy
 from fraudml.errors import ConfigError
 from fraudml.export.settings import as_engine
 from fraudml.files import machine_errors, write_json
-from fraudml.machine import granted_threads, versions
+from fraudml.machine import thread_count, versions
 from fraudml.progress import Progress, silent, stage
 from fraudml.records.table import ClosingTable, closing_table
 from fraudml.scoring.assemble import (
@@ -104,7 +104,7 @@ def run(settings: Settings, *, progress: Progress = silent) -> Scored:
     engine = as_engine(settings.engine)
     source, bundle_path = _required(settings)
     outputs = _output_paths(settings, source, bundle_path)
-    threads = settings.threads or granted_threads()
+    threads = thread_count(settings.threads)
     bundle, check = open_engine(
         engine, read_bundle(bundle_path, threads), settings.tolerance, threads
     )

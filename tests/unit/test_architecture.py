@@ -14,8 +14,8 @@ import fraudml
 
 PACKAGE = Path(fraudml.__file__).parent
 LEAVES = {
-    *("addresses", "cgroup", "errors", "files", "machine", "matrix", "parts", "printable"),
-    *("progress", "seeds", "version"),
+    *("addresses", "cgroup", "errors", "files", "machine", "matrix", "openmp", "parts"),
+    *("printable", "progress", "seeds", "version"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "seeds": set(),
     "shift": set(),
     "cgroup": set(),
-    "machine": {"cgroup"},
+    "openmp": set(),
+    "machine": {"cgroup", "openmp"},
     "files": {"errors"},
     "metrics": {"errors"},
     "data": set(),

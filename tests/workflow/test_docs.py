@@ -105,7 +105,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     # Blocks of Python take no overrides; threads that wait for each other would take minutes.
-    monkeypatch.setattr("fraudml.pipeline.fit.granted_threads", lambda: 1)
+    monkeypatch.setattr("fraudml.machine.granted_threads", lambda: 1)
     table = simulate(SimulateSettings(rows=12_000, prevalence=0.04, cards=1500, terminals=100))
     # Known labels alone, and a cut with a whole past before it: what a page calls new is later.
     earlier, new = table.head(11_000), table.tail(1_000)
