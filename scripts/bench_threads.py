@@ -126,14 +126,14 @@ def run_in_turns(busy: int, options: argparse.Namespace) -> list[Side]:
 def report(sides: list[Side], measures: tuple[str, ...]) -> None:
     """Print one line a side: medians, and ratios to one thread and to threads as they are."""
     for name in measures:
-        one, as_they_are = (median(getattr(side, name)) for side in sides[:2])
+        single, as_they_are = (median(getattr(side, name)) for side in sides[:2])
         print(f"{name:<10}{'s':>7}{'least':>8}{'most':>8}{'to one':>9}{'to as is':>10}")
         for side in sides:
             seconds = getattr(side, name)
             middle = median(seconds)
             print(
                 f"{'':<10}{middle:7.2f}{min(seconds):8.2f}{max(seconds):8.2f}"
-                f"{middle / one:9.2f}{middle / as_they_are:10.2f}"
+                f"{middle / single:9.2f}{middle / as_they_are:10.2f}"
                 f"  threads={side.threads} {side.settings}"
             )
 
