@@ -8,7 +8,8 @@ Each run is a process of its own. All sides run in turns, `--repeats` times, and
 with another side. A line has the median of a side, its least and most, and its ratio to the medians
 of `threads=1` and of several threads with the first of `--settings`. `--work fit` is LightGBM
 alone, also by the seconds of its rounds, without imports and binning. Other work on the machine
-counts as busy loops too: the load average is written before and after.
+counts as busy loops too: the load average is written before and after, and `--first` lets the runs
+go before that work, which gets a pause after each.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+
+import record
 
 FIT = """
 import sys, time
@@ -115,15 +118,25 @@ def run_in_turns(busy: int, options: argparse.Namespace) -> list[Side]:
     """Run all sides so many times beside so many busy loops."""
     sides = [Side(1, options.settings[0])]
     sides += [Side(options.threads, settings) for settings in options.settings]
-    with busy_loops(busy):
-        for turn in range(options.repeats):
-            first = turn % len(sides)
-            for side in [*sides[first:], *sides[:first]]:
+    for turn in range(options.repeats):
+        first = turn % len(sides)
+        for side in [*sides[first:], *sides[:first]]:
+            with busy_loops(busy):
                 measure(side, options)
+            time.sleep(side.whole[-1] if options.first else 0)
     return sides
 
 
-def report(sides: list[Side], measures: tuple[str, ...]) -> None:
+def go_first() -> None:
+    """Put this process and its children, as one group, before all others: root on Linux alone."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    Path("/proc/self/autogroup").write_text("-20", encoding="ascii")
+
+
+def report(
+    sides: list[Side], measures: tuple[str, ...], busy: int, figures: record.Figures
+) -> None:
     """Print one line a side: medians, and ratios to one thread and to the first settings."""
     for name in measures:
         single, first = (median(getattr(side, name)) for side in sides[:2])
@@ -131,6 +144,8 @@ def report(sides: list[Side], measures: tuple[str, ...]) -> None:
         for side in sides:
             seconds = getattr(side, name)
             middle = median(seconds)
+            case = f"{busy} busy loops, threads={side.threads} {side.settings}, {name}"
+            figures.add(case, middle, "s", repeats=seconds)
             print(
                 f"{'':<10}{middle:7.2f}{min(seconds):8.2f}{max(seconds):8.2f}"
                 f"{middle / single:9.2f}{middle / first:10.2f}"
@@ -148,15 +163,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--settings", nargs="+", default=list(CANDIDATES))
     parser.add_argument("--preload", type=Path, help="another OpenMP runtime, such as libomp.so")
+    parser.add_argument("--first", action="store_true", help="go before other work; needs root")
+    record.add_option(parser)
     options = parser.parse_args()
+    if options.first:
+        go_first()
     measures = ("whole", "cpu") if options.work == "train" else ("whole", "rounds", "cpu")
-    for busy in options.busy:
-        before = os.getloadavg()[0]
-        sides = run_in_turns(busy, options)
-        print(
-            f"\n{busy} busy loops; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after"
-        )
-        report(sides, measures)
+    with record.recording(__file__, __doc__, options) as figures:
+        for busy in options.busy:
+            before = os.getloadavg()[0]
+            sides = run_in_turns(busy, options)
+            after = os.getloadavg()[0]
+            print(f"\n{busy} busy loops; load average {before:.1f} before, {after:.1f} after")
+            report(sides, measures, busy, figures)
 
 
 if __name__ == "__main__":
