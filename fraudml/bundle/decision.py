@@ -12,6 +12,7 @@ from fraudml.data.schema import Dataset, Schema
 from fraudml.decisions.calibration import FittedCalibrator
 from fraudml.decisions.costs import CostModel, check_amounts
 from fraudml.decisions.policies import TunedPolicy
+from fraudml.errors import BundleError
 from fraudml.features.plan import FittedFeatures
 from fraudml.learners.protocol import FittedLearner
 from fraudml.matrix import DesignMatrix
@@ -100,13 +101,21 @@ class DecisionBundle:
         """Decide each row of a table, by itself and its past; `X` are its features, if known.
 
         `history` has earlier rows, for features that look back. Raises a `DataError` where an
-        amount or a cost is missing and the costs or the policy need one.
+        amount or a cost is missing and the costs or the policy need one, and a `BundleError` where
+        the model gives margins that are not finite.
         """
         X = self.features.matrix(table, history=history) if X is None else X
         if self.needs_amount:
             check_amounts(table.amount, table.schema.roles.amount, table.facts["row"].to_numpy())
         costs = self.costs.costs(table.frame, table.amount)
         margin = self.learner.margin(X) + self.offset
+        finite = np.isfinite(margin)
+        if not finite.all():
+            raise BundleError(
+                f"The model gives margins that are not finite in {np.count_nonzero(~finite):,} of "
+                f"{len(margin):,} rows (first at row {np.argmin(finite):,}): it is damaged, or no "
+                "model of fraudml's. Copy the bundle again, or train again."
+            )
         p = self.calibrator.probability(margin)
         threshold = self.policy.thresholds(costs, table.amount)
         return Decisions(margin, p, threshold, p >= threshold)

@@ -371,3 +371,15 @@ def test_an_id_by_the_name_of_a_score_is_refused(bundle: DecisionBundle) -> None
 def test_pandas_and_polars_score_alike(bundle: DecisionBundle) -> None:
     rows = table(seed=1)
     assert Scorer(bundle).score(rows.to_pandas()).equals(Scorer(bundle).score(rows))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_margins_that_are_not_finite_are_no_scores(bundle: DecisionBundle, wrong: float) -> None:
+    class Damaged:
+        def margin(self, X: Any, rounds: int | None = None) -> Any:
+            return np.where(np.arange(len(X)) == 3, wrong, 0.0)
+
+    damaged = replace(bundle, learner=Damaged())
+    data = check_table(table(), DataSettings(columns=ROLES))
+    with pytest.raises(BundleError, match=r"not finite in 1 of .* \(first at row 3\)"):
+        damaged.decide(data)
