@@ -15,7 +15,7 @@ _SIGNED, _ANY = r"([-\d ]*)", r"([-+.\deEinfa ]*)"
 _OF_SPLITS = {
     "split_feature": _WHOLE,
     "split_gain": _ANY,
-    "threshold": _REAL,
+    "threshold": _ANY,  # infinite where a split parts missing values from all others
     "decision_type": _WHOLE,
     "left_child": _SIGNED,
     "right_child": _SIGNED,
@@ -116,7 +116,7 @@ def _problems(trees: Sequence[tuple[str, ...]], columns: int) -> Iterator[str]:
     problems = (
         range_problem("a split's column", _whole(fields["split_feature"]), columns),
         range_problem("a decision type", decision, _DECISIONS),
-        finite_problem("a threshold", threshold),
+        "a threshold is NaN" if np.isnan(threshold).any() else None,
         finite_problem("a leaf", _real(fields["leaf_value"])),
         _children_problem(
             leaves, tree, _whole(fields["left_child"]), _whole(fields["right_child"])

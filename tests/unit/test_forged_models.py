@@ -61,11 +61,11 @@ def rows() -> tuple[Any, Any]:
 
 
 @cache
-def lightgbm_text() -> str:
+def lightgbm_text(categorical: tuple[int, ...] = (2,)) -> str:
     import lightgbm as lgb
 
     X, y = rows()
-    table = lgb.Dataset(X, y, categorical_feature=[2])
+    table = lgb.Dataset(X, y, categorical_feature=list(categorical))
     options = {"objective": "binary", "num_leaves": 5, "verbosity": -1, "num_threads": 1}
     options |= {"min_data_per_group": 1, "cat_smooth": 1.0, "cat_l2": 0.0}
     text: str = lgb.train(options, table, 4).model_to_string()
@@ -86,6 +86,20 @@ def test_a_model_as_the_library_writes_it_passes() -> None:
     assert xgboost_problem(xgboost_bytes(), 3) is None
 
 
+def test_a_split_of_missing_values_has_an_infinite_threshold() -> None:
+    text = lightgbm_text(())
+    numeric = re.search(r"num_cat=0\n.*?threshold=([^\n ]+)", text, flags=re.DOTALL)
+    assert numeric is not None
+    infinite = text[: numeric.start(1)] + "inf" + text[numeric.end(1) :]
+    sizes = re.search(r"tree_sizes=([^\n]*)", text)
+    assert sizes is not None
+    tree = text[: numeric.start(1)].count("Tree=") - 1
+    lengths = [int(size) for size in sizes[1].split()]
+    lengths[tree] += len(infinite) - len(text)
+    infinite = infinite.replace(sizes[1], " ".join(map(str, lengths)), 1)
+    assert lightgbm_problem(infinite, 3) is None
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -100,7 +114,7 @@ def test_a_model_as_the_library_writes_it_passes() -> None:
         ("right_child", "-99"),
         ("leaf_value", "nan"),
         ("leaf_value", "1e999"),
-        ("threshold", "inf"),
+        ("threshold", "nan"),
         ("cat_boundaries", "5"),
         ("cat_threshold", "9999999999"),
         ("leaf_value", "0x1"),
